@@ -1,0 +1,1 @@
+"""Two-sample Kolmogorov-Smirnov drift test."""

@@ -1,0 +1,1 @@
+"""Population stability index, decided by its null distribution."""

@@ -1,0 +1,1 @@
+"""scikit-learn models as skops or joblib files."""

@@ -1,0 +1,1 @@
+"""Model registry in SQLite through SQLAlchemy."""

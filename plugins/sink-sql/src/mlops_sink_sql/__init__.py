@@ -1,0 +1,1 @@
+"""Monitoring segments in SQLite through SQLAlchemy."""

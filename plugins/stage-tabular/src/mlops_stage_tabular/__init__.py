@@ -1,0 +1,1 @@
+"""Stages for tabular data: CSV, Parquet, scikit-learn."""
