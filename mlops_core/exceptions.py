@@ -1,0 +1,149 @@
+"""Every error that the framework raises.
+
+The tree::
+
+    MLOpsError
+    ├── ConfigError
+    ├── PluginError
+    │   ├── PluginNotFoundError
+    │   └── CapabilityError
+    ├── NameRuleError
+    ├── QueryError
+    ├── ConflictError
+    ├── ArtifactError
+    │   ├── CorruptArtifactError
+    │   └── UntrustedFormatError
+    ├── ExperimentError
+    ├── VersioningError
+    ├── DeploymentError
+    ├── MonitoringError
+    ├── DriftDetectionError
+    └── PipelineError
+        ├── StageError
+        └── StageTimeoutError
+
+An error is one line: the component, the key or plugin, the cause and the remedy. A facade raises its own class only: a wrong type
+in a call to the tracker is an ``ExperimentError``, and what a backend raised is its ``__cause__``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtifactError",
+    "CapabilityError",
+    "ConfigError",
+    "ConflictError",
+    "CorruptArtifactError",
+    "DeploymentError",
+    "DriftDetectionError",
+    "ExperimentError",
+    "MLOpsError",
+    "MonitoringError",
+    "NameRuleError",
+    "PipelineError",
+    "PluginError",
+    "PluginNotFoundError",
+    "QueryError",
+    "StageError",
+    "StageTimeoutError",
+    "UntrustedFormatError",
+    "VersioningError",
+]
+
+
+class MLOpsError(Exception):
+    """Root of the tree; ``message`` is the one line that a person is shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigError(MLOpsError):
+    """The configuration cannot be used. ``problems`` holds one line per mistake, the message all of them."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, ...]]:
+        return type(self), self.problems
+
+
+class PluginError(MLOpsError):
+    """A plugin cannot be loaded, or breaks the contract of its role."""
+
+
+class PluginNotFoundError(PluginError):
+    """No installed distribution offers a plugin of that name."""
+
+
+class CapabilityError(PluginError):
+    """A backend does not declare what was asked of it."""
+
+
+class NameRuleError(MLOpsError):
+    """A tenant, model, version, experiment or stage breaks the name rule."""
+
+
+class QueryError(MLOpsError):
+    """A filter string does not follow the grammar."""
+
+
+class ConflictError(MLOpsError):
+    """Somebody else was first: a taken version, or a journal that has moved on to ``head``."""
+
+    def __init__(self, message: str, *, head: int | None = None) -> None:
+        super().__init__(message)
+        self.head = head
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _conflict, (self.message, self.head)
+
+
+def _conflict(message: str, head: int | None) -> ConflictError:
+    return ConflictError(message, head=head)
+
+
+class ArtifactError(MLOpsError):
+    """An artifact cannot be written or read."""
+
+
+class CorruptArtifactError(ArtifactError):
+    """The bytes are not those that were registered."""
+
+
+class UntrustedFormatError(ArtifactError):
+    """Loading the file would run code, and ``models.trust`` does not name its format."""
+
+
+class ExperimentError(MLOpsError):
+    """Experiment tracking failed."""
+
+
+class VersioningError(MLOpsError):
+    """The model registry refused or failed."""
+
+
+class DeploymentError(MLOpsError):
+    """A deployment was refused or failed."""
+
+
+class MonitoringError(MLOpsError):
+    """Monitoring was given something it cannot count, or cannot be read."""
+
+
+class DriftDetectionError(MLOpsError):
+    """A drift check cannot be made of this data."""
+
+
+class PipelineError(MLOpsError):
+    """A pipeline cannot run, or one of its stages failed."""
+
+
+class StageError(PipelineError):
+    """A stage raised; the cause is chained."""
+
+
+class StageTimeoutError(PipelineError):
+    """A stage passed its deadline and was ended."""

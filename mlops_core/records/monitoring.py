@@ -1,0 +1,86 @@
+"""Series of predictions, and the mergeable segments that describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from mlops_core.records.record import Record
+
+__all__ = ["DEFAULT_ENVIRONMENT", "UNVERSIONED", "Alert", "Logged", "Segment", "SeriesKey", "ValueSum"]
+
+DEFAULT_ENVIRONMENT = "default"
+UNVERSIONED = "unversioned"
+
+
+@frozen(order=True)
+class SeriesKey(Record):
+    """Whose predictions are counted. ``default`` and ``unversioned`` are reserved for callers that name no environment or version."""
+
+    tenant: str
+    environment: str
+    model: str
+    version: str = UNVERSIONED
+
+
+@frozen
+class ValueSum(Record):
+    """A recorded figure (drift, live accuracy) over a segment; merging adds ``count`` and ``sum`` and keeps the later ``last``."""
+
+    count: int
+    sum: float
+    last: float
+
+
+@frozen
+class Segment(Record):
+    """Predictions of one series over [start, end), from one writer, under one routing revision.
+
+    A sink that has (writer, sequence) already drops a second copy. ``latency_sum`` in seconds. ``histogram`` maps a bucket of
+    ``mlops_core.records.histogram`` to its count. ``unit_errors`` counts first errors per unit where routing is sticky.
+    """
+
+    series: SeriesKey
+    start: datetime
+    end: datetime
+    writer: str
+    sequence: int
+    revision: int = 0
+    total: int = 0
+    errors: int = 0
+    unit_errors: int = 0
+    errors_by_type: Mapping[str, int] = field(factory=dict)
+    latency_sum: float = 0.0
+    histogram: Mapping[int, int] = field(factory=dict)
+    values: Mapping[str, ValueSum] = field(factory=dict)
+    sample: tuple[Mapping[str, Any], ...] = ()
+
+
+@frozen
+class Logged(Record):
+    """One row of the prediction log: a prediction, or an outcome that arrived later. Idempotent by (kind, prediction_id)."""
+
+    series: SeriesKey
+    kind: Literal["prediction", "outcome"]
+    prediction_id: str
+    at: datetime
+    value: Any
+
+
+@frozen
+class Alert(Record):
+    """What a channel is sent. ``key`` is the same for every delivery of one transition of one incident."""
+
+    key: str
+    tenant: str
+    rule: str
+    model: str
+    environment: str
+    state: Literal["firing", "resolved"]
+    at: datetime
+    summary: str
+    value: float | None = None
+    labels: Mapping[str, str] = field(factory=dict)

@@ -1,0 +1,103 @@
+"""Experiments, runs, and the batches that a tracker writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from attrs import field, frozen
+
+from mlops_core.records.record import Record
+
+__all__ = ["Experiment", "Metric", "RunStart", "RunStatus", "TrackBatch", "TrackedRun"]
+
+
+class RunStatus(StrEnum):
+    """How a run stands; ``interrupted`` is a run whose process died."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@frozen
+class Metric(Record):
+    """One measurement. ``step`` is a signed 64-bit integer; ``value`` may be NaN or infinite."""
+
+    name: str
+    value: float
+    step: int
+    at: datetime
+
+
+@frozen
+class RunStart(Record):
+    """A run to open, or to resume if the backend knows ``run_id`` already. The id is the core's; ``experiment`` is a name."""
+
+    tenant: str
+    run_id: str
+    experiment: str
+    name: str
+    at: datetime
+    tags: Mapping[str, str] = field(factory=dict)
+    parent_run_id: str | None = None
+
+
+@frozen
+class TrackBatch(Record):
+    """Records of one run. A backend that has (writer, sequence) already answers without writing again."""
+
+    writer: str
+    sequence: int
+    params: Mapping[str, str] = field(factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    tags: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Experiment(Record):
+    """An experiment; ``native_id`` is the backend's own id, empty until it is known."""
+
+    experiment_id: str
+    name: str
+    tenant: str
+    tags: Mapping[str, str] = field(factory=dict)
+    native_id: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Flat fields for a query: attributes, and ``tags.*``."""
+        return {"name": self.name, **{f"tags.{name}": value for name, value in self.tags.items()}}
+
+
+@frozen
+class TrackedRun(Record):
+    """A run as a backend answers it; ``metrics`` holds each metric's last value."""
+
+    run_id: str
+    experiment: str
+    name: str
+    tenant: str
+    status: RunStatus
+    started: datetime
+    ended: datetime | None = None
+    params: Mapping[str, str] = field(factory=dict)
+    metrics: Mapping[str, float] = field(factory=dict)
+    tags: Mapping[str, str] = field(factory=dict)
+    parent_run_id: str | None = None
+    native_id: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Flat fields for a query: attributes, ``params.*``, ``metrics.*`` and ``tags.*``."""
+        return {
+            "run_id": self.run_id,
+            "experiment": self.experiment,
+            "name": self.name,
+            "status": self.status.value,
+            "started": self.started.isoformat(),
+            **{f"params.{name}": value for name, value in self.params.items()},
+            **{f"metrics.{name}": value for name, value in self.metrics.items()},
+            **{f"tags.{name}": value for name, value in self.tags.items()},
+        }

@@ -1,0 +1,118 @@
+"""Model versions and the files behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from mlops_core.records.record import Record
+
+__all__ = ["ArtifactRef", "Blob", "Column", "File", "Leftover", "LineageLink", "ModelVersion", "Schema"]
+
+
+@frozen
+class Blob(Record):
+    """Bytes in a store, found by their sha256 (64 hex digits). ``size`` in bytes; ``location`` is the store's own word for where."""
+
+    sha256: str
+    size: int
+    location: str = ""
+
+
+@frozen
+class File(Record):
+    """One file of a version or artifact: a relative POSIX path and its bytes."""
+
+    path: str
+    blob: Blob
+
+
+@frozen
+class ArtifactRef(Record):
+    """A value stored by digest. A directory's sha256 is that of its canonical manifest, the sorted (path, sha256, size) of its files."""
+
+    sha256: str
+    size: int
+    format: str
+    name: str
+    files: tuple[File, ...] = ()
+
+
+@frozen
+class Column(Record):
+    """One input or output: ``dtype`` is numpy's name (``float64``, ``str`` for text); ``shape`` is that of one value, () for a scalar."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    nullable: bool = False
+
+
+@frozen
+class Schema(Record):
+    """What a model takes and gives, inferred at training; the server validates requests against it."""
+
+    inputs: tuple[Column, ...]
+    outputs: tuple[Column, ...] = ()
+
+
+@frozen
+class LineageLink(Record):
+    """Where a version comes from: ``kind`` says what ``name`` is, ``digest`` pins its content where there is any."""
+
+    kind: Literal["model", "data", "code", "run", "environment", "params", "file"]
+    name: str
+    digest: str = ""
+
+
+@frozen
+class ModelVersion(Record):
+    """One immutable version of a registered model.
+
+    ``number`` is set for automatic versions only (1..N, also their name); ``key`` makes a retry idempotent and defaults to ``digest``, the
+    sha256 of the canonical content. ``format`` names the format plugin that reads the model. ``artifacts`` holds named extras such as the
+    drift reference. ``retired`` versions stay taken and are hidden from find.
+    """
+
+    tenant: str
+    model: str
+    version: str
+    key: str
+    digest: str
+    files: tuple[File, ...]
+    created: datetime
+    number: int | None = None
+    format: str = ""
+    schema: Schema | None = None
+    metadata: Mapping[str, Any] = field(factory=dict)
+    parents: tuple[LineageLink, ...] = ()
+    artifacts: Mapping[str, ArtifactRef] = field(factory=dict)
+    run_id: str | None = None
+    retired: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """Flat fields for a query: attributes, and ``metadata.*``."""
+        flat: dict[str, Any] = {
+            "model": self.model,
+            "version": self.version,
+            "number": self.number,
+            "format": self.format,
+            "run_id": self.run_id,
+            "digest": self.digest,
+            "created": self.created.isoformat(),
+        }
+        flat.update({f"metadata.{name}": value for name, value in self.metadata.items()})
+        return flat
+
+
+@frozen
+class Leftover(Record):
+    """Something that a crash left in a store: a temporary file, a blob without a version. ``age`` in seconds of store time."""
+
+    kind: str
+    location: str
+    size: int = 0
+    age: float = 0.0

@@ -1,0 +1,62 @@
+"""The deployer role: load versions, route requests to them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from mlops_core.exceptions import CapabilityError
+from mlops_core.roles.backend import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlops_core.records import EndpointKey, Health, ModelVersion, Observed, Variant
+    from mlops_core.roles.ports import DeployContext, ServingHost
+
+__all__ = ["Deployer"]
+
+
+class Deployer(Backend):
+    """Mechanism of one environment. The core adds the state machine, promotion, canary steps, gates and rollback.
+
+    Capabilities: ``process`` (it serves in processes of its own, ``serve`` is implemented), ``shadow``, ``counters``.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
+        """Make a version ready to answer without routing anything to it. Loading a loaded version changes nothing.
+
+        Raises:
+            DeploymentError: It does not load; versions that serve are unharmed.
+        """
+
+    @abstractmethod
+    def health(self, endpoint: EndpointKey, version: str) -> Health:
+        """Whether a loaded version answers."""
+
+    @abstractmethod
+    def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
+        """Replace the routes in one atomic step and answer the new revision. No variants: the endpoint is withdrawn.
+
+        Raises:
+            ConflictError: The revision is not ``expected_revision``.
+            DeploymentError: A version is not loaded.
+        """
+
+    @abstractmethod
+    def unload(self, endpoint: EndpointKey, version: str) -> None:
+        """Release a version that no route names; unknown versions are ignored."""
+
+    @abstractmethod
+    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        """The endpoint as it is now. An endpoint that never was answers revision 0."""
+
+    def serve(self, host: ServingHost, args: Sequence[str]) -> None:
+        """Run a serving process until it is told to end; called by ``python -m mlops_core.serve`` with the deployer's own ``args``."""
+        raise CapabilityError(f"deployer: {type(self).__name__} has no serving process")
+
+    def shutdown(self) -> None:  # noqa: B027  a deployer without processes has nothing to stop
+        """Stop every serving process of this environment and project."""

@@ -1,0 +1,127 @@
+"""Ports: what the core hands to a plugin. A plugin types against these and imports nothing else of the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from mlops_core.records import ArtifactRef, ModelVersion, SeriesKey
+
+__all__ = ["ArtifactStore", "Clock", "DeployContext", "Predictor", "Progress", "Recorder", "ServingHost", "StageContext"]
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def now(self) -> datetime:
+        """The current time, aware UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start that never go back: for durations."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Progress(Protocol):
+    """Where long work says how far it is."""
+
+    def __call__(self, done: float, total: float | None = None, note: str = "") -> None:
+        """``done`` of ``total`` units; total None while it is unknown."""
+
+
+class Predictor(Protocol):
+    """A loaded model. Arrays are one per column, with the rows along the first axis and equal lengths."""
+
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Outputs by name, one row per input row."""
+
+
+class Recorder(Protocol):
+    """The hot path of monitoring: one per variant and routing revision, safe from many threads."""
+
+    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:
+        """Count one prediction; ``error`` is the type of the failure."""
+
+    def wants(self, prediction_id: str) -> bool:
+        """Whether this prediction belongs to the uniform sample."""
+
+    def sample(self, prediction_id: str, features: Any, output: Any) -> None:
+        """Keep one prediction that ``wants`` chose."""
+
+
+class ArtifactStore(Protocol):
+    """Verified files of registered versions and stage outputs."""
+
+    def fetch(self, version: ModelVersion, into: Path) -> Path:
+        """Stream a version's files into a private directory while they are hashed; raises ``CorruptArtifactError``."""
+
+    def fetch_artifact(self, tenant: str, artifact: ArtifactRef, into: Path) -> Path:
+        """The same for a single artifact."""
+
+
+class DeployContext(Protocol):
+    """What a deployer is handed with each load. ``command`` starts a serving process of this stack; ``{args}`` are appended by the deployer."""
+
+    command: tuple[str, ...]
+    artifacts: ArtifactStore
+    workdir: Path
+    clock: Clock
+    progress: Progress
+
+
+class ServingHost(Protocol):
+    """What a serving process is handed: the same stack, recomposed there."""
+
+    workdir: Path
+    clock: Clock
+    tenant: str
+
+    def version(self, tenant: str, model: str, version: str) -> ModelVersion:
+        """The registered version, from the registry or this server's own cache; raises ``VersioningError``."""
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """Fetch, verify and load a model; raises ``MLOpsError``."""
+
+    def recorder(self, series: SeriesKey, revision: int) -> Recorder:
+        """The hot path for one variant."""
+
+    def authenticate(self, token: str | None) -> str | None:
+        """The tenant of a token; None where no tokens are configured. Raises ``DeploymentError`` for a wrong or missing one."""
+
+
+class StageContext(Protocol):
+    """What a stage is handed: who it runs for, and where to report."""
+
+    tenant: str
+    run_id: str
+    stage: str
+    model: str
+    clock: Clock
+    rng: Generator
+    root: Path
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Report how far the stage is."""
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record parameters in the run's tracker."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Record metrics in the run's tracker and for later stages' ``when``."""
+
+    def log_artifact(self, name: str, path: Path) -> None:
+        """Record a file in the run's tracker."""
+
+    def outputs(self, stages: Sequence[str] | None = None) -> Mapping[str, ArtifactRef]:
+        """Artifacts of stages that have finished, by output name."""
+
+    def elapsed(self) -> timedelta:
+        """Monotonic time since the attempt began."""

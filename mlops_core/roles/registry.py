@@ -1,0 +1,98 @@
+"""The registry role: immutable versions, append-only journals, artifacts by digest."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, BinaryIO
+
+from mlops_core.roles.backend import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
+
+    from mlops_core.records import Blob, Entry, JournalHead, Leftover, ModelVersion, NewEntry, Page, Query
+    from mlops_core.roles.ports import Progress
+
+__all__ = ["RegistryStore"]
+
+
+class RegistryStore(Backend):
+    """Stores verbatim: makes no timestamps and no bodies. Another tenant's record answers exactly as a missing one.
+
+    Every write is power-safe when it returns. A version becomes visible only with all of its blobs.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def add_version(self, version: ModelVersion) -> ModelVersion:
+        """Add an immutable version. The same ``key`` again answers the stored one.
+
+        Raises:
+            ConflictError: The version is taken (by a living or a retired one) under another key.
+            ArtifactError: A blob of its files is not in the store.
+        """
+
+    @abstractmethod
+    def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
+        """Add a version with the next automatic number, given inside the commit: gapless, never reused.
+
+        ``make`` is pure and may run several times. A known ``key`` answers the stored version.
+        """
+
+    @abstractmethod
+    def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
+        """The version, retired or not; None if there is none."""
+
+    @abstractmethod
+    def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
+        """Living versions that match, oldest first unless the query orders them."""
+
+    @abstractmethod
+    def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
+        """Hide a version from find; its name stays taken. ``tombstone`` is appended to the journal ``versions/{model}`` with it."""
+
+    @abstractmethod
+    def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
+        """Append at position ``expected`` + 1.
+
+        Raises:
+            ConflictError: The journal's newest position is not ``expected``; ``head`` tells it.
+        """
+
+    @abstractmethod
+    def read(self, tenant: str, journal: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> Sequence[Entry]:
+        """Entries with a position greater than ``after``; at most ``limit``. A journal without entries answers none."""
+
+    @abstractmethod
+    def journals(self, tenant: str, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[JournalHead]:
+        """Journals whose name begins with ``prefix``, by name."""
+
+    @abstractmethod
+    def lease(self, tenant: str, name: str, owner: str, ttl: timedelta) -> bool:
+        """Take or renew a lease in store time; False while another owner holds it. A ``ttl`` of zero releases one's own."""
+
+    @abstractmethod
+    def put_artifact(self, tenant: str, source: BinaryIO, *, size: int, sha256: str | None = None, progress: Progress | None = None) -> Blob:
+        """Stream ``size`` bytes into the store, hashing them; the same bytes twice are stored once.
+
+        Raises:
+            ArtifactError: The source is shorter or longer than ``size``, or does not match ``sha256``.
+        """
+
+    @abstractmethod
+    def open_artifact(self, tenant: str, blob: Blob, *, offset: int = 0) -> BinaryIO:
+        """A stream from ``offset``. The caller hashes it: raises ``ArtifactError`` if there is no such blob."""
+
+    @abstractmethod
+    def leftovers(self, grace: timedelta) -> Iterator[Leftover]:
+        """What crashes left behind, older than ``grace`` in store time; never a live writer's."""
+
+    @abstractmethod
+    def discard(self, leftover: Leftover) -> bool:
+        """Remove a leftover after checking again; False if it is in use now."""
+
+    @abstractmethod
+    def tenants(self, *, cursor: str | None = None) -> Page[str]:
+        """Tenants that have a record: for the control loop and for copying only."""

@@ -1,0 +1,28 @@
+"""The stage role: one step of a pipeline."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mlops_core.roles.backend import Backend
+
+if TYPE_CHECKING:
+    from mlops_core.roles.ports import StageContext
+
+__all__ = ["Stage"]
+
+
+class Stage(Backend):
+    """One step. Positional parameters of ``run`` after the context are inputs by name; keyword-only ones, or the class's fields, are options.
+
+    ``outputs`` names the values that ``run`` answers as a mapping; () means one value, named like the stage.
+    """
+
+    __slots__ = ()
+
+    outputs: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def run(self, context: StageContext, *inputs: Any, **options: Any) -> Any:
+        """Do the work. Inputs are never written into; what is raised fails the attempt."""
