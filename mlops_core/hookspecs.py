@@ -98,7 +98,7 @@ def mlops_monitor_sink(name: str) -> type[MonitorSink]:  # type: ignore[empty-bo
 
 
 @hookspec(firstresult=True)
-def mlops_drift_test(name: str) -> type[DriftTest] | type[StreamTest]:  # type: ignore[empty-body]
+def mlops_drift_test(name: str) -> type[DriftTest | StreamTest]:  # type: ignore[empty-body]
     """Hand over the class of a drift test (group ``mlops_core.drift``)."""
 
 

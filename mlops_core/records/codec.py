@@ -29,7 +29,14 @@ def decode(cls: type[T], data: Any) -> T:
 
     try:
         return _converter().structure(data, cls)
-    except (BaseValidationError, ForbiddenExtraKeysError, StructureHandlerNotFoundError, KeyError, TypeError, ValueError) as error:
+    except (
+        BaseValidationError,
+        ForbiddenExtraKeysError,
+        StructureHandlerNotFoundError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"not a {cls.__name__}: {_reason(error)}") from error
 
 

@@ -23,7 +23,7 @@ class Record:
     __slots__ = ()
 
     def __getitem__(self, key: str) -> Any:
-        if isinstance(key, str) and not key.startswith("_") and key in self.keys():
+        if key in self:
             return getattr(self, key)
         raise KeyError(key)
 

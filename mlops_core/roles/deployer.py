@@ -58,5 +58,5 @@ class Deployer(Backend):
         """Run a serving process until it is told to end; called by ``python -m mlops_core.serve`` with the deployer's own ``args``."""
         raise CapabilityError(f"deployer: {type(self).__name__} has no serving process")
 
-    def shutdown(self) -> None:  # noqa: B027  a deployer without processes has nothing to stop
+    def shutdown(self) -> None:
         """Stop every serving process of this environment and project."""

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     from mlops_core.records import ArtifactRef, ModelVersion, SeriesKey
 
-__all__ = ["ArtifactStore", "Clock", "DeployContext", "Predictor", "Progress", "Recorder", "ServingHost", "StageContext"]
+__all__ = [
+    "ArtifactStore",
+    "Clock",
+    "DeployContext",
+    "Predictor",
+    "Progress",
+    "Recorder",
+    "ServingHost",
+    "StageContext",
+]
 
 
 class Clock(Protocol):
@@ -47,7 +56,7 @@ class Predictor(Protocol):
 class Recorder(Protocol):
     """The hot path of monitoring: one per variant and routing revision, safe from many threads."""
 
-    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:
+    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the hot path: keywords cost
         """Count one prediction; ``error`` is the type of the failure."""
 
     def wants(self, prediction_id: str) -> bool:
@@ -68,7 +77,7 @@ class ArtifactStore(Protocol):
 
 
 class DeployContext(Protocol):
-    """What a deployer is handed with each load. ``command`` starts a serving process of this stack; ``{args}`` are appended by the deployer."""
+    """What a deployer is handed with each load. ``command`` starts a serving process of this stack; the deployer appends its args."""
 
     command: tuple[str, ...]
     artifacts: ArtifactStore

@@ -74,7 +74,9 @@ class RegistryStore(Backend):
         """Take or renew a lease in store time; False while another owner holds it. A ``ttl`` of zero releases one's own."""
 
     @abstractmethod
-    def put_artifact(self, tenant: str, source: BinaryIO, *, size: int, sha256: str | None = None, progress: Progress | None = None) -> Blob:
+    def put_artifact(
+        self, tenant: str, source: BinaryIO, *, size: int, sha256: str | None = None, progress: Progress | None = None
+    ) -> Blob:
         """Stream ``size`` bytes into the store, hashing them; the same bytes twice are stored once.
 
         Raises:

@@ -14,7 +14,7 @@ __all__ = ["Stage"]
 
 
 class Stage(Backend):
-    """One step. Positional parameters of ``run`` after the context are inputs by name; keyword-only ones, or the class's fields, are options.
+    """One step. Positional parameters of ``run`` after the context are inputs by name; keyword-only ones and fields are options.
 
     ``outputs`` names the values that ``run`` answers as a mapping; () means one value, named like the stage.
     """

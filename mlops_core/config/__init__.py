@@ -1,0 +1,1 @@
+"""``mlops.yaml`` to a frozen, checked configuration."""

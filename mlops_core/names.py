@@ -1,0 +1,55 @@
+"""The one name rule for tenants, models, versions, experiments, stages and everything else that a person names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlops_core.exceptions import MLOpsError, NameRuleError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["check_name", "inside", "is_name"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_SHOWN = 40
+
+
+def is_name(value: Any) -> bool:
+    """Whether ``value`` follows the rule ``[A-Za-z0-9][A-Za-z0-9._-]{0,127}``."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def check_name(value: Any, what: str, error: type[MLOpsError] = NameRuleError) -> str:
+    """Answer ``value`` if it follows the rule.
+
+    Args:
+        value: What the caller gave.
+        what: What it names, for the message: ``model``, ``tenant``.
+        error: The class to raise: a facade passes its own.
+
+    Raises:
+        MLOpsError: Of class ``error``; one line with the value, shortened, and the rule.
+    """
+    if is_name(value):
+        return str(value)
+    if not isinstance(value, str):
+        raise error(f"{what}: expected text, got {type(value).__name__} - give a name such as 'ticket_classifier'")
+    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}... ({len(value)} characters)"
+    raise error(f"{what}: {shown!r} is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
+
+
+def inside(root: Path, relative: str, what: str, error: type[MLOpsError] = NameRuleError) -> Path:
+    """The one path resolver: ``root / relative``, refused where it would leave ``root`` (by ``..``, a link or an absolute path).
+
+    Raises:
+        MLOpsError: Of class ``error``.
+    """
+    if "\0" in relative:
+        raise error(f"{what}: {relative[:_SHOWN]!r} contains a NUL character - give a plain relative path")
+    base = root.resolve()
+    target = (base / relative).resolve()
+    if target != base and base not in target.parents:
+        raise error(f"{what}: {relative[:_SHOWN]!r} leaves its folder - give a relative path without '..'")
+    return target

@@ -1,0 +1,128 @@
+"""The composed backends of one project and tenant: what every facade stands on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import define, evolve, field
+
+from mlops_core.clock import SystemClock
+from mlops_core.config.settings import Settings
+from mlops_core.exceptions import ConfigError
+from mlops_core.names import check_name
+from mlops_core.roles import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_core.records import GateDecision, GateRequest, Record
+    from mlops_core.roles import (
+        AlertChannel,
+        Deployer,
+        DriftTest,
+        Executor,
+        Format,
+        MonitorSink,
+        RegistryStore,
+        Stage,
+        StreamTest,
+        Tracker,
+    )
+
+__all__ = ["Parts", "Stack"]
+
+
+class Parts(Protocol):
+    """The backends, each built at its first use and once. Building does no I/O.
+
+    Mappings keep the order of the configuration; their keys are the names used there. A lookup by a name that is not composed raises
+    ``ConfigError`` naming the nearest one.
+    """
+
+    @property
+    def trackers(self) -> Mapping[str, Tracker]:
+        """The first answers searches."""
+
+    @property
+    def registry(self) -> RegistryStore:
+        """The registry store."""
+
+    @property
+    def environments(self) -> Mapping[str, Deployer]:
+        """Deployers by environment."""
+
+    @property
+    def sinks(self) -> Mapping[str, MonitorSink]:
+        """Monitor sinks; the first with ``read`` answers windows."""
+
+    @property
+    def formats(self) -> Mapping[str, Format]:
+        """Formats in the order in which they are asked."""
+
+    @property
+    def channels(self) -> Mapping[str, AlertChannel]:
+        """Alert channels by name."""
+
+    @property
+    def drift_tests(self) -> Mapping[str, DriftTest | StreamTest]:
+        """The tests that the configuration names."""
+
+    def drift_test(self, name: str) -> DriftTest | StreamTest:
+        """A test by name, composed from the configuration or loaded with its defaults."""
+
+    def executor(self, name: str) -> Executor:
+        """An executor by name."""
+
+    def stage(self, name: str) -> Stage:
+        """The stage that the configuration gives for this name of the pipeline."""
+
+    def emit(self, event: Record) -> None:
+        """Tell every observer; one that raises is logged by name and stops nobody."""
+
+    def gate(self, request: GateRequest) -> GateDecision:
+        """Ask every gate: the first veto wins, a gate that raises vetoes."""
+
+    def unportable(self) -> str | None:
+        """The part that another process could not compose, or None."""
+
+    def close(self) -> None:
+        """Close every backend that was built. Idempotent."""
+
+
+@define(eq=False, kw_only=True)
+class Stack:
+    """Everything a facade needs. ``workdir`` (``root/.mlops``) is where the project keeps its own files."""
+
+    root: Path
+    tenant: str
+    parts: Parts
+    settings: Settings = field(factory=Settings)
+    profile: str | None = None
+    clock: Clock = field(factory=SystemClock)
+
+    @property
+    def workdir(self) -> Path:
+        """``root/.mlops``; whoever writes there creates it."""
+        return self.root / ".mlops"
+
+    def for_tenant(self, tenant: str | None) -> Stack:
+        """The same backends for another tenant; None keeps this one's.
+
+        Raises:
+            NameRuleError: The tenant breaks the name rule.
+        """
+        return self if tenant is None else evolve(self, tenant=check_name(tenant, "tenant"))
+
+    def environment(self, name: str) -> Deployer:
+        """The deployer of an environment (``prod`` is accepted for ``production``).
+
+        Raises:
+            ConfigError: No environment of that name.
+        """
+        wanted = "production" if name == "prod" and "prod" not in self.parts.environments else name
+        try:
+            return self.parts.environments[wanted]
+        except KeyError:
+            known = ", ".join(self.parts.environments) or "none"
+            raise ConfigError(f"environments: no environment {name!r} (there are: {known}) - add it under 'environments'") from None
