@@ -1,0 +1,192 @@
+"""Sessions of the project: `nox -l` lists them, CONTRIBUTING.md says when each is of use.
+
+Every session installs the built distributions (wheels, never the checkout) and the pinned tools of constraints.txt.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "docs", "tests"]
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+EXTRAS = ("quickstart", "sign", "sketch")
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHON = "3.11"
+FURTHER = [version for version in (f"3.{minor}" for minor in range(12, 20)) if shutil.which(f"python{version}")]
+
+
+@functools.cache
+def index() -> Mapping[str, str]:
+    """A person who told pip where the package index is means uv as well."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # empty where there is no pip
+    meant = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
+    found = {}
+    for line in reversed(told.splitlines()):  # sorted by origin: what the environment says comes first, and wins
+        key, _, value = line.partition("=")
+        found[meant.get(key.rpartition(".")[2], "")] = value.strip("'")
+    found.pop("", None)
+    return {name: value for name, value in found.items() if name not in os.environ}
+
+
+def group(*names: str) -> Sequence[str]:
+    """Requirements of these dependency groups of pyproject.toml."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install with the exact versions of constraints.txt."""
+    session.install("--constraint", str(CONSTRAINTS), *requirements, env=index())
+
+
+def build_wheels(session: nox.Session, *sources: Path) -> list[str]:
+    """Build a wheel of each source folder and return the paths."""
+    wheels = Path(session.create_tmp()) / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    for source in sources:
+        command = ("uv", "build", "--quiet", "--wheel", "--no-sources", "--out-dir", str(wheels), str(source))
+        session.run(*command, "--build-constraints", str(CONSTRAINTS), external=True, env=index())
+    return [str(path) for path in sorted(wheels.glob("*.whl"))]
+
+
+def install_project(session: nox.Session, *groups: str, extras: Sequence[str] = EXTRAS) -> None:
+    """Install the wheels of the core and of every plugin, with the tools of these groups."""
+    wheels = build_wheels(session, ROOT, *PLUGINS)
+    core = next(path for path in wheels if Path(path).name.startswith("motadata_mlops_core-"))
+    plugins = [path for path in wheels if path != core]
+    named = f"motadata-mlops-core[{','.join(extras)}] @ {Path(core).resolve().as_uri()}"
+    install(session, "--no-sources", named, *plugins, *group(*groups))
+
+
+def run_pytest(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    """Run pytest from a private folder, so that nothing there or in a child process imports the checkout."""
+    private = Path(session.create_tmp()).resolve()
+    with session.chdir(private):
+        command = ("pytest", f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *arguments)
+        session.run(*command, env={"MLOPS_TESTS_INSTALLED": "1", **(env or {})})
+
+
+@nox.session(python=PYTHON)
+def quickstart(session: nox.Session) -> None:
+    """Install the quickstart's working set and run the main job on real data."""
+    install_project(session, extras=["quickstart"])
+    session.run("python", str(ROOT / "examples" / "quickstart" / "run.py"), *session.posargs)
+
+
+def tests(session: nox.Session) -> None:
+    """Run the tests of the core, the plugins and the examples against the installed packages."""
+    install_project(session, "test")
+    if session.posargs:
+        run_pytest(session, *(_absolute(argument) for argument in session.posargs))
+        return
+    everything = [str(ROOT / name) for name in ("tests", "plugins", "examples")]
+    data = Path(session.create_tmp()).resolve() / "coverage"
+    run_pytest(
+        session,
+        *everything,
+        f"--ignore={ROOT / 'tests' / 'docs'}",
+        "--cov",
+        f"--cov-config={ROOT / 'pyproject.toml'}",
+        "--cov-report=term",
+        env={"COVERAGE_FILE": str(data)},
+    )
+
+
+for version in (PYTHON, *FURTHER):
+    only = version == PYTHON
+    nox.session(tests, name="tests" if only else f"tests-{version}", python=version, default=only)
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style, floors and declared dependencies."""
+    install_project(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache")
+    session.run("deptry", "mlops_core")
+    for plugin in PLUGINS:
+        with session.chdir(plugin):
+            session.run("deptry", "src")
+
+
+@nox.session(python=PYTHON)
+def types(session: nox.Session) -> None:
+    """Check types, strictly: the core with its tests, then each plugin with its own."""
+    install_project(session, "types", "test", "nox")
+    session.run("mypy", "mlops_core", "tests", "noxfile.py")
+    for plugin in PLUGINS:
+        session.run("mypy", str(plugin.relative_to(ROOT)))
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Run every code and config block of README.md and docs/, and draw the changelog."""
+    install_project(session, "docs", "test")
+    session.run("towncrier", "build", "--draft", silent=True)
+    run_pytest(session, str(ROOT / "tests" / "docs"), *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False)
+def bench(session: nox.Session) -> None:
+    """Run benchmarks/NAME.py (all without a name) with further arguments passed on."""
+    install_project(session, "test")
+    name, *arguments = session.posargs or ["all"]
+    found = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
+    if name != "all" and name not in found:
+        session.error(f"benchmarks: no {name!r}; there are: {', '.join(found) or 'none'}")
+    for path in found.values() if name == "all" else [found[name]]:
+        session.run("python", str(path), *arguments)
+
+
+@nox.session(python=PYTHON, default=False)
+def faults(session: nox.Session) -> None:
+    """Kill and starve the program at many moments: `nox -s faults -- --fault-rounds 200`."""
+    install_project(session, "test")
+    run_pytest(session, str(ROOT / "tests" / "faults"), *(session.posargs or ["--fault-rounds=20"]))
+
+
+@nox.session(python=PYTHON, default=False)
+def interop(session: nox.Session) -> None:
+    """Run the tests that need another program or installer."""
+    install_project(session, "test")
+    run_pytest(session, "-m", "interop", str(ROOT / "tests"), str(ROOT / "plugins"), *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False)
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel of every distribution into dist/, each wheel from its sdist."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for source in (ROOT, *PLUGINS):
+        command = ("uv", "build", "--quiet", "--no-sources", "--out-dir", str(ROOT / "dist"), str(source))
+        session.run(*command, "--build-constraints", str(CONSTRAINTS), external=True, env=index())
+
+
+@nox.session(python=PYTHON, default=False)
+def constraints(session: nox.Session) -> None:
+    """Compile constraints.txt anew; `nox -s constraints -- --upgrade` takes the newest versions."""
+    names = ["motadata-mlops-core", *(f"motadata-mlops-{plugin.name}" for plugin in PLUGINS)]
+    sources = ["pyproject.toml", *(str(plugin.relative_to(ROOT) / "pyproject.toml") for plugin in PLUGINS)]
+    groups = [option for name in sorted(PROJECT["dependency-groups"]) for option in ("--group", name)]
+    hidden = [option for name in names for option in ("--no-emit-package", name)]
+    command = ["uv", "pip", "compile", "--quiet", "--universal", f"--python-version={PYTHON}", "--all-extras"]
+    output = ["--no-annotate", "--no-header", "--no-emit-index-url", "--output-file", CONSTRAINTS.name]
+    session.run(*command, *groups, *hidden, *output, *sources, *session.posargs, external=True, env=index())
+
+
+def _absolute(argument: str) -> str:
+    """A path of the checkout, named from its root, as pytest needs it in a private folder."""
+    path = ROOT / argument.partition("::")[0]
+    return str(ROOT / argument) if not argument.startswith("-") and path.exists() else argument
