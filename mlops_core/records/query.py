@@ -2,7 +2,7 @@
 
 Fields are flat names, ``params.depth``, ``metrics.accuracy``, ``tags.team``, ``metadata.dataset`` or an attribute of the record such as
 ``name``. Logic is three-valued as in SQL: a comparison with a missing field, or of unlike types, is unknown, ``not`` of unknown is
-unknown, and only what is true matches.
+unknown, and only what is true matches. Params and tags are stored as text: compared with a number, text that reads as one counts as one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["And", "Comparison", "Condition", "Not", "Operator", "Or", "OrderBy",
 T = TypeVar("T")
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "like", "in"]
 Fields = Mapping[str, Any]
+_TEXT = ("params.", "tags.")
 
 
 @frozen
@@ -32,6 +33,8 @@ class Comparison(Record):
     def truth(self, fields: Fields) -> bool | None:
         """True, false, or None for a missing field or an unlike type."""
         actual = fields.get(self.field)
+        if self.field.startswith(_TEXT) and isinstance(actual, str):
+            actual = _as_number(actual, self.value[0] if self.operator == "in" and self.value else self.value)
         if self.operator == "in":
             answers = [_compare(actual, "=", value) for value in self.value]
             return True if any(answers) else (None if None in answers else False)
@@ -126,6 +129,15 @@ def _sorted(rows: Sequence[T], key: OrderBy, fields: Callable[[T], Fields]) -> l
 def _rank(value: Any) -> tuple[int, Any]:
     """Numbers before text, so that a mixed column still sorts."""
     return (0, value) if isinstance(value, int | float) else (1, str(value))
+
+
+def _as_number(text: str, value: Any) -> str | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _alike(left: Any, right: Any) -> bool:
