@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nox
+import uv
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "docs", "tests"]
 
@@ -24,7 +26,6 @@ PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 EXTRAS = ("quickstart", "sign", "sketch")
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHON = "3.11"
-FURTHER = [version for version in (f"3.{minor}" for minor in range(12, 20)) if shutil.which(f"python{version}")]
 
 
 @functools.cache
@@ -41,6 +42,20 @@ def index() -> Mapping[str, str]:
     return {name: value for name, value in found.items() if name not in os.environ}
 
 
+def further_pythons() -> Mapping[str, str]:
+    """Further versions of Python on this machine that start, on the path or kept by pyenv, with their program."""
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = {}
+    for version in (f"3.{minor}" for minor in range(12, 20)):
+        on_path = shutil.which(f"python{version}")
+        programs = [*([on_path] if on_path else []), *map(str, kept.glob(f"{version}.*/bin/python{version}"))]
+        for program in programs:
+            if subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
+                found[version] = program
+                break
+    return found
+
+
 def group(*names: str) -> Sequence[str]:
     """Requirements of these dependency groups of pyproject.toml."""
     return nox.project.dependency_groups(PROJECT, *names)
@@ -51,23 +66,30 @@ def install(session: nox.Session, *requirements: str) -> None:
     session.install("--constraint", str(CONSTRAINTS), *requirements, env=index())
 
 
-def build_wheels(session: nox.Session, *sources: Path) -> list[str]:
-    """Build a wheel of each source folder and return the paths."""
-    wheels = Path(session.create_tmp()) / "wheels"
-    shutil.rmtree(wheels, ignore_errors=True)
-    for source in sources:
-        command = ("uv", "build", "--quiet", "--wheel", "--no-sources", "--out-dir", str(wheels), str(source))
-        session.run(*command, "--build-constraints", str(CONSTRAINTS), external=True, env=index())
-    return [str(path) for path in sorted(wheels.glob("*.whl"))]
+@functools.cache
+def build_wheels() -> Mapping[str, Path]:
+    """Build the wheels of all distributions, once for all sessions of this call, and return them by distribution."""
+    folder = ROOT / ".nox" / "wheels"
+    shutil.rmtree(folder, ignore_errors=True)
+    wheels = {}
+    for source in (ROOT, *PLUGINS):
+        build_one(source, "--wheel", into=folder / source.name)
+        wheels[source.name] = next((folder / source.name).glob("*.whl"))
+    return wheels
+
+
+def build_one(source: Path, *options: str, into: Path) -> None:
+    """Build the distribution of one folder with pinned build tools."""
+    command = [uv.find_uv_bin(), "build", "--quiet", "--no-sources", "--build-constraints", str(CONSTRAINTS), *options]
+    subprocess.run([*command, "--out-dir", str(into), str(source)], env={**os.environ, **index()}, check=True)
 
 
 def install_project(session: nox.Session, *groups: str, extras: Sequence[str] = EXTRAS) -> None:
     """Install the wheels of the core and of every plugin, with the tools of these groups."""
-    wheels = build_wheels(session, ROOT, *PLUGINS)
-    core = next(path for path in wheels if Path(path).name.startswith("motadata_mlops_core-"))
-    plugins = [path for path in wheels if path != core]
-    named = f"motadata-mlops-core[{','.join(extras)}] @ {Path(core).resolve().as_uri()}"
-    install(session, "--no-sources", named, *plugins, *group(*groups))
+    wheels = build_wheels()
+    core = f"motadata-mlops-core[{','.join(extras)}] @ {wheels[ROOT.name].as_uri()}"
+    plugins = [str(wheels[plugin.name]) for plugin in PLUGINS]
+    install(session, "--no-sources", core, *plugins, *group(*groups))
 
 
 def run_pytest(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
@@ -104,9 +126,9 @@ def tests(session: nox.Session) -> None:
     )
 
 
-for version in (PYTHON, *FURTHER):
-    only = version == PYTHON
-    nox.session(tests, name="tests" if only else f"tests-{version}", python=version, default=only)
+nox.session(python=PYTHON)(tests)
+for version, program in further_pythons().items():
+    nox.session(name=f"tests-{version}", python=program, default=False)(tests)
 
 
 @nox.session(python=PYTHON)
@@ -166,12 +188,11 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON, default=False)
-def build(session: nox.Session) -> None:
+def build(_session: nox.Session) -> None:
     """Build sdist and wheel of every distribution into dist/, each wheel from its sdist."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     for source in (ROOT, *PLUGINS):
-        command = ("uv", "build", "--quiet", "--no-sources", "--out-dir", str(ROOT / "dist"), str(source))
-        session.run(*command, "--build-constraints", str(CONSTRAINTS), external=True, env=index())
+        build_one(source, into=ROOT / "dist")
 
 
 @nox.session(python=PYTHON, default=False)
