@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +27,17 @@ class NewEntry(Record):
     change: Mapping[str, Any] = field(factory=dict)
     state: Mapping[str, Any] | None = None
 
+    def digests(self) -> frozenset[str]:
+        """Every value under a key ``sha256`` in change and state: a store keeps blobs that an entry names."""
+        return frozenset(_digests((self.change, self.state)))
+
 
 @frozen
 class Entry(Record):
-    """An entry as stored. Positions are dense, begin at 1 and are never trimmed; ``id`` is unique in the store."""
+    """An entry as stored. Positions are dense, begin at 1 and are never trimmed; ``id`` is unique in the store.
+
+    ``id`` follows from tenant, journal and position, so that a copy in another store has the same.
+    """
 
     position: int
     id: str
@@ -39,6 +47,13 @@ class Entry(Record):
     change: Mapping[str, Any] = field(factory=dict)
     state: Mapping[str, Any] | None = None
 
+    @classmethod
+    def of(cls, tenant: str, journal: str, position: int, new: NewEntry) -> Entry:
+        """The stored form of a new entry at this position."""
+        text = "\0".join((tenant, journal, str(position)))
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        return cls(position, name, new.at, new.kind, new.key, new.change, new.state)
+
 
 @frozen
 class JournalHead(Record):
@@ -46,3 +61,14 @@ class JournalHead(Record):
 
     name: str
     position: int
+
+
+def _digests(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(named := value.get("sha256"), str):
+            yield named
+        for inner in value.values():
+            yield from _digests(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _digests(inner)

@@ -93,6 +93,13 @@ class ModelVersion(Record):
     run_id: str | None = None
     retired: bool = False
 
+    def blobs(self) -> tuple[Blob, ...]:
+        """Every blob behind the version: of its files, and of its artifacts."""
+        own = [file.blob for file in self.files]
+        for artifact in self.artifacts.values():
+            own += [file.blob for file in artifact.files] or [Blob(artifact.sha256, artifact.size)]
+        return tuple(own)
+
     def fields(self) -> dict[str, Any]:
         """Flat fields for a query: attributes, and ``metadata.*``."""
         flat: dict[str, Any] = {
