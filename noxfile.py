@@ -94,7 +94,8 @@ def install_project(session: nox.Session, *groups: str, extras: Sequence[str] = 
 
 def run_pytest(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
     """Run pytest from a private folder, so that nothing there or in a child process imports the checkout."""
-    private = Path(session.create_tmp()).resolve()
+    private = Path(session.virtualenv.location).resolve() / "work"
+    private.mkdir(exist_ok=True)
     with session.chdir(private):
         command = ("pytest", f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *arguments)
         session.run(*command, env={"MLOPS_TESTS_INSTALLED": "1", **(env or {})})
@@ -114,7 +115,7 @@ def tests(session: nox.Session) -> None:
         run_pytest(session, *(_absolute(argument) for argument in session.posargs))
         return
     everything = [str(ROOT / name) for name in ("tests", "plugins", "examples")]
-    data = Path(session.create_tmp()).resolve() / "coverage"
+    data = Path(session.virtualenv.location).resolve() / "coverage"
     run_pytest(
         session,
         *everything,
