@@ -28,11 +28,15 @@ class SeriesKey(Record):
 
 @frozen
 class ValueSum(Record):
-    """A recorded figure (drift, live accuracy) over a segment; merging adds ``count`` and ``sum`` and keeps the later ``last``."""
+    """A recorded figure (drift, live accuracy) over a segment; merging adds ``count`` and ``sum`` and keeps the later ``last``.
+
+    ``at`` is when ``last`` was recorded; None: at the end of its segment.
+    """
 
     count: int
     sum: float
     last: float
+    at: datetime | None = None
 
 
 @frozen

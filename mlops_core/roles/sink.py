@@ -9,10 +9,12 @@ from mlops_core.exceptions import CapabilityError
 from mlops_core.roles.backend import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from mlops_core.records import Logged, Page, Segment, SeriesKey
+
+    Merge = Callable[[Sequence[Segment]], Sequence[Segment]]
 
 __all__ = ["MonitorSink"]
 
@@ -30,15 +32,19 @@ class MonitorSink(Backend):
         """Keep segments, each (writer, sequence) once, told by a contiguous high-water mark per writer that outlives retention."""
 
     def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
-        """Segments that overlap [start, end)."""
+        """Segments that overlap [start, end), oldest first; with ``level`` only those replaced at that level (zero: only written ones)."""
         raise self._lacks("read")
 
     def series(self, tenant: str, model: str | None = None) -> Iterator[SeriesKey]:
-        """Series that have segments."""
+        """Series that have segments, sorted."""
         raise self._lacks("read")
 
-    def replace(self, series: SeriesKey, start: datetime, end: datetime, level: timedelta, merged: Sequence[Segment]) -> None:
-        """Put merged segments in place of those within [start, end), in one step; no merged ones: retention."""
+    def replace(self, series: SeriesKey, start: datetime, end: datetime, level: timedelta, merge: Merge) -> int:
+        """Put what ``merge`` makes of the segments that lie within [start, end) in their place, at ``level``; answers how many those were.
+
+        Reading, merging and replacing are one step, so that a segment written meanwhile is neither lost nor counted twice. ``merge`` is
+        pure and may run several times; an empty answer is retention.
+        """
         raise self._lacks("read")
 
     def log(self, rows: Sequence[Logged]) -> None:
