@@ -22,12 +22,16 @@ from mlops_core.records.monitoring import DEFAULT_ENVIRONMENT, UNVERSIONED, Aler
 from mlops_core.records.pipeline import PipelineStatus, RunReport, StackRef, StageResult, StageStatus, StageTask
 from mlops_core.records.query import And, Comparison, Condition, Not, Or, OrderBy, Page, Query
 from mlops_core.records.record import Record, canonical_json, digest_of
-from mlops_core.records.tracking import Experiment, Metric, RunStart, RunStatus, TrackBatch, TrackedRun
+from mlops_core.records.threshold import METRICS, VALUE_FAMILIES, Threshold, check_value_name
+from mlops_core.records.tracking import Experiment, Metric, RunComparison, RunStart, RunStatus, TrackBatch, TrackedRun
 from mlops_core.records.version import ArtifactRef, Blob, Column, File, Leftover, LineageLink, ModelVersion, Schema
+from mlops_core.records.window import HealthReport, Window, assess_health, merge_segments
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",
+    "METRICS",
     "UNVERSIONED",
+    "VALUE_FAMILIES",
     "Alert",
     "AlertRaised",
     "And",
@@ -45,6 +49,7 @@ __all__ = [
     "GateDecision",
     "GateRequest",
     "Health",
+    "HealthReport",
     "HealthStatus",
     "JournalHead",
     "Leftover",
@@ -61,6 +66,7 @@ __all__ = [
     "PipelineStatus",
     "Query",
     "Record",
+    "RunComparison",
     "RunFinished",
     "RunReport",
     "RunStart",
@@ -77,12 +83,17 @@ __all__ = [
     "StageStatus",
     "StageTask",
     "TestOutcome",
+    "Threshold",
     "TrackBatch",
     "TrackedRun",
     "ValueSum",
     "Variant",
     "VariantCount",
     "VersionRegistered",
+    "Window",
+    "assess_health",
     "canonical_json",
+    "check_value_name",
     "digest_of",
+    "merge_segments",
 ]

@@ -1,0 +1,125 @@
+"""A monitor sink in memory: the reference that every sink must equal."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from attrs import define, evolve, field
+
+from mlops_core.records import Logged, Page, Segment, SeriesKey
+from mlops_core.roles import MonitorSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["MemorySink"]
+
+_PAGE: Final = 1000
+_WRITTEN: Final = timedelta(0)
+
+
+@define
+class _Mark:
+    """How far a writer got: everything up to ``reached``, and what arrived beyond a gap."""
+
+    reached: int = 0
+    beyond: set[int] = field(factory=set)
+
+    def admit(self, sequence: int) -> bool:
+        """Whether this one is new."""
+        if sequence <= self.reached or sequence in self.beyond:
+            return False
+        self.beyond.add(sequence)
+        while self.reached + 1 in self.beyond:
+            self.reached += 1
+            self.beyond.remove(self.reached)
+        return True
+
+
+@define(eq=False)
+class MemorySink(MonitorSink):
+    """Keeps everything until the process ends; nothing is shared with another process."""
+
+    contract = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"read", "log"})
+
+    _kept: list[tuple[timedelta, Segment]] = field(factory=list, init=False, repr=False)
+    _marks: dict[str, _Mark] = field(factory=dict, init=False, repr=False)
+    _log: dict[tuple[str, str, str], tuple[int, Logged]] = field(factory=dict, init=False, repr=False)
+    _rows: int = field(default=0, init=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Keep each (writer, sequence) once."""
+        with self._lock:
+            for segment in segments:
+                if self._marks.setdefault(segment.writer, _Mark()).admit(segment.sequence):
+                    self._kept.append((_WRITTEN, segment))
+
+    def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
+        """Segments that overlap [start, end), oldest first."""
+        with self._lock:
+            found = [
+                segment
+                for kept, segment in self._kept
+                if segment.series == series and segment.start < end and segment.end > start and level in (None, kept)
+            ]
+        return iter(sorted(found, key=lambda segment: (segment.start, segment.end)))
+
+    def series(self, tenant: str, model: str | None = None) -> Iterator[SeriesKey]:
+        """Series that have segments, sorted."""
+        with self._lock:
+            found = {segment.series for _, segment in self._kept}
+        return iter(sorted(key for key in found if key.tenant == tenant and model in (None, key.model)))
+
+    def replace(
+        self,
+        series: SeriesKey,
+        start: datetime,
+        end: datetime,
+        level: timedelta,
+        merge: Callable[[Sequence[Segment]], Sequence[Segment]],
+    ) -> int:
+        """Merge what lies within [start, end)."""
+        with self._lock:
+            inside, outside = [], []
+            for kept in self._kept:
+                within = kept[1].series == series and kept[1].start >= start and kept[1].end <= end
+                (inside if within else outside).append(kept)
+            self._kept = outside + [(level, segment) for segment in merge([segment for _, segment in inside])]
+        return len(inside)
+
+    def log(self, rows: Sequence[Logged]) -> None:
+        """Keep each (tenant, kind, prediction id) once."""
+        with self._lock:
+            for row in rows:
+                self._rows += 1
+                self._log.setdefault((row.series.tenant, row.kind, row.prediction_id), (self._rows, row))
+
+    def read_log(self, series: SeriesKey, start: datetime, end: datetime, *, since: str | None = None) -> Page[Logged]:
+        """Rows of one series in the order in which they were kept."""
+        after = int(since or 0)
+        with self._lock:
+            found = [
+                (number, row) for number, row in self._log.values() if number > after and row.series == series and start <= row.at < end
+            ]
+        return Page(tuple(row for _, row in found[:_PAGE]), str(found[_PAGE - 1][0]) if len(found) > _PAGE else None)
+
+    def purge(self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
+        """Erase rows of the log, and of the samples that segments carry."""
+
+        def erased(owner: SeriesKey, at: datetime, name: object) -> bool:
+            return owner.tenant == tenant and (name in ids or (before is not None and at < before))
+
+        with self._lock:
+            gone = [name for name, (_, row) in self._log.items() if erased(row.series, row.at, row.prediction_id)]
+            for name in gone:
+                del self._log[name]
+            count = len(gone)
+            for position, (level, segment) in enumerate(self._kept):
+                rows = tuple(row for row in segment.sample if not erased(segment.series, segment.end, row.get("prediction_id")))
+                count += len(segment.sample) - len(rows)
+                self._kept[position] = (level, evolve(segment, sample=rows))
+        return count
