@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from mlops_core.records.deployment import EndpointKey, Health, HealthStatus, Observed, Variant, VariantCount
+from mlops_core.records.deployment import (
+    Deployment,
+    DeploymentStatus,
+    Endpoint,
+    EndpointKey,
+    Health,
+    HealthStatus,
+    Observed,
+    Prediction,
+    Rollout,
+    Variant,
+    VariantCount,
+)
 from mlops_core.records.drift import TestOutcome
 from mlops_core.records.event import (
     AlertRaised,
@@ -40,8 +52,11 @@ __all__ = [
     "Column",
     "Comparison",
     "Condition",
+    "Deployment",
     "DeploymentChanged",
+    "DeploymentStatus",
     "DriftChecked",
+    "Endpoint",
     "EndpointKey",
     "Entry",
     "Experiment",
@@ -64,8 +79,10 @@ __all__ = [
     "OrderBy",
     "Page",
     "PipelineStatus",
+    "Prediction",
     "Query",
     "Record",
+    "Rollout",
     "RunComparison",
     "RunFinished",
     "RunReport",

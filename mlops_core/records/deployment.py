@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen
 
 from mlops_core.records.record import Record
 
-__all__ = ["EndpointKey", "Health", "HealthStatus", "Observed", "Variant", "VariantCount"]
+__all__ = [
+    "Deployment",
+    "DeploymentStatus",
+    "Endpoint",
+    "EndpointKey",
+    "Health",
+    "HealthStatus",
+    "Observed",
+    "Prediction",
+    "Rollout",
+    "Variant",
+    "VariantCount",
+]
 
 
 class HealthStatus(StrEnum):
@@ -72,3 +85,108 @@ class Observed(Record):
     counters: tuple[VariantCount, ...] = ()
     cursor: str | None = None
     detail: Mapping[str, str] = field(factory=dict)
+
+
+class DeploymentStatus(StrEnum):
+    """States of a deployment; ``mlops_core.deployment.states`` says which follows which."""
+
+    PENDING = "pending"
+    LOADING = "loading"
+    WARMING = "warming"
+    READY = "ready"
+    CANARY = "canary"
+    PROMOTING = "promoting"
+    LIVE = "live"
+    DRAINING = "draining"
+    RETIRED = "retired"
+    PAUSED = "paused"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    FAILED = "failed"
+
+
+@frozen
+class Rollout(Record):
+    """A canary's plan and how far it is.
+
+    ``steps`` are shares of the requests, rising; the last is 1.0. ``step`` is the index of the one in force, reached at ``step_started``
+    with routing revision ``step_revision``; the rollout as a whole began with ``first_revision``. ``ends`` is the deadline as a time.
+    ``verdict`` and ``metrics`` are those of the last look, kept for audit.
+    """
+
+    steps: tuple[float, ...]
+    step_time: timedelta
+    min_requests: int
+    deadline: timedelta
+    at_deadline: Literal["hold", "promote", "rollback"] = "hold"
+    slo: Mapping[str, float] = field(factory=dict)
+    step: int = 0
+    started: datetime | None = None
+    ends: datetime | None = None
+    step_started: datetime | None = None
+    first_revision: int = 0
+    step_revision: int = 0
+    verdict: str = ""
+    metrics: Mapping[str, float] = field(factory=dict)
+
+
+@frozen
+class Deployment(Record):
+    """One deployment of a model to an environment.
+
+    ``deployment_id`` is ``environment/model/number``. ``variants`` are its own versions and how they share its requests (one with weight 1
+    but for an A/B test); ``weight`` is the share of the endpoint's requests that it takes now. ``revision`` is the routing revision that
+    gave it this share. ``confirmed`` is false while the effect of ``status`` is under way. ``replaced`` is the number of the deployment
+    that was live before. ``retire_at``: until then a superseded deployment stays loaded for a rollback.
+    """
+
+    deployment_id: str
+    tenant: str
+    environment: str
+    model: str
+    version: str
+    number: int
+    status: DeploymentStatus
+    variants: tuple[Variant, ...]
+    created: datetime
+    changed: datetime
+    key: str = ""
+    weight: float = 0.0
+    revision: int = 0
+    confirmed: bool = True
+    url: str = ""
+    reason: str = ""
+    shadow: str | None = None
+    rollout: Rollout | None = None
+    replaced: int | None = None
+    retire_at: datetime | None = None
+
+    @property
+    def endpoint(self) -> EndpointKey:
+        """Where it is served."""
+        return EndpointKey(self.tenant, self.environment, self.model)
+
+
+@frozen
+class Endpoint(Record):
+    """An endpoint as its journal and its deployer describe it. ``live`` serves; ``open`` is a deployment that is on its way."""
+
+    environment: str
+    model: str
+    url: str = ""
+    revision: int = 0
+    routes: tuple[Variant, ...] = ()
+    loaded: tuple[str, ...] = ()
+    live: Deployment | None = None
+    open: Deployment | None = None
+    detail: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Prediction(Record):
+    """An endpoint's answer: ``outputs`` by name, one value per row, and the version that gave it."""
+
+    outputs: Mapping[str, Any]
+    version: str
+    prediction_id: str

@@ -9,9 +9,12 @@ from mlops_core.exceptions import CapabilityError
 from mlops_core.roles.backend import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from mlops_core.records import EndpointKey, Health, ModelVersion, Observed, Variant
+    from numpy.typing import NDArray
+
+    from mlops_core.records import EndpointKey, Health, ModelVersion, Observed, Prediction, Variant
     from mlops_core.roles.ports import DeployContext, ServingHost
 
 __all__ = ["Deployer"]
@@ -20,10 +23,14 @@ __all__ = ["Deployer"]
 class Deployer(Backend):
     """Mechanism of one environment. The core adds the state machine, promotion, canary steps, gates and rollback.
 
-    Capabilities: ``process`` (it serves in processes of its own, ``serve`` is implemented), ``shadow``, ``counters``.
+    Capabilities: ``process`` (it serves in processes of its own, ``serve`` is implemented), ``in-process`` (``predict`` is implemented),
+    ``shadow``, ``counters`` (``observe`` counts the requests of each version).
     """
 
     __slots__ = ()
+
+    def attach(self, environment: str, context: DeployContext) -> None:
+        """Learn the environment's name and ports, before any other call of the role. Does no I/O; a second call replaces the first."""
 
     @abstractmethod
     def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
@@ -53,6 +60,14 @@ class Deployer(Backend):
     @abstractmethod
     def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
         """The endpoint as it is now. An endpoint that never was answers revision 0."""
+
+    def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
+        """Answer a request in this process, by the routes; ``unit`` always meets the same variant of one set of routes.
+
+        Raises:
+            DeploymentError: Nothing is routed, the columns do not fit, or the model failed.
+        """
+        raise CapabilityError(f"deployer: {type(self).__name__} does not answer in this process - send the request to its url")
 
     def serve(self, host: ServingHost, args: Sequence[str]) -> None:
         """Run a serving process until it is told to end; called by ``python -m mlops_core.serve`` with the deployer's own ``args``."""

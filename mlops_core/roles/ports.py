@@ -77,13 +77,29 @@ class ArtifactStore(Protocol):
 
 
 class DeployContext(Protocol):
-    """What a deployer is handed with each load. ``command`` starts a serving process of this stack; the deployer appends its args."""
+    """What a deployer is handed: the ports of its environment.
 
-    command: tuple[str, ...]
+    ``workdir`` is a folder of this environment's own (not yet created). ``timeout``: seconds that one load may take. ``guarded``: requests
+    need a token; without one a server binds the loopback interface only.
+    """
+
     artifacts: ArtifactStore
     workdir: Path
     clock: Clock
     progress: Progress
+    timeout: float
+    guarded: bool
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Starts a serving process of this stack; the deployer appends its args.
+
+        Raises:
+            ConfigError: No other process can compose the stack.
+        """
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """Fetch, verify and load a model in this process, for deployers that answer here; raises ``MLOpsError``."""
 
 
 class ServingHost(Protocol):
