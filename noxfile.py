@@ -23,6 +23,7 @@ nox.options.sessions = ["lint", "types", "docs", "tests"]
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+STRANGERS = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))  # examples of other people's plugins
 EXTRAS = ("quickstart", "sign", "sketch")
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHON = "3.11"
@@ -67,14 +68,15 @@ def install(session: nox.Session, *requirements: str) -> None:
 
 
 @functools.cache
-def build_wheels() -> Mapping[str, Path]:
-    """Build the wheels of all distributions, once for all sessions of this call, and return them by distribution."""
+def build_wheels() -> Mapping[Path, Path]:
+    """Build the wheels of all distributions, once for all sessions of this call, and return them by source folder."""
     folder = ROOT / ".nox" / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     wheels = {}
-    for source in (ROOT, *PLUGINS):
-        build_one(source, "--wheel", into=folder / source.name)
-        wheels[source.name] = next((folder / source.name).glob("*.whl"))
+    for source in (ROOT, *PLUGINS, *STRANGERS):
+        into = folder / source.relative_to(ROOT)
+        build_one(source, "--wheel", into=into)
+        wheels[source] = next(into.glob("*.whl"))
     return wheels
 
 
@@ -85,10 +87,10 @@ def build_one(source: Path, *options: str, into: Path) -> None:
 
 
 def install_project(session: nox.Session, *groups: str, extras: Sequence[str] = EXTRAS) -> None:
-    """Install the wheels of the core and of every plugin, with the tools of these groups."""
+    """Install the wheels of the core and of every plugin (for tests also the examples), with the tools of these groups."""
     wheels = build_wheels()
-    core = f"motadata-mlops-core[{','.join(extras)}] @ {wheels[ROOT.name].as_uri()}"
-    plugins = [str(wheels[plugin.name]) for plugin in PLUGINS]
+    core = f"motadata-mlops-core[{','.join(extras)}] @ {wheels[ROOT].as_uri()}"
+    plugins = [str(wheels[source]) for source in (*PLUGINS, *(STRANGERS if "test" in groups else ()))]
     install(session, "--no-sources", core, *plugins, *group(*groups))
 
 
@@ -150,8 +152,8 @@ def types(session: nox.Session) -> None:
     """Check types, strictly: the core with its tests, then each plugin with its own."""
     install_project(session, "types", "test", "nox")
     session.run("mypy", "mlops_core", "tests", "noxfile.py")
-    for plugin in PLUGINS:
-        session.run("mypy", str(plugin.relative_to(ROOT)))
+    for source in (*PLUGINS, *STRANGERS):
+        session.run("mypy", str(source.relative_to(ROOT)), env={"MYPYPATH": os.pathsep.join([str(source / "src"), str(source)])})
 
 
 @nox.session(python=PYTHON)
@@ -168,7 +170,7 @@ def bench(session: nox.Session) -> None:
     install_project(session, "test")
     name, *arguments = session.posargs or ["all"]
     found = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
-    if name != "all" and name not in found:
+    if not found or name not in {"all", *found}:
         session.error(f"benchmarks: no {name!r}; there are: {', '.join(found) or 'none'}")
     for path in found.values() if name == "all" else [found[name]]:
         session.run("python", str(path), *arguments)
@@ -199,8 +201,9 @@ def build(_session: nox.Session) -> None:
 @nox.session(python=PYTHON, default=False)
 def constraints(session: nox.Session) -> None:
     """Compile constraints.txt anew; `nox -s constraints -- --upgrade` takes the newest versions."""
-    names = ["motadata-mlops-core", *(f"motadata-mlops-{plugin.name}" for plugin in PLUGINS)]
-    sources = ["pyproject.toml", *(str(plugin.relative_to(ROOT) / "pyproject.toml") for plugin in PLUGINS)]
+    projects = [source / "pyproject.toml" for source in (ROOT, *PLUGINS, *STRANGERS)]
+    names = [nox.project.load_toml(project)["project"]["name"] for project in projects]
+    sources = [str(project.relative_to(ROOT)) for project in projects]
     groups = [option for name in sorted(PROJECT["dependency-groups"]) for option in ("--group", name)]
     hidden = [option for name in names for option in ("--no-emit-package", name)]
     command = ["uv", "pip", "compile", "--quiet", "--universal", f"--python-version={PYTHON}", "--all-extras"]

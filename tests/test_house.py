@@ -160,8 +160,9 @@ def test_nothing_is_left_for_later() -> None:
     assert [f"{name}: {found[0]}" for name, text in suspects if (found := marks.search(text))] == []
 
 
-def test_every_constraint_is_one_exact_version() -> None:
+def test_every_constraint_is_one_exact_version_and_none_is_a_framework_of_gigabytes() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert {line.partition("==")[0] for line in lines}.isdisjoint({"tensorflow", "torch"})
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.+!]+(?: ; .+)?", line)] == []
 
 
