@@ -31,7 +31,7 @@ from mlops_core.records.event import (
 )
 from mlops_core.records.journal import Entry, JournalHead, NewEntry
 from mlops_core.records.monitoring import DEFAULT_ENVIRONMENT, UNVERSIONED, Alert, Logged, Segment, SeriesKey, ValueSum
-from mlops_core.records.pipeline import PipelineStatus, RunReport, StackRef, StageResult, StageStatus, StageTask
+from mlops_core.records.pipeline import PipelineStatus, RunReport, StackRef, StageProgress, StageResult, StageStatus, StageTask
 from mlops_core.records.query import And, Comparison, Condition, Not, Or, OrderBy, Page, Query
 from mlops_core.records.record import Record, canonical_json, digest_of
 from mlops_core.records.threshold import METRICS, VALUE_FAMILIES, Threshold, check_value_name
@@ -95,6 +95,7 @@ __all__ = [
     "StackRef",
     "StageFailed",
     "StageFinished",
+    "StageProgress",
     "StageResult",
     "StageStarted",
     "StageStatus",

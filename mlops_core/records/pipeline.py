@@ -10,9 +10,10 @@ from typing import Any
 from attrs import field, frozen
 
 from mlops_core.records.record import Record
+from mlops_core.records.tracking import Metric
 from mlops_core.records.version import ArtifactRef
 
-__all__ = ["PipelineStatus", "RunReport", "StackRef", "StageResult", "StageStatus", "StageTask"]
+__all__ = ["PipelineStatus", "RunReport", "StackRef", "StageProgress", "StageResult", "StageStatus", "StageTask"]
 
 
 class StageStatus(StrEnum):
@@ -49,21 +50,12 @@ class StackRef(Record):
 
 
 @frozen
-class StageTask(Record):
-    """One attempt at one stage. ``inputs`` maps parameter names to artifacts; ``timeout`` in seconds, None for no deadline."""
-
-    config: StackRef
-    run_id: str
-    stage: str
-    attempt: int
-    inputs: Mapping[str, ArtifactRef] = field(factory=dict)
-    timeout: float | None = None
-    model: str = ""
-
-
-@frozen
 class StageResult(Record):
-    """How an attempt ended. ``seconds`` is monotonic; ``error`` is one line; ``metrics`` are those the stage logged."""
+    """How an attempt ended. ``seconds`` is monotonic; ``error`` is one line; ``metrics`` are those the stage logged, each its last value.
+
+    ``history`` (every logged metric) and ``logged`` (files for the tracker) travel from the worker to the runner, which writes them to the
+    run's tracker; the journal keeps neither.
+    """
 
     stage: str
     status: StageStatus
@@ -74,6 +66,36 @@ class StageResult(Record):
     metrics: Mapping[str, float] = field(factory=dict)
     params: Mapping[str, str] = field(factory=dict)
     summary: str = ""
+    history: tuple[Metric, ...] = ()
+    logged: Mapping[str, ArtifactRef] = field(factory=dict)
+
+
+@frozen
+class StageTask(Record):
+    """One attempt at one stage. ``inputs`` maps parameter names to artifacts; ``timeout`` in seconds, None for no deadline.
+
+    ``earlier`` holds the results of the stages that ended before it, in their order.
+    """
+
+    config: StackRef
+    run_id: str
+    stage: str
+    attempt: int
+    inputs: Mapping[str, ArtifactRef] = field(factory=dict)
+    timeout: float | None = None
+    model: str = ""
+    earlier: tuple[StageResult, ...] = ()
+
+
+@frozen
+class StageProgress(Record):
+    """How far a running stage says it is: ``done`` of ``total`` units (None: unknown)."""
+
+    run_id: str
+    stage: str
+    done: float
+    total: float | None = None
+    note: str = ""
 
 
 @frozen

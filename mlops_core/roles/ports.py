@@ -148,5 +148,8 @@ class StageContext(Protocol):
     def outputs(self, stages: Sequence[str] | None = None) -> Mapping[str, ArtifactRef]:
         """Artifacts of stages that have finished, by output name."""
 
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics that finished stages logged, by name; of a name logged twice, the later stage's."""
+
     def elapsed(self) -> timedelta:
         """Monotonic time since the attempt began."""
