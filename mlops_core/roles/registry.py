@@ -65,6 +65,15 @@ class RegistryStore(Backend):
     def read(self, tenant: str, journal: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> Sequence[Entry]:
         """Entries with a position greater than ``after``; at most ``limit``. A journal without entries answers none."""
 
+    def entry_of(self, tenant: str, journal: str, key: str) -> Entry | None:
+        """The oldest entry with this key, or None. The default reads the whole journal: a store with an index overrides it."""
+        position = 0
+        while page := self.read(tenant, journal, after=position):
+            if found := next((entry for entry in page if entry.key == key), None):
+                return found
+            position = page[-1].position
+        return None
+
     @abstractmethod
     def journals(self, tenant: str, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[JournalHead]:
         """Journals whose name begins with ``prefix``, by name."""
