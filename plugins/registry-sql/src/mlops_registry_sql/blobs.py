@@ -1,0 +1,218 @@
+"""A folder of blobs by digest: ``{tenant}/{first two digits}/{sha256}``, and temporary files of writers in ``.tmp``.
+
+A writer holds an flock on its temporary file for as long as it lives, so that a sweep tells a dead one's from a slow one's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from attrs import define, field, frozen
+
+from mlops_core.exceptions import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlops_core.roles import Progress
+
+__all__ = ["BlobFolder", "Written", "make_folder"]
+
+_CHUNK = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+@frozen
+class Written:
+    """A temporary file that is complete and synced."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@define(eq=False)
+class BlobFolder:
+    """Bytes below ``root``. Which of them count is the database's word."""
+
+    root: Path
+    _synced: set[Path] = field(factory=set, init=False, repr=False)
+
+    @property
+    def temporary(self) -> Path:
+        """Where writers write."""
+        return self.root / ".tmp"
+
+    def path(self, tenant: str, sha256: str) -> Path:
+        """Where a blob lies.
+
+        Raises:
+            ArtifactError: The tenant or the digest could name something else.
+        """
+        if not _TENANT.fullmatch(tenant) or not _DIGEST.fullmatch(sha256):
+            raise ArtifactError(f"registry: {sha256[:80]!r} of tenant {tenant[:80]!r} is no blob - give 64 hex digits")
+        return self.root / tenant / sha256[:2] / sha256
+
+    def holds(self, tenant: str, sha256: str, size: int) -> bool:
+        """Whether the file is there with all its bytes."""
+        try:
+            return self.path(tenant, sha256).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def writing(self, source: BinaryIO, size: int, sha256: str | None, progress: Progress | None) -> Iterator[Written]:
+        """Stream the source into a temporary file that exists until the block ends, unless it was placed.
+
+        Raises:
+            ArtifactError: The source has another size or digest.
+        """
+        make_folder(self.temporary)
+        path, descriptor = self._reserve()
+        try:
+            found = _copy(source, descriptor, size, progress)
+            if sha256 not in (None, found):
+                raise ArtifactError(f"registry: expected sha256 {sha256}, the source has {found} - did it change while it was read?")
+            os.fsync(descriptor)
+            yield Written(path, found, size)
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def _reserve(self) -> tuple[Path, int]:
+        """A locked temporary file; once more if a sweep took it between its creation and the lock."""
+        while True:
+            path = self.temporary / uuid.uuid4().hex
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return path, descriptor
+            os.close(descriptor)
+
+    def place(self, written: Written, tenant: str) -> None:
+        """Give a written file its name, and sync every folder on the way."""
+        target = self.path(tenant, written.sha256)
+        if target.parent not in self._synced:
+            make_folder(target.parent)
+            for folder in (target.parent.parent, self.root, self.root.parent):
+                sync_folder(folder)
+            self._synced.add(target.parent)
+        written.path.replace(target)
+        sync_folder(target.parent)
+
+    def open(self, tenant: str, sha256: str, offset: int) -> BinaryIO:
+        """A stream from ``offset``; raises ``ArtifactError``."""
+        try:
+            stream = self.path(tenant, sha256).open("rb")
+        except FileNotFoundError:
+            raise ArtifactError(f"registry: no blob {sha256} in the store") from None
+        stream.seek(offset)
+        return stream
+
+    def older(self, tenant: str, sha256: str, age: float) -> bool:
+        """Whether the file is there and was written at least ``age`` seconds ago."""
+        try:
+            return time.time() - self.path(tenant, sha256).stat().st_mtime >= age
+        except FileNotFoundError:
+            return False
+
+    def remove(self, tenant: str, sha256: str) -> bool:
+        """Delete the file; one that is gone already is fine."""
+        self.path(tenant, sha256).unlink(missing_ok=True)
+        return True
+
+    def abandoned(self) -> Iterator[tuple[Path, int, float]]:
+        """Temporary files of dead writers: path, size, age in seconds."""
+        with suppress(FileNotFoundError):
+            for path in sorted(self.temporary.iterdir()):
+                with _dead(path) as found:
+                    if found is not None:
+                        yield path, found.st_size, time.time() - found.st_mtime
+
+    def sweep(self) -> None:
+        """Delete the temporary files of every dead writer."""
+        for path, _, _ in list(self.abandoned()):
+            self.drop_abandoned(path.name)
+
+    def drop_abandoned(self, name: str) -> bool:
+        """Delete a temporary file if its writer is dead."""
+        path = self.temporary / Path(name).name
+        with _dead(path) as found:
+            if found is None:
+                return False
+            path.unlink()
+            return True
+
+    def files(self) -> Iterator[tuple[str, str, int, float]]:
+        """Every blob's file: tenant, sha256, size, age in seconds."""
+        now = time.time()
+        for path in sorted(self.root.glob("*/??/*")):
+            tenant, digest = path.parts[-3], path.name
+            if tenant != self.temporary.name and _DIGEST.fullmatch(digest):
+                with suppress(FileNotFoundError):
+                    found = path.stat()
+                    yield tenant, digest, found.st_size, now - found.st_mtime
+
+
+def _copy(source: BinaryIO, descriptor: int, size: int, progress: Progress | None) -> str:
+    digest, done = hashlib.sha256(), 0
+    while chunk := source.read(min(_CHUNK, size + 1 - done)):
+        done += len(chunk)
+        if done > size:
+            raise ArtifactError(f"registry: expected {size} bytes, the source has more - did it change while it was read?")
+        digest.update(chunk)
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if progress is not None:
+            progress(done, size)
+    if done != size:
+        raise ArtifactError(f"registry: expected {size} bytes, the source has {done} - did it change while it was read?")
+    return digest.hexdigest()
+
+
+@contextmanager
+def _dead(path: Path) -> Iterator[os.stat_result | None]:
+    """The file's stat, with its lock held, if no writer holds it; else None."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(descriptor)
+        yield found if found.st_nlink else None
+    except BlockingIOError:
+        yield None
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder with its parents, each synced in the one above it: a file in a folder that power loss forgets is lost."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Write the folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,234 @@
+"""The registry role over a relational database and a folder of blobs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO
+
+from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
+from mlops_core.records import Blob, JournalHead, Leftover, ModelVersion, Page
+from mlops_core.roles import RegistryStore
+from mlops_registry_sql.database import wrapped
+from mlops_registry_sql.rows import entry_of, entry_row, metadata_rows, version_of, version_row
+from mlops_registry_sql.search import candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mlops_core.records import Entry, NewEntry, Query
+    from mlops_core.roles import Progress
+    from mlops_registry_sql.blobs import BlobFolder
+    from mlops_registry_sql.database import Database, Transaction
+    from mlops_registry_sql.statements import Statements
+
+__all__ = ["SqlRegistry"]
+
+_LAST_NAME = "\U0010ffff"
+_BATCH = 500
+
+
+class SqlRegistry(RegistryStore):
+    """What every database shares; a subclass says which database, which folder and which statements."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def database(self) -> Database:
+        """Connections and transactions."""
+
+    @property
+    @abstractmethod
+    def statements(self) -> Statements:
+        """The database's statements."""
+
+    @property
+    @abstractmethod
+    def blobs(self) -> BlobFolder:
+        """Where artifacts lie."""
+
+    def check(self) -> None:
+        """Connect, and bring the schema."""
+        self.database.open()
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        self.database.close()
+
+    # --- versions
+
+    def add_version(self, version: ModelVersion) -> ModelVersion:
+        """Add a version, its searchable metadata and its claim to its blobs, in one transaction."""
+        with self.database.write() as transaction:
+            return self._stored(transaction, version.tenant, version.model, version.key) or self._add(transaction, version)
+
+    def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
+        """The number and its version are one transaction: a rolled back one gives the number back."""
+        with self.database.write() as transaction:
+            if key is not None and (stored := self._stored(transaction, tenant, model, key)):
+                return stored
+            version = make(transaction.run(self.statements.next_number, {"tenant": tenant, "name": model})[0][0])
+            if stored := self._stored(transaction, tenant, model, version.key):
+                transaction.undo()
+                return stored
+            return self._add(transaction, version)
+
+    def _stored(self, transaction: Transaction, tenant: str, model: str, key: str) -> ModelVersion | None:
+        rows = transaction.run(self.statements.version_by_key, {"tenant": tenant, "model": model, "key": key})
+        return version_of(*rows[0]) if rows else None
+
+    def _add(self, transaction: Transaction, version: ModelVersion) -> ModelVersion:
+        row = version_row(version)
+        if transaction.run(self.statements.version_by_name, row):
+            raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
+        for blob in version.blobs():
+            mine = {"tenant": version.tenant, "sha256": blob.sha256}
+            known = transaction.run(self.statements.blob_size, mine)
+            if not known or known[0][0] != blob.size or not self.blobs.holds(version.tenant, blob.sha256, blob.size):
+                raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
+            transaction.run(self.statements.use_blob, {**mine, "holder": f"versions/{version.model}/{version.version}"})
+        transaction.run(self.statements.add_version, row)
+        transaction.run_many(self.statements.add_metadata, list(metadata_rows(version)))
+        return version
+
+    def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
+        """One read by the unique key."""
+        rows = self.database.read(self.statements.version_by_name, {"tenant": tenant, "model": model, "version": version})
+        return version_of(*rows[0]) if rows else None
+
+    def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
+        """Narrowed by the indexes, decided by the query. The cursor is a place in the order of insertion unless the query orders."""
+        if query.order_by:
+            return query.apply((version for _, version in self._scan(tenant, query, 0)), ModelVersion.fields)
+        found: list[ModelVersion] = []
+        last = int(query.cursor or 0)
+        for sequence, version in self._scan(tenant, query, last):
+            if query.matches(version.fields()):
+                if len(found) == query.limit:
+                    return Page(tuple(found), str(last))
+                found.append(version)
+                last = sequence
+        return Page(tuple(found))
+
+    def _scan(self, tenant: str, query: Query, after: int) -> Iterator[tuple[int, ModelVersion]]:
+        batch = _BATCH if query.limit is None else min(query.limit + 1, _BATCH)
+        while rows := self.database.select(candidates(tenant, query, after=after, limit=batch)):
+            for sequence, body, retired in rows:
+                yield sequence, version_of(body, retired)
+            if len(rows) < batch:
+                return
+            after = rows[-1][0]
+
+    def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
+        """Mark the row and append the tombstone, in one transaction. Retiring it again changes nothing."""
+        mine = {"tenant": tenant, "model": model, "version": version}
+        with self.database.write() as transaction:
+            if not transaction.run(self.statements.version_by_name, mine):
+                raise VersioningError(f"registry: no version {version!r} of {model!r}")
+            if transaction.run(self.statements.retire, mine):
+                journal = f"versions/{model}"
+                head = transaction.run(self.statements.head, {"tenant": tenant, "journal": journal})[0][0]
+                self._append(transaction, tenant, journal, head, tombstone)
+
+    # --- journals
+
+    def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
+        """One statement that inserts only behind the expected head."""
+        with self.database.write() as transaction:
+            return self._append(transaction, tenant, journal, expected, entry)
+
+    def _append(self, transaction: Transaction, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
+        row = {"tenant": tenant, "journal": journal, "expected": expected, **entry_row(entry)}
+        if not transaction.run(self.statements.append, row):
+            head = transaction.run(self.statements.head, row)[0][0]
+            raise ConflictError(f"registry: journal {journal} is at {head}, not {expected}", head=head)
+        for digest in entry.digests():
+            transaction.run(self.statements.use_blob, {"tenant": tenant, "sha256": digest, "holder": journal})
+        return entry_of(tenant, journal, (expected + 1, *(row[name] for name in ("at", "kind", "key", "change", "state"))))
+
+    def read(self, tenant: str, journal: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> Sequence[Entry]:
+        """Entries by position."""
+        statement = self.statements.newest_first if newest_first else self.statements.oldest_first
+        rows = self.database.read(statement, {"tenant": tenant, "journal": journal, "after": after, "limit": limit})
+        return tuple(entry_of(tenant, journal, row) for row in rows)
+
+    def entry_of(self, tenant: str, journal: str, key: str) -> Entry | None:
+        """By the index of keys."""
+        rows = self.database.read(self.statements.entry_by_key, {"tenant": tenant, "journal": journal, "key": key})
+        return entry_of(tenant, journal, rows[0]) if rows else None
+
+    def journals(self, tenant: str, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[JournalHead]:
+        """Journals by name; the cursor is the last name of the page before."""
+        span = {"first": prefix, "end": prefix + _LAST_NAME, "after": cursor or ""}
+        rows = self.database.read(self.statements.journals, {"tenant": tenant, "limit": limit + 1, **span})
+        heads = tuple(JournalHead(*row) for row in rows[:limit])
+        return Page(heads, heads[-1].name if len(rows) > limit else None)
+
+    def lease(self, tenant: str, name: str, owner: str, ttl: timedelta) -> bool:
+        """Times are the database's."""
+        mine = {"tenant": tenant, "name": name, "owner": owner}
+        with self.database.write() as transaction:
+            if ttl > timedelta(0):
+                return bool(transaction.run(self.statements.take_lease, {**mine, "seconds": ttl.total_seconds()}))
+            transaction.run(self.statements.drop_lease, mine)
+            return not transaction.run(self.statements.lease_holder, mine)
+
+    # --- artifacts
+
+    def put_artifact(
+        self, tenant: str, source: BinaryIO, *, size: int, sha256: str | None = None, progress: Progress | None = None
+    ) -> Blob:
+        """Stream into a temporary file, then name it inside the transaction that records it: a sweep runs before it or after it."""
+        with wrapped(self.database.name), self.blobs.writing(source, size, sha256, progress) as written:
+            mine = {"tenant": tenant, "sha256": written.sha256, "size": size}
+            with self.database.write() as transaction:
+                self.blobs.place(written, tenant)
+                transaction.run(self.statements.touch_blob, mine)
+            return Blob(written.sha256, size)
+
+    def open_artifact(self, tenant: str, blob: Blob, *, offset: int = 0) -> BinaryIO:
+        """The blob's file."""
+        with wrapped(self.database.name):
+            return self.blobs.open(tenant, blob.sha256, offset)
+
+    def leftovers(self, grace: timedelta) -> Iterator[Leftover]:
+        """Dead writers' temporary files, blobs that nothing names, and files that no transaction recorded."""
+        least = grace.total_seconds()
+        self.database.open()
+        for path, size, age in self.blobs.abandoned():
+            if age >= least:
+                yield Leftover("temporary", path.name, size, age)
+        for tenant, digest, size, age in self.database.read(self.statements.unused_blobs, {"least": least}):
+            yield Leftover("blob", f"{tenant}/{digest}", size, age)
+        for tenant, digest, size, age in self.blobs.files():
+            if age >= least and not self.database.read(self.statements.blob_size, {"tenant": tenant, "sha256": digest}):
+                yield Leftover("file", f"{tenant}/{digest}", size, age)
+
+    def discard(self, leftover: Leftover) -> bool:
+        """Checked again inside a write transaction, where no version can be added and no blob put."""
+        tenant, _, digest = leftover.location.partition("/")
+        mine = {"tenant": tenant, "sha256": digest}
+        with self.database.write() as transaction:
+            match leftover.kind:
+                case "temporary":
+                    return self.blobs.drop_abandoned(leftover.location)
+                case "blob":
+                    if not transaction.run(self.statements.unused_blob, {**mine, "least": leftover.age}):
+                        return False
+                    transaction.run(self.statements.drop_blob, mine)
+                case "file":
+                    if transaction.run(self.statements.blob_size, mine) or not self.blobs.older(tenant, digest, leftover.age):
+                        return False
+                case _:
+                    return False
+            return self.blobs.remove(tenant, digest)
+
+    def tenants(self, *, cursor: str | None = None) -> Page[str]:
+        """Tenants with a version or a journal."""
+        names: list[str] = []
+        last = cursor or ""
+        while (row := self.database.read(self.statements.next_tenant, {"tenant": last})[0])[0] is not None:
+            last = row[0]
+            names.append(last)
+        return Page(tuple(names))

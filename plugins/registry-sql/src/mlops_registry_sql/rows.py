@@ -1,0 +1,88 @@
+"""Records to rows and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from mlops_core.exceptions import VersioningError
+from mlops_core.records import Entry, ModelVersion, NewEntry, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["PREFIX", "entry_of", "entry_row", "index_value", "metadata_rows", "version_of", "version_row"]
+
+PREFIX = 200  # characters of a text that the index holds
+
+
+def version_row(version: ModelVersion) -> dict[str, Any]:
+    """Columns of a version; raises ``VersioningError`` for what JSON cannot hold."""
+    fields = version.fields()
+    names = ("model", "version", "number", "format", "run_id", "digest", "created")
+    return {
+        "tenant": version.tenant,
+        "key": version.key,
+        "retired": int(version.retired),
+        "body": _json(version.to_dict(), f"version {version.version!r} of {version.model!r}"),
+        **{name: fields[name] for name in names},
+    }
+
+
+def version_of(body: str, retired: int) -> ModelVersion:
+    """The version of a row."""
+    version = ModelVersion.from_dict(json.loads(body))
+    return version if version.retired == bool(retired) else evolve(version, retired=bool(retired))
+
+
+def metadata_rows(version: ModelVersion) -> Iterator[dict[str, Any]]:
+    """What can be searched for: one row per number, truth value or text."""
+    for name, value in version.metadata.items():
+        number, text = index_value(value)
+        if number is not None or text is not None:
+            yield {
+                "tenant": version.tenant,
+                "model": version.model,
+                "version": version.version,
+                "name": name,
+                "number": number,
+                "text": text,
+            }
+
+
+def index_value(value: Any) -> tuple[float | None, str | None]:
+    """How the index holds a value: rounded or cut off in a way that keeps its order."""
+    if isinstance(value, str):
+        return None, value[:PREFIX]
+    if isinstance(value, int | float):
+        try:
+            return float(value), None
+        except OverflowError:
+            return (float("inf") if value > 0 else float("-inf")), None
+    return None, None
+
+
+def entry_row(entry: NewEntry) -> dict[str, Any]:
+    """Columns of an entry; raises ``VersioningError`` for what JSON cannot hold."""
+    body = entry.to_dict()
+    what = f"journal entry {entry.kind!r}"
+    state = None if entry.state is None else _json(body["state"], what)
+    return {"at": body["at"], "kind": entry.kind, "key": entry.key, "change": _json(body["change"], what), "state": state}
+
+
+def entry_of(tenant: str, journal: str, row: Any) -> Entry:
+    """The entry of a row: position, at, kind, key, change, state."""
+    position, at, kind, key, change, state = row
+    body = {"at": at, "kind": kind, "key": key, "change": json.loads(change), "state": None if state is None else json.loads(state)}
+    return Entry.of(tenant, journal, position, NewEntry.from_dict(body))
+
+
+def _json(value: Mapping[str, Any], what: str) -> str:
+    try:
+        text = canonical_json(value)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise VersioningError(f"registry: {what} holds what JSON cannot: {error}") from error
+    return text

@@ -1,0 +1,111 @@
+"""``registry.sqlite``: one file, many readers, one writer at a time, every acknowledged write on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import define, field
+from sqlalchemy import Float, create_engine, event, literal_column
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+from mlops_core.exceptions import VersioningError
+from mlops_registry_sql.blobs import BlobFolder, make_folder
+from mlops_registry_sql.database import Database
+from mlops_registry_sql.gate import FileGate
+from mlops_registry_sql.mounts import network_file_system
+from mlops_registry_sql.registry import SqlRegistry
+from mlops_registry_sql.schema import METADATA, VERSION
+from mlops_registry_sql.statements import Statements
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["SqliteRegistry"]
+
+_NAME = "registry.sqlite"
+
+
+@define(eq=False)
+class SqliteRegistry(SqlRegistry):
+    """Model registry in one SQLite file, with artifacts in a folder beside it."""
+
+    contract: ClassVar[int] = 1
+
+    path: Path = field(
+        default=Path(".mlops/registry.db"), converter=Path, metadata={"help": "the database file; created with its folder when missing"}
+    )
+    artifacts: Path | None = field(
+        default=None, metadata={"help": "the folder of artifacts; by default the database's path with .artifacts behind it"}
+    )
+    timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others"})
+    _database: Database = field(init=False, repr=False)
+    _statements: Statements = field(init=False, repr=False)
+    _blobs: BlobFolder = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        path = self.path.absolute()
+        self._database = Database(_NAME, self._open, FileGate(path.with_name(path.name + ".lock"), self.timeout))
+        self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
+        self._blobs = BlobFolder((self.artifacts or path.with_name(path.name + ".artifacts")).absolute())
+
+    @property
+    def database(self) -> Database:
+        """The file."""
+        return self._database
+
+    @property
+    def statements(self) -> Statements:
+        """In SQLite's dialect."""
+        return self._statements
+
+    @property
+    def blobs(self) -> BlobFolder:
+        """The folder beside it."""
+        return self._blobs
+
+    def _open(self) -> tuple[Engine, Engine]:
+        """Engines for reads and for writes, over a file that has this release's schema."""
+        path = self.path.absolute()
+        make_folder(path.parent)
+        if kind := network_file_system(path):
+            raise VersioningError(
+                f"{_NAME}: {path} is on a network file system ({kind}), where SQLite loses writes - use a local disk or registry.postgres"
+            )
+        url = URL.create("sqlite", database=str(path))
+        options: dict[str, Any] = {
+            "poolclass": NullPool,
+            "paramstyle": "named",
+            "connect_args": {"timeout": self.timeout, "check_same_thread": False},
+        }
+        reader = create_engine(url, isolation_level="AUTOCOMMIT", **options)
+        writer = create_engine(url, **options)
+        for engine in (reader, writer):
+            event.listen(engine, "connect", _configure)
+        event.listen(writer, "begin", _begin)
+        with self._database.gate(), writer.begin() as connection:
+            _bring_schema(connection, self._statements, path)
+        self._blobs.sweep()
+        return reader, writer
+
+
+def _configure(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # BEGIN is ours: the driver's own would come too late and would not be IMMEDIATE
+    for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _bring_schema(connection: Connection, statements: Statements, path: Path) -> None:
+    METADATA.create_all(connection)
+    stored = connection.execute(statements.schema_version).scalar()
+    if stored is None:
+        connection.execute(statements.set_schema_version, {"value": str(VERSION)})
+    elif int(stored) > VERSION:
+        raise VersioningError(f"{_NAME}: {path} has schema {stored}, this release knows {VERSION} - upgrade motadata-mlops-registry-sql")

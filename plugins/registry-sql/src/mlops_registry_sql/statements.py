@@ -1,0 +1,125 @@
+"""Every statement, built once: plain Core builds and hashes them at each call, which costs more than SQLite's own work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Float, bindparam, delete, exists, func, insert, literal_column, select, update
+
+from mlops_registry_sql.schema import blob, blob_use, entry, info, lease, model, version, version_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Select, Table
+    from sqlalchemy.sql import ColumnElement
+
+__all__ = ["Statements"]
+
+
+def _bind(table: Table, column: str, name: str | None = None) -> Any:
+    return bindparam(name or column, type_=table.c[column].type)
+
+
+def _where(table: Table, *columns: str) -> tuple[Any, ...]:
+    return tuple(table.c[column] == _bind(table, column) for column in columns)
+
+
+class Statements:
+    """``insert_or`` is the dialect's INSERT with ON CONFLICT; ``now`` the database's clock in seconds since 1970."""
+
+    def __init__(self, insert_or: Callable[[Table], Any], now: ColumnElement[Any]) -> None:
+        self._insert_or = insert_or
+        self._now = now
+        self.schema_version = select(info.c.value).where(info.c.name == "schema")
+        self.set_schema_version = insert(info).values(name="schema", value=_bind(info, "value"))
+        self.store_time = select(now)
+        self._versions()
+        self._journals()
+        self._leases()
+        self._blobs()
+
+    def _versions(self) -> None:
+        counter = self._insert_or(model).values(tenant=_bind(model, "tenant"), name=_bind(model, "name"), last_number=1)
+        self.next_number = counter.on_conflict_do_update(
+            index_elements=["tenant", "name"], set_={"last_number": model.c.last_number + 1}
+        ).returning(model.c.last_number)
+        self.add_version = insert(version).values({name: _bind(version, name) for name in version.c.keys() if name != "sequence"})  # noqa: SIM118  a column collection is no mapping
+        stored = select(version.c.body, version.c.retired)
+        self.version_by_name = stored.where(*_where(version, "tenant", "model", "version"))
+        self.version_by_key = stored.where(*_where(version, "tenant", "model", "key"))
+        self.add_metadata = insert(version_metadata).values({name: _bind(version_metadata, name) for name in version_metadata.c.keys()})  # noqa: SIM118  the same
+        self.retire = (
+            update(version)
+            .where(*_where(version, "tenant", "model", "version"), version.c.retired == 0)
+            .values(retired=1)
+            .returning(version.c.version)
+        )
+
+    def _journals(self) -> None:
+        mine = _where(entry, "tenant", "journal")
+        self.next_tenant = _next_tenant()
+        self.head = select(func.coalesce(func.max(entry.c.position), 0)).where(*mine)
+        expected = _bind(entry, "position", "expected")
+        names = list(entry.c.keys())
+        values = [expected + 1 if name == "position" else _bind(entry, name) for name in names]
+        self.append = (
+            insert(entry).from_select(names, select(*values).where(self.head.scalar_subquery() == expected)).returning(entry.c.position)
+        )
+        stored = select(*(entry.c[name] for name in names[2:])).where(*mine)
+        after = stored.where(entry.c.position > _bind(entry, "position", "after"))
+        limit = bindparam("limit", type_=entry.c.position.type)
+        self.oldest_first = after.order_by(entry.c.position).limit(limit)
+        self.newest_first = after.order_by(entry.c.position.desc()).limit(limit)
+        self.entry_by_key = stored.where(entry.c.key == _bind(entry, "key")).order_by(entry.c.position).limit(1)
+        name = entry.c.journal
+        self.journals = (
+            select(name, func.max(entry.c.position))
+            .where(entry.c.tenant == _bind(entry, "tenant"), name > _bind(entry, "journal", "after"))
+            .where(name >= _bind(entry, "journal", "first"), name < _bind(entry, "journal", "end"))
+            .group_by(name)
+            .order_by(name)
+            .limit(limit)
+        )
+
+    def _leases(self) -> None:
+        until = self._now + bindparam("seconds", type_=Float())
+        given = {"tenant": _bind(lease, "tenant"), "name": _bind(lease, "name"), "owner": _bind(lease, "owner"), "expires": until}
+        free = (lease.c.owner == _bind(lease, "owner")) | (lease.c.expires <= self._now)
+        taken = {"owner": _bind(lease, "owner"), "expires": until}
+        self.take_lease = (
+            self._insert_or(lease)
+            .values(given)
+            .on_conflict_do_update(index_elements=["tenant", "name"], set_=taken, where=free)
+            .returning(lease.c.owner)
+        )
+        self.drop_lease = delete(lease).where(*_where(lease, "tenant", "name", "owner"))
+        self.lease_holder = select(lease.c.owner).where(*_where(lease, "tenant", "name"), lease.c.expires > self._now)
+
+    def _blobs(self) -> None:
+        fresh = self._insert_or(blob).values(touched=self._now, **{name: _bind(blob, name) for name in ("tenant", "sha256", "size")})
+        self.touch_blob = fresh.on_conflict_do_update(index_elements=["tenant", "sha256"], set_={"touched": self._now})
+        mine = _where(blob, "tenant", "sha256")
+        self.blob_size = select(blob.c.size).where(*mine)
+        # Selected from the blobs themselves: a journal may name a digest that is no blob of this store.
+        used = select(blob.c.tenant, blob.c.sha256, _bind(blob_use, "holder")).where(*mine)
+        self.use_blob = self._insert_or(blob_use).from_select(["tenant", "sha256", "holder"], used).on_conflict_do_nothing()
+        unused = ~exists().where(blob_use.c.tenant == blob.c.tenant, blob_use.c.sha256 == blob.c.sha256)
+        age = (self._now - blob.c.touched).label("age")
+        found = select(blob.c.tenant, blob.c.sha256, blob.c.size, age).where(unused)
+        least = bindparam("least", type_=Float())
+        self.unused_blobs = found.where(age >= least)
+        self.unused_blob = found.where(*mine, age >= least)
+        self.drop_blob = delete(blob).where(*mine)
+
+
+def sqlite_now() -> ColumnElement[Any]:
+    """Seconds since 1970, to the millisecond, by the clock of the machine that holds the file."""
+    return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float())
+
+
+def _next_tenant() -> Select[tuple[str]]:
+    """One step through the indexes: DISTINCT would read every row."""
+    least = [select(func.min(table.c.tenant).label("tenant")).where(table.c.tenant > _bind(table, "tenant")) for table in (version, entry)]
+    both = least[0].union_all(least[1]).subquery()
+    return select(func.min(both.c.tenant))
