@@ -22,6 +22,7 @@ RELATIVE_ERROR: Final = (_GROWTH - 1) / (_GROWTH + 1)
 ZERO: Final = -30 * BUCKETS_PER_DOUBLING  # whatever is below 2 ** -30 s, about 1 ns
 _TOP: Final = 32 * BUCKETS_PER_DOUBLING
 _SMALLEST: Final = 2.0**-30
+_ROUNDING: Final = 1e-9  # 0.07 * 100 is a little more than 7
 
 
 def bucket(seconds: float) -> int:
@@ -51,7 +52,7 @@ def merge_counts(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
 
 
 def quantile(histogram: Mapping[int, int], q: float) -> float | None:
-    """The value at rank floor(q * (n - 1)) of n sorted latencies, within ``RELATIVE_ERROR``; None of an empty histogram.
+    """The smallest latency that a share ``q`` of all does not exceed (nearest rank), within ``RELATIVE_ERROR``; None of an empty histogram.
 
     Raises:
         ValueError: ``q`` is not in [0, 1].
@@ -59,9 +60,9 @@ def quantile(histogram: Mapping[int, int], q: float) -> float | None:
     if not 0 <= q <= 1:
         raise ValueError(f"quantile: {q!r} is not in [0, 1]")
     total = sum(histogram.values())
-    rank = math.floor(q * (total - 1))
+    behind = max(1, math.ceil(q * total - _ROUNDING))
     for index in sorted(histogram):
-        rank -= histogram[index]
-        if rank < 0:
+        behind -= histogram[index]
+        if behind <= 0:
             return value_of(index)
     return None

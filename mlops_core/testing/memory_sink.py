@@ -84,7 +84,8 @@ class MemorySink(MonitorSink):
     ) -> int:
         """Merge what lies within [start, end)."""
         with self._lock:
-            inside, outside = [], []
+            inside: list[tuple[timedelta, Segment]] = []
+            outside: list[tuple[timedelta, Segment]] = []
             for kept in self._kept:
                 within = kept[1].series == series and kept[1].start >= start and kept[1].end <= end
                 (inside if within else outside).append(kept)

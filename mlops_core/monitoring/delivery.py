@@ -1,0 +1,172 @@
+"""From the spool to the sinks: one thread per sink, so that one that hangs or fails delays neither predictions nor the other sinks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import define, evolve, field
+
+from mlops_core.exceptions import MonitoringError
+from mlops_core.records import Segment
+from mlops_core.roles import MonitorSink
+from mlops_core.spool import Follower, Mark, Spool
+
+__all__ = ["Delivery", "deliver", "segment_of"]
+
+_log = logging.getLogger(__name__)
+_BATCH: Final = 500
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 10.0
+_MOST_SPOOLS: Final = 8
+
+
+def segment_of(writer: str, sequence: int, record: dict[str, Any]) -> Segment:
+    """A segment from its line in a spool: the spool's writer and the line's number make it idempotent."""
+    return evolve(Segment.from_dict(record), writer=writer, sequence=sequence)
+
+
+def deliver(spool: Spool, name: str, sink: MonitorSink) -> int:
+    """Bring all of a spool that a sink lacks to it; answers how many segments. Raises what the sink raises."""
+    mark = spool.mark(name)
+    follower = spool.follow(mark.done)
+    done = mark.done
+    try:
+        while taken := follower.take(_BATCH):
+            sink.write([segment_of(spool.writer, sequence, record) for sequence, record in taken])
+            done = taken[-1][0]
+            spool.set_mark(name, Mark(done, done))
+    finally:
+        follower.close()
+    return done - mark.done
+
+
+@define(eq=False)
+class Delivery:
+    """The way to one sink: a queue of spools, the newest still growing, and a thread that empties it.
+
+    What the sink raises is taken for an outage and tried again, after 0.2 s and then ever longer up to 10 s; ``failing`` says why. At most
+    eight spools wait; beyond that the oldest is given up for this sink, and the log says how many segments that were.
+    """
+
+    name: str
+    sink: MonitorSink
+    release: Callable[[Spool], None] = field(repr=False)
+    failing: str = field(default="", init=False)
+    dropped: int = field(default=0, init=False)
+    _spools: deque[Spool] = field(factory=deque, init=False, repr=False)
+    _follower: Follower | None = field(default=None, init=False, repr=False)
+    _batch: list[Segment] = field(factory=list, init=False, repr=False)
+    _at: int = field(default=0, init=False)
+    _passed: int = field(default=0, init=False)
+    _wanted: int = field(default=0, init=False)
+    _hurry: bool = field(default=False, init=False)
+    _stopping: bool = field(default=False, init=False)
+    _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    _thread: threading.Thread | None = field(default=None, init=False, repr=False)
+
+    def start(self) -> None:
+        """Start the thread; it ends with ``stop``, or with the process."""
+        self._thread = threading.Thread(target=self._run, name=f"mlops-sink-{self.name}", daemon=True)
+        self._thread.start()
+
+    def follow(self, spool: Spool) -> None:
+        """Go on with this spool once the earlier ones are empty."""
+        with self._changed:
+            self._spools.append(spool)
+
+    def announce(self, wanted: int) -> None:
+        """So many segments have been spooled since the start."""
+        with self._changed:
+            self._wanted = wanted
+            self._changed.notify_all()
+
+    def wait(self, timeout: float) -> bool:
+        """Hurry, and wait until everything announced so far is delivered; False if it is not in time."""
+        with self._changed:
+            wanted = self._wanted
+            self._hurry = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: self._passed >= wanted, timeout)
+
+    def stop(self, timeout: float) -> None:
+        """End the thread; one that hangs in its sink is left behind."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while self._due():
+            try:
+                self._advance()
+            except Exception as error:  # noqa: BLE001  whatever a sink raises, the segments wait and are tried again
+                self._tell(f"{type(error).__name__}: {error}")
+                self._sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._tell("")
+                pause = _FIRST_PAUSE
+
+    def _due(self) -> bool:
+        """Wait for work; False when there will be no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._passed < self._wanted)
+            return not self._stopping
+
+    def _advance(self) -> None:
+        """Deliver one batch, or go on to the next spool."""
+        if len(self._spools) > _MOST_SPOOLS:
+            self._leave()
+        spool = self._spools[0]
+        if self._follower is None:
+            self._follower = spool.follow(0)
+        if not self._batch:
+            self._batch = [segment_of(spool.writer, sequence, record) for sequence, record in self._follower.take(_BATCH)]
+        if self._batch:
+            self.sink.write(self._batch)
+            self._at = self._batch[-1].sequence
+            spool.set_mark(self.name, Mark(self._at, self._at))
+            self._pass(len(self._batch))
+            self._batch = []
+        elif len(self._spools) > 1:
+            self._leave()
+        else:
+            raise MonitoringError(f"spool {spool.path.name}: cannot be read beyond segment {self._at} - was it changed by hand?")
+
+    def _pass(self, count: int) -> None:
+        with self._changed:
+            self._passed += count
+            self._hurry = False
+            self._changed.notify_all()
+
+    def _leave(self) -> None:
+        """Go on to the next spool, also where a sink has been away so long that the disk would fill, and say what that gave up."""
+        with self._changed:
+            spool = self._spools.popleft()
+        if self._follower is not None:
+            self._follower.close()
+        lost = spool.last - self._at
+        self._follower, self._batch, self._at = None, [], 0
+        if lost:
+            self.dropped += lost
+            _log.error("sink %s: away too long, %d segments were given up (%d so far)", self.name, lost, self.dropped)
+            self._pass(lost)
+        self.release(spool)
+
+    def _tell(self, failing: str) -> None:
+        if failing and not self.failing:
+            _log.warning("sink %s: segments wait in the spool: %s", self.name, failing)
+        elif self.failing and not failing:
+            _log.info("sink %s: answers again", self.name)
+        self.failing = failing
+
+    def _sleep(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._hurry, seconds)
+            self._hurry = False

@@ -1,0 +1,259 @@
+"""The facade of monitoring."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import weakref
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from mlops_core.clock import aware
+from mlops_core.exceptions import MLOpsError, MonitoringError
+from mlops_core.monitoring.collector import Collector
+from mlops_core.monitoring.metrics import Metrics
+from mlops_core.monitoring.reading import Reader, check_window
+from mlops_core.names import check_name
+from mlops_core.records import DEFAULT_ENVIRONMENT, UNVERSIONED, HealthReport, SeriesKey, Window, assess_health, check_value_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+    from mlops_core.roles import Recorder
+    from mlops_core.stack import Stack
+
+__all__ = ["ModelMonitoring"]
+
+_WAIT: Final = 5.0
+_LONGEST_ID: Final = 256
+_HOUR: Final = timedelta(hours=1)
+
+
+class ModelMonitoring:
+    """Counts predictions, answers windows of them, judges health and raises alerts.
+
+    ``track_prediction`` puts a prediction into a buffer of its thread; within 100 ms it is in the spool, where it survives the death of the
+    process, and on its way to every sink. With ``durability: sync`` a call returns once it is in the spool. A sink that is down or hangs
+    delays neither predictions nor other sinks. Thread-safe; a forked child counts for itself.
+
+    Args:
+        tenant_id: The tenant; None for the project's.
+        stack: The stack to stand on; None: that of the project (see ``mlops_core.stack.locate``).
+
+    Raises:
+        MonitoringError: From every method, one line.
+    """
+
+    def __init__(self, tenant_id: str | None = None, *, stack: Stack | None = None) -> None:
+        self._stack = _stack(stack, tenant_id)
+        self._sync = self._stack.settings.monitoring.durability == "sync"
+        self._recorders: dict[tuple[str, str | None, str | None], Recorder] = {}
+        self._collector: Collector | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def tenant_id(self) -> str:
+        """Whose predictions these are."""
+        return self._stack.tenant
+
+    # -- counting
+
+    def track_prediction(
+        self,
+        model_id: str,
+        prediction_time: float,
+        success: bool,  # noqa: FBT001  the specification's signature
+        error: str | None = None,
+        *,
+        environment: str | None = None,
+        version: str | None = None,
+        prediction_id: str | None = None,
+    ) -> None:
+        """Count one prediction.
+
+        Args:
+            model_id: The model.
+            prediction_time: Seconds it took, finite and >= 0.
+            success: Whether it succeeded.
+            error: Of a failure, its type; of a longer text only what stands before the first colon is kept.
+            environment: Where it was served; None counts under ``default``.
+            version: The version that answered; None counts under ``unversioned``.
+            prediction_id: The caller's name for it. It identifies rows of a prediction log, and is not kept where none is configured.
+        """
+        try:
+            record = self._recorders[model_id, environment, version]
+        except (KeyError, TypeError):
+            record = self._remember(model_id, environment, version)
+        if prediction_id is not None:
+            _check_id(prediction_id)
+        record(prediction_time, success, error)
+        if self._sync:
+            self._open().sync()
+
+    def recorder(self, series: SeriesKey, revision: int = 0) -> Recorder:
+        """The hot path for servers: counts predictions of one series under one routing revision."""
+        for value, what in (
+            (series.tenant, "tenant"),
+            (series.environment, "environment"),
+            (series.model, "model"),
+            (series.version, "version"),
+        ):
+            check_name(value, what, MonitoringError)
+        return self._open().recorder(series, revision)
+
+    def record_values(
+        self, model_id: str, values: Mapping[str, float], *, environment: str | None = None, version: str | None = None
+    ) -> None:
+        """Record figures beside the predictions, such as ``{"drift.ks.p_value": 0.03}``; they are in the spool when this returns.
+
+        Args:
+            model_id: The model.
+            values: Finite numbers by name; a name begins with ``drift.``, ``live.`` or ``custom.``.
+            environment: As for ``track_prediction``.
+            version: As for ``track_prediction``.
+        """
+        series = self._series(model_id, environment, version)
+        checked = {_check_value(name): _check_number(name, value) for name, value in dict(values).items()}
+        if checked:
+            self._open().record_values(series, checked)
+
+    # -- windows
+
+    def get_metrics(
+        self,
+        model_id: str,
+        time_window: timedelta = _HOUR,
+        *,
+        environment: str | None = None,
+        version: str | None = None,
+        end: datetime | None = None,
+    ) -> Metrics:
+        """Figures of the window [end - time_window, end).
+
+        This facade's own earlier calls are in it, whatever other processes counted follows within 100 ms.
+
+        Args:
+            model_id: The model.
+            time_window: Above zero.
+            environment: One environment; None: all.
+            version: One version; None: all.
+            end: An aware time; None: now.
+
+        Returns:
+            Zero totals and None rates where nothing was recorded.
+        """
+        window = self._window(model_id, time_window, environment, version, end)
+        return Metrics.of(window, model_id, environment, version)
+
+    def check_health(
+        self,
+        model_id: str,
+        time_window: timedelta | None = None,
+        *,
+        environment: str | None = None,
+        version: str | None = None,
+        end: datetime | None = None,
+    ) -> HealthReport:
+        """Judge a window, by default the last ``monitoring.health_window``, by ``monitoring.max_error_rate``; ``unknown`` without data."""
+        settings = self._stack.settings.monitoring
+        window = self._window(model_id, settings.health_window if time_window is None else time_window, environment, version, end)
+        return assess_health(window, max_error_rate=settings.max_error_rate)
+
+    # -- upkeep
+
+    def flush(self, timeout: float = _WAIT) -> None:
+        """Wait until every sink has everything that was counted before this call.
+
+        Raises:
+            MonitoringError: A sink did not take it within ``timeout`` seconds; it waits in the spool and is sent when the sink answers.
+        """
+        if self._collector is not None:
+            self._collector.flush(timeout)
+
+    def drain(self) -> int:
+        """Deliver what processes that died left in their spools; answers how many segments. A pass of the control loop."""
+        return self._open().drain()
+
+    def close(self) -> None:
+        """Deliver what is counted, within five seconds, and stop; what a sink does not take stays on disk. Idempotent."""
+        if self._collector is not None:
+            self._collector.close(_WAIT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # -- inside
+
+    def _remember(self, model_id: Any, environment: Any, version: Any) -> Recorder:
+        series = self._series(model_id, environment, version)
+        found = self._recorders[model_id, environment, version] = self._open().recorder(series, 0)
+        return found
+
+    def _series(self, model_id: Any, environment: Any, version: Any) -> SeriesKey:
+        return SeriesKey(
+            self.tenant_id,
+            check_name(DEFAULT_ENVIRONMENT if environment is None else environment, "environment", MonitoringError),
+            check_name(model_id, "model", MonitoringError),
+            check_name(UNVERSIONED if version is None else version, "version", MonitoringError),
+        )
+
+    def _window(self, model: Any, length: Any, environment: Any, version: Any, end: Any) -> Window:
+        self._series(model, environment, version)
+        length = check_window(length)
+        collector = self._open()
+        reader = Reader.among(collector.sinks)
+        collector.drain()
+        collector.flush(_WAIT, [reader.name])
+        now = self._stack.clock.now()
+        # A clock that was set back must not hide what was counted before.
+        until = aware(end, "end", MonitoringError) if end is not None else max(now, collector.latest or now)
+        start = (until if end is not None else now) - length
+        return reader.window(reader.series(self.tenant_id, model, environment, version), start, until)
+
+    def _open(self) -> Collector:
+        """The collector, made at the first use; it ends with the facade."""
+        with self._opening:
+            if self._collector is None:
+                sinks = self._stack.parts.sinks
+                if not sinks:
+                    raise MonitoringError("monitoring.sinks: there is none - name one, such as sqlite")
+                self._collector = Collector(self._stack.workdir / "spool" / "monitoring", dict(sinks), self._stack.clock)
+                weakref.finalize(self, self._collector.close, _WAIT)
+            return self._collector
+
+
+def _stack(stack: Stack | None, tenant: str | None) -> Stack:
+    from mlops_core.stack import locate
+
+    try:
+        return stack.for_tenant(tenant) if stack is not None else locate(tenant=tenant)
+    except MLOpsError as error:
+        raise MonitoringError(error.message) from error
+
+
+def _check_id(prediction_id: Any) -> None:
+    if not isinstance(prediction_id, str) or not 0 < len(prediction_id) <= _LONGEST_ID:
+        raise MonitoringError(f"prediction_id: expected text of 1 to {_LONGEST_ID} characters - give a short unique name")
+
+
+def _check_value(name: Any) -> str:
+    try:
+        return check_value_name(name)
+    except ValueError as error:
+        raise MonitoringError(f"values: {error}") from error
+
+
+def _check_number(name: str, value: Any) -> float:
+    number = math.nan
+    if not isinstance(value, bool | str | bytes):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
+        raise MonitoringError(f"values: {name} is {value!r:.40} - give a finite number")
+    return number

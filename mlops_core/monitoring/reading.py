@@ -1,0 +1,73 @@
+"""Windows out of the sink that answers them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from mlops_core.exceptions import MonitoringError
+from mlops_core.records import SeriesKey, Window
+from mlops_core.roles import MonitorSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Reader", "check_window"]
+
+
+@frozen
+class Reader:
+    """The first sink that can read, by its name in the configuration."""
+
+    name: str
+    sink: MonitorSink
+
+    @classmethod
+    def among(cls, sinks: Mapping[str, MonitorSink]) -> Reader:
+        """Choose the sink.
+
+        Raises:
+            MonitoringError: None of them can read.
+        """
+        for name, sink in sinks.items():
+            if "read" in sink.capabilities:
+                return cls(name, sink)
+        known = ", ".join(sinks) or "none"
+        raise MonitoringError(f"monitoring.sinks: none can be read (there are: {known}) - add one that can, such as sqlite")
+
+    def series(self, tenant: str, model: str | None = None, environment: str | None = None, version: str | None = None) -> list[SeriesKey]:
+        """Series that have segments; None: any."""
+        with self._told():
+            found = list(self.sink.series(tenant, model))
+        return [key for key in found if environment in (None, key.environment) and version in (None, key.version)]
+
+    def window(self, series: list[SeriesKey], start: datetime, end: datetime) -> Window:
+        """All segments of these series that overlap [start, end), merged."""
+        with self._told():
+            return Window.merge(chain.from_iterable(self.sink.read(key, start, end) for key in series), until=end)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except MonitoringError:
+            raise
+        except Exception as error:
+            raise MonitoringError(f"sink {self.name}: cannot be read: {error}") from error
+
+
+def check_window(window: Any) -> timedelta:
+    """Answer a length of time if it is one.
+
+    Raises:
+        MonitoringError: It is no timedelta, or not above zero.
+    """
+    if not isinstance(window, timedelta):
+        raise MonitoringError(f"time_window: expected a timedelta, got {type(window).__name__} - give timedelta(hours=1)")
+    if window <= timedelta(0):
+        raise MonitoringError(f"time_window: {window} is no window - give a length above zero, such as timedelta(hours=1)")
+    return window
