@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
 from mlops_core.records.record import Record
 
-__all__ = ["Experiment", "Metric", "RunStart", "RunStatus", "TrackBatch", "TrackedRun"]
+__all__ = ["Experiment", "Metric", "RunComparison", "RunStart", "RunStatus", "TrackBatch", "TrackedRun"]
+
+T = TypeVar("T")
 
 
 class RunStatus(StrEnum):
@@ -101,3 +103,26 @@ class TrackedRun(Record):
             **{f"metrics.{name}": value for name, value in self.metrics.items()},
             **{f"tags.{name}": value for name, value in self.tags.items()},
         }
+
+
+@frozen
+class RunComparison(Record):
+    """Runs side by side. ``params`` and ``metrics`` hold only what differs: a name to one value per run, None where a run has none."""
+
+    runs: tuple[TrackedRun, ...]
+
+    @property
+    def params(self) -> dict[str, tuple[str | None, ...]]:
+        """Params that differ."""
+        return _differing([run.params for run in self.runs])
+
+    @property
+    def metrics(self) -> dict[str, tuple[float | None, ...]]:
+        """Metrics that differ."""
+        return _differing([run.metrics for run in self.runs])
+
+
+def _differing(columns: Sequence[Mapping[str, T]]) -> dict[str, tuple[T | None, ...]]:
+    names = sorted({name for column in columns for name in column})
+    rows = {name: tuple(column.get(name) for column in columns) for name in names}
+    return {name: row for name, row in rows.items() if any(value != row[0] for value in row)}

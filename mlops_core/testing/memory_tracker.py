@@ -1,0 +1,155 @@
+"""A tracker in memory: the reference for every backend."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from attrs import define, evolve, field
+
+from mlops_core.exceptions import ExperimentError
+from mlops_core.hookspecs import hookimpl
+from mlops_core.records import Experiment, Query, RunStart, RunStatus, TrackBatch, TrackedRun
+from mlops_core.roles import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+__all__ = ["MemoryTracker", "mlops_tracker"]
+
+
+@define(eq=False)
+class MemoryTracker(Tracker):
+    """Keeps everything in this process; ``history`` holds every metric ever written, in order."""
+
+    contract: ClassVar[int] = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"search", "in-process"})
+
+    experiments: dict[tuple[str, str], Experiment] = field(factory=dict, init=False)
+    runs: dict[str, TrackedRun] = field(factory=dict, init=False)
+    history: dict[str, list[tuple[str, float, int]]] = field(factory=dict, init=False)
+    artifacts: dict[tuple[str, str], Path] = field(factory=dict, init=False)
+    _marks: dict[tuple[str, str], int] = field(factory=dict, init=False)
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+
+    def ensure_experiment(self, tenant: str, name: str, tags: Mapping[str, str]) -> str:
+        """Create or merge."""
+        with self._lock:
+            known = self.experiments.get((tenant, name))
+            native = known.native_id if known else str(len(self.experiments) + 1)
+            merged = {**(known.tags if known else {}), **tags}
+            self.experiments[tenant, name] = Experiment(experiment_id=native, name=name, tenant=tenant, tags=merged, native_id=native)
+            return native
+
+    def start_run(self, run: RunStart) -> None:
+        """Open or resume."""
+        with self._lock:
+            known = self.runs.get(run.run_id)
+            if known is not None:
+                self.runs[run.run_id] = evolve(known, status=RunStatus.RUNNING, ended=None, tags={**known.tags, **run.tags})
+                return
+            self.runs[run.run_id] = TrackedRun(
+                run_id=run.run_id,
+                experiment=run.experiment,
+                name=run.name,
+                tenant=run.tenant,
+                status=RunStatus.RUNNING,
+                started=run.at,
+                tags=dict(run.tags),
+                parent_run_id=run.parent_run_id,
+                native_id=run.run_id,
+            )
+
+    def write(self, run_id: str, batch: TrackBatch) -> None:
+        """Apply once per (writer, sequence)."""
+        with self._lock:
+            run = self._known(run_id)
+            if batch.sequence <= self._marks.get((run_id, batch.writer), 0):
+                return
+            changed = [key for key, value in batch.params.items() if run.params.get(key, value) != value]
+            if changed:
+                raise ExperimentError(f"tracker memory: run {run_id}: param {changed[0]!r} cannot change")
+            history = self.history.setdefault(run_id, [])
+            history += [(metric.name, metric.value, metric.step) for metric in batch.metrics]
+            self.runs[run_id] = evolve(
+                run,
+                params={**run.params, **batch.params},
+                metrics={**run.metrics, **_last(history)},
+                tags={**run.tags, **batch.tags},
+            )
+            self._marks[run_id, batch.writer] = batch.sequence
+
+    def put_artifact(self, run_id: str, name: str, path: Path) -> None:
+        """Copy into a private folder."""
+        with self._lock:
+            self._known(run_id)
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="mlops-memory-")
+            target = Path(self._folder.name) / run_id / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(path, target)
+            else:
+                shutil.copy2(path, target)
+            self.artifacts[run_id, name] = target
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """A stored file's content."""
+        for (owner, stored), target in self.artifacts.items():
+            if owner == run_id and (name == stored or name.startswith(f"{stored}/")):
+                return Path(f"{target}{name.removeprefix(stored)}").read_bytes()
+        raise ExperimentError(f"tracker memory: run {run_id} has no artifact {name!r}")
+
+    def end_run(self, run_id: str, status: RunStatus, at: datetime) -> None:
+        """Close."""
+        with self._lock:
+            self.runs[run_id] = evolve(self._known(run_id), status=status, ended=at)
+
+    def find_experiments(self, tenant: str, query: Query) -> Iterator[Experiment]:
+        """By the reference evaluation."""
+        with self._lock:
+            mine = [one for (owner, _), one in self.experiments.items() if owner == tenant]
+        yield from query.apply(mine, Experiment.fields).items
+
+    def find_runs(self, tenant: str, query: Query) -> Iterator[TrackedRun]:
+        """By the reference evaluation."""
+        with self._lock:
+            mine = [one for one in self.runs.values() if one.tenant == tenant]
+        yield from query.apply(mine, TrackedRun.fields).items
+
+    def location(self) -> str:
+        """Nowhere that outlives the process."""
+        return "memory:"
+
+    def close(self) -> None:
+        """Remove the artifacts' folder."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _known(self, run_id: str) -> TrackedRun:
+        try:
+            return self.runs[run_id]
+        except KeyError:
+            raise ExperimentError(f"tracker memory: no run {run_id!r}") from None
+
+
+def _last(history: list[tuple[str, float, int]]) -> dict[str, float]:
+    """Each metric's value at its highest step; of two at the same step, the later."""
+    best: dict[str, tuple[int, float]] = {}
+    for name, value, step in history:
+        if name not in best or step >= best[name][0]:
+            best[name] = (step, value)
+    return {name: value for name, (_, value) in best.items()}
+
+
+@hookimpl
+def mlops_tracker() -> type[Tracker]:
+    """Hand over the reference tracker."""
+    return MemoryTracker

@@ -1,0 +1,212 @@
+"""The conformance suite of every tracker.
+
+Subclass it, override the fixture ``tracker`` and ``read_artifact``, and run it with pytest::
+
+    class TestMine(TrackerSuite):
+        @pytest.fixture
+        def tracker(self, tmp_path):
+            return MyTracker(path=tmp_path)
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlops_core.exceptions import ExperimentError
+from mlops_core.query import parse
+from mlops_core.records import Metric, Query, RunStart, RunStatus, TrackBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mlops_core.records import TrackedRun
+    from mlops_core.roles import Tracker
+
+__all__ = ["TrackerSuite"]
+
+_AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+_EVERYTHING = Query()
+
+
+def _start(run_id: str = "r1", tenant: str = "acme", experiment: str = "e", **more: object) -> RunStart:
+    return RunStart(tenant=tenant, run_id=run_id, experiment=experiment, name=f"run {run_id}", at=_AT, **more)  # type: ignore[arg-type]
+
+
+def _metrics(name: str, values: Sequence[float]) -> tuple[Metric, ...]:
+    return tuple(Metric(name, value, step, _AT + timedelta(seconds=step)) for step, value in enumerate(values))
+
+
+class TrackerSuite:
+    """The contract of ``mlops_core.roles.Tracker``, with capability ``search``."""
+
+    @pytest.fixture
+    def tracker(self, tmp_path: Path) -> Tracker:
+        """A fresh tracker whose data lie under ``tmp_path``."""
+        raise NotImplementedError("override the fixture 'tracker'")
+
+    @pytest.fixture
+    def running(self, tracker: Tracker) -> Tracker:
+        """The tracker with run r1 of experiment e of tenant acme."""
+        tracker.ensure_experiment("acme", "e", {})
+        tracker.start_run(_start())
+        return tracker
+
+    def run(self, tracker: Tracker, run_id: str = "r1", tenant: str = "acme") -> TrackedRun:
+        """One run, read back."""
+        query = parse(f"run_id = '{run_id}'", default="tags", attributes=("run_id",))
+        (found,) = tracker.find_runs(tenant, query)
+        return found
+
+    def test_an_experiment_is_made_once_and_its_tags_merge(self, tracker: Tracker) -> None:
+        """The same name answers the same id."""
+        first = tracker.ensure_experiment("acme", "e", {"team": "a", "kind": "x"})
+        assert tracker.ensure_experiment("acme", "e", {"kind": "y"}) == first
+        (found,) = tracker.find_experiments("acme", _EVERYTHING)
+        assert (found.name, found.tenant, dict(found.tags)) == ("e", "acme", {"team": "a", "kind": "y"})
+
+    def test_tenants_do_not_see_each_other(self, running: Tracker) -> None:
+        """Neither experiments nor runs, even of one name."""
+        running.ensure_experiment("other", "e", {})
+        running.start_run(_start("r2", tenant="other"))
+        assert [run.run_id for run in running.find_runs("acme", _EVERYTHING)] == ["r1"]
+        assert [run.run_id for run in running.find_runs("other", _EVERYTHING)] == ["r2"]
+        assert len(list(running.find_experiments("acme", _EVERYTHING))) == 1
+        assert list(running.find_runs("nobody", _EVERYTHING)) == []
+
+    def test_what_is_written_is_read_back(self, running: Tracker) -> None:
+        """Params and tags as text, each metric's value at its last step."""
+        running.write("r1", TrackBatch("w", 1, params={"depth": "10", "näme": "ü 1"}, metrics=_metrics("loss", [3, 2, 1]), tags={"k": "v"}))
+        run = self.run(running)
+        assert dict(run.params) == {"depth": "10", "näme": "ü 1"}
+        assert dict(run.metrics) == {"loss": 1.0}
+        assert run.tags["k"] == "v"
+        assert (run.experiment, run.name, run.status, run.started) == ("e", "run r1", RunStatus.RUNNING, _AT)
+
+    def test_a_batch_counts_once(self, running: Tracker) -> None:
+        """A retried batch changes nothing."""
+        batch = TrackBatch("w", 1, params={"a": "1"}, metrics=_metrics("loss", [3, 2]), tags={"t": "1"})
+        for _ in range(3):
+            running.write("r1", batch)
+        running.write("r1", TrackBatch("w", 2, tags={"t": "2"}))
+        running.write("r1", TrackBatch("v", 1, metrics=_metrics("other", [5])))
+        run = self.run(running)
+        assert run.tags["t"] == "2"
+        assert dict(run.metrics) == {"loss": 2.0, "other": 5.0}
+
+    def test_not_a_number_and_infinity(self, running: Tracker) -> None:
+        """They come back as they went in."""
+        at = _AT
+        batch = TrackBatch(
+            "w", 1, metrics=(Metric("nan", math.nan, 0, at), Metric("up", math.inf, 0, at), Metric("down", -math.inf, 0, at))
+        )
+        running.write("r1", batch)
+        metrics = self.run(running).metrics
+        assert math.isnan(metrics["nan"])
+        assert (metrics["up"], metrics["down"]) == (math.inf, -math.inf)
+
+    def test_steps_of_64_bits(self, running: Tracker) -> None:
+        """The highest step is the last, in whatever order they come."""
+        at = _AT
+        running.write("r1", TrackBatch("w", 1, metrics=(Metric("m", 1.0, 2**62, at), Metric("m", 2.0, -5, at))))
+        assert self.run(running).metrics["m"] == 1.0
+
+    def test_a_thousand_params(self, running: Tracker) -> None:
+        """More than one request of most backends."""
+        running.write("r1", TrackBatch("w", 1, params={f"p{n}": str(n) for n in range(1000)}))
+        assert dict(self.run(running).params) == {f"p{n}": str(n) for n in range(1000)}
+
+    def test_a_changed_param_is_refused_for_good(self, running: Tracker) -> None:
+        """``ExperimentError``, which is not tried again."""
+        running.write("r1", TrackBatch("w", 1, params={"a": "1"}))
+        with pytest.raises(ExperimentError, match="a"):
+            running.write("r1", TrackBatch("w", 2, params={"a": "2"}))
+        assert self.run(running).params["a"] == "1"
+
+    @pytest.mark.parametrize("status", [RunStatus.FINISHED, RunStatus.FAILED, RunStatus.INTERRUPTED])
+    def test_a_run_ends(self, running: Tracker, status: RunStatus) -> None:
+        """With its status and time."""
+        running.end_run("r1", status, _AT + timedelta(minutes=5))
+        run = self.run(running)
+        assert (run.status, run.ended) == (status, _AT + timedelta(minutes=5))
+
+    def test_ending_twice_keeps_the_later(self, running: Tracker) -> None:
+        """As a recovery may do."""
+        running.end_run("r1", RunStatus.INTERRUPTED, _AT)
+        running.end_run("r1", RunStatus.FINISHED, _AT + timedelta(minutes=1))
+        assert self.run(running).status == RunStatus.FINISHED
+
+    def test_a_run_is_resumed(self, running: Tracker) -> None:
+        """The same id opens it again and keeps what it has."""
+        running.write("r1", TrackBatch("w", 1, params={"a": "1"}))
+        running.end_run("r1", RunStatus.FAILED, _AT)
+        running.start_run(_start(tags={"again": "yes"}))
+        run = self.run(running)
+        assert (run.status, run.ended, run.params["a"], run.tags["again"]) == (RunStatus.RUNNING, None, "1", "yes")
+
+    def test_a_child_run_names_its_parent(self, running: Tracker) -> None:
+        """By the core's id."""
+        running.start_run(_start("r2", parent_run_id="r1"))
+        assert self.run(running, "r2").parent_run_id == "r1"
+
+    def test_artifacts_are_stored_under_their_names(self, running: Tracker, tmp_path: Path) -> None:
+        """A file, a directory, and a second file in place of the first."""
+        (tmp_path / "a.txt").write_text("one")
+        (tmp_path / "d" / "deep").mkdir(parents=True)
+        (tmp_path / "d" / "deep" / "b.txt").write_text("two")
+        running.put_artifact("r1", "model/a.txt", tmp_path / "a.txt")
+        running.put_artifact("r1", "folder", tmp_path / "d")
+        (tmp_path / "a.txt").write_text("three")
+        running.put_artifact("r1", "model/a.txt", tmp_path / "a.txt")
+        assert self.read_artifact(running, "r1", "model/a.txt") == b"three"
+        assert self.read_artifact(running, "r1", "folder/deep/b.txt") == b"two"
+
+    def read_artifact(self, tracker: Tracker, run_id: str, name: str) -> bytes:
+        """How this backend's test reads a stored file back."""
+        raise NotImplementedError("override 'read_artifact'")
+
+    @pytest.mark.parametrize(
+        ("text", "finds"),
+        [
+            ("metrics.loss < 0.5", ["r2"]),
+            ("metrics.loss >= 0.5", ["r1"]),
+            ("params.depth = '3'", ["r2"]),
+            ("params.depth > 4", ["r1"]),
+            ("team = 'a' and status = 'finished'", ["r1"]),
+            ("team = 'a' or team = 'b'", ["r1", "r2"]),
+            ("not team = 'a'", ["r2"]),
+            ("missing = 'x' or not missing = 'x'", []),
+            ("name like '%r1'", ["r1"]),
+            ("experiment = 'f'", ["r3"]),
+            ("order by metrics.loss", ["r2", "r1", "r3"]),
+            ("order by metrics.loss desc", ["r1", "r2", "r3"]),
+        ],
+    )
+    def test_the_filter_grammar(self, running: Tracker, text: str, finds: list[str]) -> None:
+        """Every backend answers as the core's own evaluation does."""
+        running.start_run(_start("r2"))
+        running.ensure_experiment("acme", "f", {})
+        running.start_run(_start("r3", experiment="f"))
+        running.write("r1", TrackBatch("w", 1, params={"depth": "10"}, metrics=_metrics("loss", [0.9]), tags={"team": "a"}))
+        running.write("r2", TrackBatch("w", 1, params={"depth": "3"}, metrics=_metrics("loss", [0.1]), tags={"team": "b"}))
+        running.end_run("r1", RunStatus.FINISHED, _AT)
+        query = parse(text, default="tags", attributes=("name", "status", "experiment"))
+        found = [run.run_id for run in running.find_runs("acme", query)]
+        assert found == finds if "order" in text else sorted(found) == finds
+
+    def test_limit(self, running: Tracker) -> None:
+        """The first ones in the order asked for."""
+        for n in range(2, 6):
+            running.start_run(_start(f"r{n}"))
+            running.write(f"r{n}", TrackBatch("w", 1, metrics=_metrics("m", [float(n)])))
+        found = running.find_runs("acme", parse("order by metrics.m desc", default="tags", limit=2))
+        assert [run.run_id for run in found] == ["r5", "r4"]
+
+    def test_close_is_idempotent(self, running: Tracker) -> None:
+        """And safe before any use."""
+        running.close()
+        running.close()

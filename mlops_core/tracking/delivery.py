@@ -1,0 +1,245 @@
+"""From the spool to the trackers: one thread per tracker, so that a slow or dead one holds up nobody else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from mlops_core.roles import Clock, Tracker
+from mlops_core.spool import Follower, Mark, Spool, abandoned
+from mlops_core.tracking.replay import apply
+
+if TYPE_CHECKING:
+    from mlops_core.exceptions import ExperimentError
+
+__all__ = ["Delivery"]
+
+_log = logging.getLogger(__name__)
+_GROUP: Final = 1000
+_POLL: Final = 0.1
+_LONGEST_PAUSE: Final = 60.0
+
+
+@define(eq=False)
+class _Stream:
+    """A spool on its way: which lanes have all of it, and whether more may come."""
+
+    spool: Spool
+    sealed: bool = False
+    pending: set[str] = field(factory=set)
+
+
+@define(eq=False)
+class _Lane:
+    """One tracker's thread and its place in every spool."""
+
+    name: str
+    backend: Tracker
+    places: dict[int, tuple[Follower, int]] = field(factory=dict)
+    failing: str = ""
+    pause: float = 0.0
+    retry_at: float = 0.0
+
+
+@define(eq=False)
+class Delivery:
+    """Delivers spools to trackers in the background, each record once, in order, and retries what fails.
+
+    What a tracker refuses with ``ExperimentError`` is dropped with a warning that names it; anything else it raises is taken for an outage
+    and tried again, after one second, then two, up to a minute.
+    """
+
+    folder: Path
+    trackers: Mapping[str, Tracker]
+    clock: Clock
+    _streams: list[_Stream] = field(factory=list, init=False)
+    _lanes: list[_Lane] = field(factory=list, init=False)
+    _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    _stopping: bool = field(default=False, init=False)
+    _threads: list[threading.Thread] = field(factory=list, init=False, repr=False)
+    _refused: dict[str, str] = field(factory=dict, init=False)
+    _pid: int = field(factory=os.getpid, init=False, repr=False)
+
+    @property
+    def mine(self) -> bool:
+        """False in a forked child, which has none of the threads."""
+        return os.getpid() == self._pid
+
+    def start(self) -> None:
+        """Start the threads, with whatever dead processes left behind. Idempotent."""
+        with self._changed:
+            if self._threads or self._stopping:
+                return
+            self._lanes = [_Lane(name, backend) for name, backend in self.trackers.items()]
+            self._threads = [
+                threading.Thread(target=self._run, args=(lane,), name=f"mlops-tracking-{lane.name}", daemon=True) for lane in self._lanes
+            ]
+        for thread in self._threads:
+            thread.start()
+
+    def recover(self) -> int:
+        """Take over spools of dead processes, end their runs as interrupted; answers how many."""
+        found = 0
+        for spool in abandoned(self.folder):
+            _end_if_open(spool, self.clock)
+            self.add(spool, sealed=True)
+            found += 1
+        self._sweep()
+        return found
+
+    def _sweep(self) -> None:
+        """Copies of artifacts whose spool is gone."""
+        for copies in self.folder.glob("*.files"):
+            if not copies.with_suffix(".spool").exists():
+                shutil.rmtree(copies, ignore_errors=True)
+
+    def add(self, spool: Spool, *, sealed: bool = False) -> None:
+        """Deliver a spool's records as they are appended."""
+        with self._changed:
+            self._streams.append(_Stream(spool, sealed, set(self.trackers)))
+            self._changed.notify_all()
+
+    def seal(self, spool: Spool) -> None:
+        """No more records will come: the spool is erased once every tracker has it."""
+        with self._changed:
+            for stream in self._streams:
+                if stream.spool is spool:
+                    stream.sealed = True
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Deliver now what has been appended."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def flush(self, timeout: float) -> dict[str, str]:
+        """Wait until every tracker has every record; answers what is missing or was refused since the last call, by tracker."""
+        deadline = self.clock.monotonic() + timeout
+        with self._changed:
+            for lane in self._lanes:
+                lane.retry_at = 0.0
+            self._changed.notify_all()
+            while self._behind() and (left := deadline - self.clock.monotonic()) > 0:
+                self._changed.wait(min(left, _POLL))
+            missing = {lane.name: lane.failing or "it is still being sent" for lane in self._lanes if lane.name in self._behind()}
+            refused, self._refused = self._refused, {}
+        return {**refused, **missing}
+
+    def close(self, timeout: float) -> dict[str, str]:
+        """Flush, stop the threads and give up the spools: what is undelivered stays on disk. Idempotent."""
+        if not self.mine or self._stopping:
+            return {}
+        missing = self.flush(timeout) if self._threads else {}
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=1.0)  # a tracker that hangs keeps its daemon thread; the spool holds its records
+        for stream in self._streams:
+            stream.spool.close()
+        return missing
+
+    def _behind(self) -> set[str]:
+        return {
+            name for stream in self._streams for name in stream.pending if stream.sealed or stream.spool.mark(name).done < stream.spool.last
+        }
+
+    def _run(self, lane: _Lane) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    break
+                streams = [stream for stream in self._streams if lane.name in stream.pending]
+            due = streams if self.clock.monotonic() >= lane.retry_at else []
+            moved = sum(self._advance(lane, stream) for stream in due)  # every stream in turn: a busy one starves nobody
+            with self._changed:
+                if not moved and not self._stopping:
+                    self._changed.wait(_POLL if streams else None)
+        for follower, _ in lane.places.values():
+            follower.close()
+
+    def _advance(self, lane: _Lane, stream: _Stream) -> bool:
+        """Deliver one group; True if there was one."""
+        sealed = stream.sealed  # read before the records: what is appended before the seal is seen after it
+        try:
+            moved = self._deliver(lane, stream.spool)
+        except Exception as error:  # noqa: BLE001  whatever a backend raises is an outage of that tracker only
+            self._failed(lane, error)
+            return False
+        lane.failing, lane.pause = "", 0.0
+        if not moved and sealed:
+            self._finish(lane, stream)
+        return moved
+
+    def _deliver(self, lane: _Lane, spool: Spool) -> bool:
+        mark = spool.mark(lane.name)
+        follower, at = lane.places.pop(id(spool), (None, -1))
+        if follower is None or at != mark.done:
+            follower = spool.follow(mark.done)
+        group = follower.take(mark.sent - mark.done if mark.sent > mark.done else _GROUP)
+        if not group:
+            lane.places[id(spool)] = (follower, mark.done)
+            return False
+        last = group[-1][0]
+        try:
+            spool.set_mark(lane.name, Mark(mark.done, last))
+            for refusal in apply(lane.backend, spool.writer, group, self.folder):
+                self._drop(lane, refusal)
+            spool.set_mark(lane.name, Mark(last, last))
+        except BaseException:
+            follower.close()
+            raise
+        lane.places[id(spool)] = (follower, last)
+        with self._changed:
+            self._changed.notify_all()
+        return True
+
+    def _drop(self, lane: _Lane, refusal: ExperimentError) -> None:
+        _log.warning("tracker %s: refused a record: %s", lane.name, refusal.message)
+        with self._changed:
+            self._refused[lane.name] = refusal.message
+
+    def _failed(self, lane: _Lane, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        if reason != lane.failing:
+            _log.warning("tracker %s: cannot be reached (%s) - the run goes on, its records are kept and sent later", lane.name, reason)
+        lane.pause = min(max(1.0, lane.pause * 2), _LONGEST_PAUSE)
+        lane.retry_at = self.clock.monotonic() + lane.pause
+        lane.failing = reason
+
+    def _finish(self, lane: _Lane, stream: _Stream) -> None:
+        follower, _ = lane.places.pop(id(stream.spool), (None, 0))
+        if follower is not None:
+            follower.close()
+        with self._changed:
+            stream.pending.discard(lane.name)
+            done = not stream.pending and stream in self._streams
+            if done:
+                self._streams.remove(stream)
+            self._changed.notify_all()
+        if done:
+            stream.spool.remove()
+            shutil.rmtree(stream.spool.path.with_suffix(".files"), ignore_errors=True)
+
+
+def _end_if_open(spool: Spool, clock: Clock) -> None:
+    """The run of a dead process must not look alive for ever."""
+    run_id, ended = "", False
+    for _, record in spool.read():
+        if record["kind"] == "start":
+            run_id, ended = record["run"]["run_id"], False
+        ended = ended or record["kind"] == "end"
+    if run_id and not ended:
+        spool.append({"kind": "end", "run_id": run_id, "status": "interrupted", "at": clock.now().isoformat()})
+
+
+def undelivered(missing: Mapping[str, Any]) -> str:
+    """One line for a warning."""
+    return "; ".join(f"{name}: {reason}" for name, reason in missing.items())

@@ -1,0 +1,315 @@
+"""The facade of experiment tracking."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from mlops_core.clock import SystemClock
+from mlops_core.exceptions import ExperimentError, MLOpsError
+from mlops_core.names import check_name
+from mlops_core.query import parse
+from mlops_core.records import RunComparison, RunStart
+from mlops_core.tracking.delivery import Delivery, undelivered
+from mlops_core.tracking.run import Run
+from mlops_core.tracking.values import check_key, check_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from mlops_core.records import Experiment, Query, RunStatus, TrackedRun
+    from mlops_core.roles import Tracker
+    from mlops_core.spool import Spool
+    from mlops_core.stack import Stack
+
+__all__ = ["ExperimentTracker"]
+
+_log = logging.getLogger(__name__)
+_DEFAULT_EXPERIMENT = "default"
+_EXPERIMENT_FIELDS = ("name", "experiment_id")
+_RUN_FIELDS = ("run_id", "experiment", "name", "status", "started")
+_WAIT = 30.0
+T = TypeVar("T")
+
+
+class ExperimentTracker:
+    """Records experiments and runs with every tracker that the configuration names.
+
+    A call returns when its record is in the spool (process-safe: it survives ``kill -9``); threads in the background deliver it. A tracker
+    that is down or refuses something is a warning that names it, and stops neither the others nor the caller. ``log_*`` on the facade
+    itself go to its implicit run, begun at the first of them and ended by ``end_run`` or ``close``; threads that log at the same time use
+    handles from ``start_run``.
+
+    Args:
+        tracking_uri: Where MLflow keeps its data, a folder or a URI; it replaces the configured trackers. None: the configured ones.
+        tenant_id: The tenant; None for the project's.
+        stack: The stack to stand on; None: that of the project (see ``mlops_core.stack.locate``).
+        mode: ``spool`` (default), or ``sync``: each call waits until every tracker has its record, and raises if one has not.
+
+    Raises:
+        ExperimentError: From every method, one line.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | os.PathLike[str] | None = None,
+        tenant_id: str | None = None,
+        *,
+        stack: Stack | None = None,
+        mode: Literal["spool", "sync"] = "spool",
+    ) -> None:
+        if mode not in {"spool", "sync"}:
+            raise ExperimentError(f"tracker: mode {mode!r} is not known - use 'spool' or 'sync'")
+        self._stack = _stack(stack, tracking_uri, tenant_id)
+        self._mode = mode
+        self._experiment = _DEFAULT_EXPERIMENT
+        self._run: Run | None = None
+        self._open_runs: dict[str, Run] = {}
+        self._delivery: Delivery | None = None
+        self._finalizer: weakref.finalize[..., ExperimentTracker] = weakref.finalize(self, _nothing)
+
+    # -- experiments and runs
+
+    def create_experiment(self, experiment_name: str, tags: Mapping[str, Any] | None = None) -> str:
+        """Create an experiment if it is missing, merge the tags, and make it the current one.
+
+        Returns:
+            The experiment's id, the same for the same tenant and name on every backend.
+        """
+        name = check_name(experiment_name, "experiment", ExperimentError)
+        checked = check_tags(tags or {})
+        spool = self._spool(f"experiment.{uuid.uuid4().hex[:12]}")
+        self._guard(lambda: spool.append({"kind": "experiment", "tenant": self.tenant_id, "name": name, "tags": checked}))
+        self._ready().seal(spool)
+        self._experiment = name
+        self._after_write(None)
+        return experiment_id(self.tenant_id, name)
+
+    def start_run(
+        self,
+        run_name: str | None = None,
+        *,
+        experiment: str | None = None,
+        run_id: str | None = None,
+        parent: Run | str | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Open a run, or resume the one with ``run_id``. Use the handle, as a context manager or with its ``end``."""
+        known = check_name(run_id, "run", ExperimentError) if run_id is not None else uuid.uuid4().hex
+        start = RunStart(
+            tenant=self.tenant_id,
+            run_id=known,
+            experiment=check_name(experiment or self._experiment, "experiment", ExperimentError),
+            name=check_key(run_name, "run") if run_name is not None else f"run-{known[:8]}",
+            at=self._stack.clock.now(),
+            tags=check_tags(tags or {}),
+            parent_run_id=parent.run_id if isinstance(parent, Run) else parent,
+        )
+        run = Run(start, self._stack.clock, self._spool, self._after_write, self._seal)
+        run.set_tags({})  # the run exists from here on, even if nothing more is logged
+        self._open_runs[run.run_id] = run
+        return run
+
+    @property
+    def active_run(self) -> Run:
+        """The implicit run of this facade, opened if there is none."""
+        if self._run is None or self._run.status != "running":
+            self._run = self.start_run()
+        return self._run
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record params in the implicit run (see ``Run.log_params``)."""
+        self.active_run.log_params(params)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record metrics in the implicit run (see ``Run.log_metrics``)."""
+        self.active_run.log_metrics(metrics, step)
+
+    def log_artifacts(self, artifacts: Mapping[str, str | os.PathLike[str]]) -> None:
+        """Keep files and directories in the implicit run (see ``Run.log_artifacts``)."""
+        self.active_run.log_artifacts(artifacts)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the implicit run."""
+        self.active_run.set_tags(tags)
+
+    def end_run(self, status: RunStatus | str = "finished") -> None:
+        """End the implicit run, if there is one."""
+        if self._run is not None:
+            self._run.end(status)
+            self._run = None
+
+    # -- search
+
+    def search_experiments(self, filter_string: str = "", *, limit: int | None = None) -> tuple[Experiment, ...]:
+        """Experiments that match; a bare name in the filter is a tag (see ``mlops_core.query``)."""
+        query = parse(filter_string, default="tags", attributes=_EXPERIMENT_FIELDS, limit=limit, error=ExperimentError)
+        backend = self._searcher()
+        return tuple(self._guard(lambda: list(backend.find_experiments(self.tenant_id, query))))
+
+    def search_runs(self, filter_string: str = "", *, experiment: str | None = None, limit: int | None = None) -> tuple[TrackedRun, ...]:
+        """Runs that match, of one experiment or of all; a bare name in the filter is a tag, or ``status``, ``name`` and the like."""
+        query = parse(filter_string, default="tags", attributes=_RUN_FIELDS, limit=limit, error=ExperimentError)
+        if experiment is not None:
+            query = _within(query, check_name(experiment, "experiment", ExperimentError))
+        backend = self._searcher()
+        return tuple(self._guard(lambda: list(backend.find_runs(self.tenant_id, query))))
+
+    def get_run(self, run_id: str) -> TrackedRun:
+        """One run by its id."""
+        found = self.search_runs(f"run_id = '{check_name(run_id, 'run', ExperimentError)}'")
+        if not found:
+            raise ExperimentError(f"tracker: no run {run_id!r} of tenant {self.tenant_id!r} - `mlops runs` lists them")
+        return found[0]
+
+    def best_run(self, metric: str, *, maximize: bool = True, experiment: str | None = None, filter_string: str = "") -> TrackedRun | None:
+        """The run with the highest (or lowest) last value of a metric; None if no run has it."""
+        order = f"{filter_string} order by metrics.`{check_key(metric, 'metric')}` {'desc' if maximize else 'asc'}"
+        found = self.search_runs(order, experiment=experiment, limit=1)
+        return found[0] if found and metric in found[0].metrics else None
+
+    def compare_runs(self, run_ids: Sequence[str]) -> RunComparison:
+        """The params and metrics in which runs differ."""
+        return RunComparison(tuple(self.get_run(run_id) for run_id in run_ids))
+
+    # -- life
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant whose experiments these are."""
+        return self._stack.tenant
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where the first tracker is found: a URI or a path."""
+        return self._first().location()
+
+    def flush(self, timeout: float = _WAIT) -> bool:
+        """Wait until every tracker has every record; False, and a warning, if one has not after ``timeout`` seconds."""
+        missing = self._ready().flush(timeout)
+        if missing:
+            _log.warning("not everything is delivered yet: %s", undelivered(missing))
+        return not missing
+
+    def recover(self) -> int:
+        """Replay what dead processes left in the spool and end their runs as interrupted; answers how many spools."""
+        return self._ready().recover()
+
+    def close(self) -> None:
+        """End open runs, deliver, and stop. What a tracker could not be given stays in the spool for the next start. Idempotent."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.end_run("failed")
+        self.close()
+
+    # -- inside
+
+    def _first(self) -> Tracker:
+        trackers = self._guard(lambda: self._stack.parts.trackers)
+        if not trackers:
+            raise ExperimentError("tracker: none is configured - add for example 'tracker: mlflow' to mlops.yaml")
+        return next(iter(trackers.values()))
+
+    def _searcher(self) -> Tracker:
+        self._first()
+        for backend in self._stack.parts.trackers.values():
+            if "search" in backend.capabilities:
+                self.flush()
+                return backend
+        names = ", ".join(self._stack.parts.trackers)
+        raise ExperimentError(f"tracker: {names} cannot search - add one that can, such as mlflow, to 'tracker' in mlops.yaml")
+
+    def _ready(self) -> Delivery:
+        if self._delivery is None or not self._delivery.mine:
+            self._first()
+            folder = self._stack.workdir / "spool" / "tracking" / self.tenant_id
+            # The delivery's waits are real time, whatever clock the records carry.
+            delivery = Delivery(folder, dict(self._stack.parts.trackers), SystemClock())
+            if self._delivery is not None:
+                self._open_runs, self._finalizer = {}, weakref.finalize(self, _nothing)
+            self._delivery = delivery
+            self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs)
+            delivery.start()
+            delivery.recover()
+        return self._delivery
+
+    def _spool(self, name: str) -> Spool:
+        from mlops_core.spool import Spool
+
+        delivery = self._ready()
+        spool = self._guard(lambda: Spool.open(delivery.folder, name))
+        delivery.add(spool)
+        return spool
+
+    def _seal(self, run: Run, spool: Spool) -> None:
+        self._open_runs.pop(run.run_id, None)
+        self._ready().seal(spool)
+
+    def _after_write(self, run: Run | None) -> None:
+        del run
+        if self._mode == "sync":
+            missing = self._ready().flush(_WAIT)
+            if missing:
+                raise ExperimentError(f"tracker: not delivered: {undelivered(missing)} - the records are kept and sent later")
+
+    def _guard(self, call: Callable[[], T]) -> T:
+        """Whatever a backend raises leaves as one ``ExperimentError``."""
+        try:
+            return call()
+        except ExperimentError:
+            raise
+        except MLOpsError as error:
+            raise ExperimentError(error.message) from error
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise ExperimentError(f"tracker: {type(error).__name__}: {reason} - `mlops check --connect` tells more") from error
+
+
+def experiment_id(tenant: str, name: str) -> str:
+    """The stable id of an experiment: the first 16 hex digits of the sha256 of tenant and name."""
+    return hashlib.sha256(f"{tenant}/{name}".encode()).hexdigest()[:16]
+
+
+def _within(query: Query, experiment: str) -> Query:
+    from attrs import evolve
+
+    from mlops_core.records import And, Comparison
+
+    only = Comparison("experiment", "=", experiment)
+    return evolve(query, where=only if query.where is None else And((only, query.where)))
+
+
+def _stack(stack: Stack | None, tracking_uri: str | os.PathLike[str] | None, tenant: str | None) -> Stack:
+    from mlops_core.stack import locate
+
+    try:
+        found = stack.for_tenant(tenant) if stack is not None else locate(tenant=tenant)
+        if tracking_uri is None:
+            return found
+        return found.replacing(trackers={"mlflow": {"tracking_uri": os.fspath(tracking_uri)}})
+    except MLOpsError as error:
+        raise ExperimentError(error.message) from error
+
+
+def _nothing() -> None:
+    """Nothing was opened, nothing is to be closed."""
+
+
+def _close(delivery: Delivery, runs: dict[str, Run]) -> None:
+    if not delivery.mine:
+        return
+    for run in list(runs.values()):  # each leaves the mapping as it ends
+        run.end()
+    missing = delivery.close(_WAIT)
+    if missing:
+        _log.warning("not delivered, kept in %s for the next start: %s", delivery.folder, undelivered(missing))

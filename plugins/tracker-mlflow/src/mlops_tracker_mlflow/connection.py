@@ -1,0 +1,61 @@
+"""An MLflow client, and its errors in the framework's words."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mlops_core.exceptions import ExperimentError, MLOpsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow import MlflowClient
+
+__all__ = ["connect", "errors", "is_url", "store_uri"]
+
+_REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+_CHATTY: Final = ("mlflow.store.db.utils", "alembic")
+
+
+def is_url(tracking_uri: str) -> bool:
+    """Whether it is a URI (``http://``, ``sqlite:///``, ``postgresql://``) and not a folder."""
+    return "://" in tracking_uri
+
+
+def store_uri(tracking_uri: str) -> str:
+    """The URI that MLflow understands: a folder stands for the SQLite store ``mlflow.db`` in it, since the file store is retired."""
+    return tracking_uri if is_url(tracking_uri) else f"sqlite:///{Path(tracking_uri).absolute() / 'mlflow.db'}"
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client; makes the folder of a local store and creates or upgrades its tables."""
+    # MLflow reports usage over the network unless told not to, and a tracker must reach nothing but its backend.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if not is_url(tracking_uri):
+        Path(tracking_uri).mkdir(parents=True, exist_ok=True)
+    with errors(tracking_uri):
+        from mlflow import MlflowClient
+
+        for name in _CHATTY:  # the steps of its migrations are of no use to somebody who logs a metric
+            logging.getLogger(name).setLevel(logging.WARNING)
+        return MlflowClient(tracking_uri=store_uri(tracking_uri))
+
+
+@contextmanager
+def errors(tracking_uri: str) -> Iterator[None]:
+    """MLflow's refusals become ``ExperimentError``, which is final; anything else ``MLOpsError``, which is tried again."""
+    try:
+        yield
+    except MLOpsError:
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:300]
+        if getattr(error, "error_code", None) in _REFUSALS:
+            raise ExperimentError(f"tracker mlflow: {reason}") from error
+        raise MLOpsError(
+            f"tracker mlflow: {tracking_uri} cannot be used ({type(error).__name__}: {reason}) - check 'tracking_uri'"
+        ) from error

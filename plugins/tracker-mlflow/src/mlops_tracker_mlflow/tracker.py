@@ -1,0 +1,249 @@
+"""The tracker role on MLflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from attrs import define, field
+from mlflow import MlflowClient
+
+from mlops_core.exceptions import ExperimentError
+from mlops_core.records import And, Comparison, Experiment, Query, RunStatus, TrackedRun
+from mlops_core.roles import Tracker
+from mlops_tracker_mlflow.connection import connect, errors, is_url, store_uri
+from mlops_tracker_mlflow.translation import (
+    EXPERIMENT_TAG,
+    PARENT_RUN_TAG,
+    PARENT_TAG,
+    RUN_TAG,
+    STATUSES,
+    TENANT_TAG,
+    experiment_name,
+    milliseconds,
+    to_experiment,
+    to_metric,
+    to_run,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mlops_core.records import Condition, RunStart, TrackBatch
+
+__all__ = ["MlflowTracker"]
+
+_PAGE: Final = 1000
+_MOST_METRICS: Final = 1000
+_MOST_PAIRS: Final = 100
+
+
+@define(eq=False)
+class MlflowTracker(Tracker):
+    """Runs that look native in MLflow's own user interface.
+
+    An experiment of tenant ``t`` is named ``t/name`` there. The core's run id is the tag ``mlops.run_id``. A batch sent twice changes
+    nothing, because MLflow keeps one row per (metric, step, time, value) and params and tags by name.
+    """
+
+    contract: ClassVar[int] = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"search"})
+
+    tracking_uri: str = field(
+        default="mlruns",
+        metadata={"help": "a folder (its SQLite store mlflow.db is used), or a URI: http://, sqlite:///, postgresql://", "path": True},
+    )
+    artifacts: str | None = field(
+        default=None,
+        metadata={
+            "help": "where artifacts go, a folder or a URI; default: 'artifacts' beside a local store, else MLflow's choice",
+            "path": True,
+        },
+    )
+    _client: MlflowClient | None = field(default=None, init=False, repr=False)
+    _pid: int = field(default=0, init=False, repr=False)
+    _ids: dict[str, str] = field(factory=dict, init=False, repr=False)
+    _experiments: dict[tuple[str, str], str] = field(factory=dict, init=False, repr=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+
+    def check(self) -> None:
+        """Reach the store."""
+        with errors(self.tracking_uri):
+            self._connected().search_experiments(max_results=1)
+
+    def location(self) -> str:
+        """The URI for ``mlflow ui --backend-store-uri``."""
+        return store_uri(self.tracking_uri)
+
+    def close(self) -> None:
+        """Forget the client; MLflow keeps its own pool of connections."""
+        self._client = None
+
+    def ensure_experiment(self, tenant: str, name: str, tags: Mapping[str, str]) -> str:
+        """Create ``tenant/name`` or merge its tags."""
+        with errors(self.tracking_uri), self._lock:
+            client = self._connected()
+            native = self._experiments.get((tenant, name)) or self._create(client, tenant, name)
+            self._experiments[tenant, name] = native
+            for key, value in tags.items():
+                client.set_experiment_tag(native, key, value)
+            return native
+
+    def _create(self, client: MlflowClient, tenant: str, name: str) -> str:
+        full = experiment_name(tenant, name)
+        found = client.get_experiment_by_name(full)
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+        home = self._artifact_home()
+        return str(
+            client.create_experiment(
+                full, artifact_location=home and f"{home}/{tenant}/{name}", tags={TENANT_TAG: tenant, EXPERIMENT_TAG: name}
+            )
+        )
+
+    def _artifact_home(self) -> str | None:
+        if self.artifacts is not None:
+            return self.artifacts if is_url(self.artifacts) else str(Path(self.artifacts).absolute())
+        return None if is_url(self.tracking_uri) else str(Path(self.tracking_uri).absolute() / "artifacts")
+
+    def start_run(self, run: RunStart) -> None:
+        """Create the run, or open it again."""
+        with errors(self.tracking_uri), self._lock:
+            client = self._connected()
+            tags = {**run.tags, TENANT_TAG: run.tenant, RUN_TAG: run.run_id, EXPERIMENT_TAG: run.experiment}
+            if run.parent_run_id is not None:
+                tags[PARENT_RUN_TAG] = run.parent_run_id
+                tags[PARENT_TAG] = self._native(run.parent_run_id) or run.parent_run_id
+            native = self._native(run.run_id)
+            if native is not None:
+                client.update_run(native, status="RUNNING")
+                self._log(native, tags=tags)
+                return
+            experiment = self.ensure_experiment(run.tenant, run.experiment, {})
+            made = client.create_run(experiment, start_time=milliseconds(run.at), tags=tags, run_name=run.name)
+            self._ids[run.run_id] = made.info.run_id
+
+    def write(self, run_id: str, batch: TrackBatch) -> None:
+        """Log in as few requests as MLflow's limits allow (1,000 metrics, 100 params, 100 tags)."""
+        with errors(self.tracking_uri):
+            native = self._known(run_id)
+            for part in _parts(list(batch.params.items()), _MOST_PAIRS):
+                self._log(native, params=dict(part))
+            for part in _parts(list(batch.tags.items()), _MOST_PAIRS):
+                self._log(native, tags=dict(part))
+            for rows in _parts(batch.metrics, _MOST_METRICS):
+                self._connected().log_batch(native, metrics=[to_metric(metric) for metric in rows])
+
+    def _log(self, native: str, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
+        from mlflow.entities import Param, RunTag
+
+        self._connected().log_batch(
+            native,
+            params=[Param(key, value) for key, value in (params or {}).items()],
+            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+        )
+
+    def put_artifact(self, run_id: str, name: str, path: Path) -> None:
+        """Upload; MLflow names a file as it is called on disk, so one that is called otherwise goes through a copy."""
+        target = PurePosixPath(name)
+        folder = None if target.parent == PurePosixPath() else str(target.parent)
+        with errors(self.tracking_uri):
+            native = self._known(run_id)
+            if path.is_dir():
+                self._connected().log_artifacts(native, str(path), name)
+            elif path.name == target.name:
+                self._connected().log_artifact(native, str(path), folder)
+            else:
+                with tempfile.TemporaryDirectory(prefix="mlops-mlflow-") as private:
+                    renamed = Path(private) / target.name
+                    shutil.copy2(path, renamed)
+                    self._connected().log_artifact(native, str(renamed), folder)
+
+    def end_run(self, run_id: str, status: RunStatus, at: datetime) -> None:
+        """Terminate with MLflow's word for the status; an interrupted run is KILLED there."""
+        with errors(self.tracking_uri):
+            self._connected().set_terminated(self._known(run_id), STATUSES[status], milliseconds(at))
+
+    def find_experiments(self, tenant: str, query: Query) -> Iterator[Experiment]:
+        """The tenant's experiments, filtered by the reference evaluation."""
+        yield from query.apply(self._experiments_of(tenant), Experiment.fields).items
+
+    def find_runs(self, tenant: str, query: Query) -> Iterator[TrackedRun]:
+        """The tenant's runs: the experiment and the run id are asked of MLflow, the rest is the reference evaluation."""
+        wanted = _equalities(query.where)
+        experiments = [one for one in self._experiments_of(tenant) if wanted.get("experiment", one.name) == one.name]
+        ask = f"tags.`{RUN_TAG}` = '{wanted['run_id']}'" if "'" not in wanted.get("run_id", "'") else f"tags.`{TENANT_TAG}` = '{tenant}'"
+        with errors(self.tracking_uri):
+            runs = [to_run(run) for run in self._pages(experiments, ask)] if experiments else []
+        yield from query.apply(runs, TrackedRun.fields).items
+
+    def _pages(self, experiments: Sequence[Experiment], ask: str) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self._connected().search_runs(
+                [one.native_id for one in experiments], ask, max_results=_PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _experiments_of(self, tenant: str) -> list[Experiment]:
+        found, token = [], None
+        with errors(self.tracking_uri):
+            while True:
+                page = self._connected().search_experiments(
+                    filter_string=f"tags.`{TENANT_TAG}` = '{tenant}'", order_by=["creation_time ASC"], page_token=token
+                )
+                found += [to_experiment(one) for one in page]
+                token = page.token
+                if not token:
+                    return found
+
+    def _native(self, run_id: str) -> str | None:
+        """MLflow's id of a run, looked for once."""
+        if run_id not in self._ids:
+            client = self._connected()
+            everywhere = [one.experiment_id for one in client.search_experiments()]
+            found = client.search_runs(everywhere, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1) if everywhere else []
+            if not found:
+                return None
+            self._ids[run_id] = found[0].info.run_id
+        return self._ids[run_id]
+
+    def _known(self, run_id: str) -> str:
+        native = self._native(run_id)
+        if native is None:
+            raise ExperimentError(f"tracker mlflow: no run {run_id!r} in {self.tracking_uri} - start it first")
+        return native
+
+    def _connected(self) -> MlflowClient:
+        with self._lock:
+            if self._client is None or self._pid != os.getpid():
+                self._client = connect(self.tracking_uri)
+                self._pid = os.getpid()
+            return self._client
+
+
+def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _equalities(where: Condition | None) -> dict[str, str]:
+    """Fields that must equal a text whatever else holds."""
+    terms = where.terms if isinstance(where, And) else (where,)
+    found: dict[str, str] = {}
+    for term in terms:
+        if isinstance(term, And):
+            found |= _equalities(term)
+        elif isinstance(term, Comparison) and term.operator == "=" and isinstance(term.value, str):
+            found[term.field] = term.value
+    return found

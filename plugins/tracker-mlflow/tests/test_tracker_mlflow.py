@@ -1,0 +1,95 @@
+"""MLflow on its SQLite store passes the conformance suite, and its own client sees native runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlops_core.exceptions import ExperimentError, MLOpsError
+from mlops_core.records import Metric, RunStatus, TrackBatch
+from mlops_core.testing.tracker_suite import TrackerSuite, _start
+from mlops_tracker_mlflow import MlflowTracker
+from mlops_tracker_mlflow.connection import connect
+
+if TYPE_CHECKING:
+    from mlops_core.roles import Tracker
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store: MLflow takes seconds to make its tables, so they are made once and copied."""
+    folder = tmp_path_factory.mktemp("mlflow") / "mlruns"
+    MlflowTracker(tracking_uri=str(folder)).check()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path, prepared: Path) -> MlflowTracker:
+    folder = tmp_path / "mlruns"
+    folder.mkdir()
+    (folder / "mlflow.db").write_bytes(prepared.read_bytes())
+    return MlflowTracker(tracking_uri=str(folder))
+
+
+class TestMlflowTracker(TrackerSuite):
+    @pytest.fixture
+    def tracker(self, mlflow: MlflowTracker) -> Tracker:
+        return mlflow
+
+    def read_artifact(self, tracker: Tracker, run_id: str, name: str) -> bytes:
+        assert isinstance(tracker, MlflowTracker)
+        native = self.run(tracker, run_id).native_id
+        found = connect(tracker.tracking_uri).download_artifacts(native, name)
+        return Path(found).read_bytes()
+
+    def test_the_run_looks_native(self, running: Tracker) -> None:
+        assert isinstance(running, MlflowTracker)
+        running.write("r1", TrackBatch("w", 1, metrics=(Metric("loss", 0.5, 3, self.run(running).started),)))
+        running.end_run("r1", RunStatus.INTERRUPTED, self.run(running).started)
+        run = connect(running.tracking_uri).get_run(self.run(running).native_id)
+        assert run.info.run_name == "run r1"
+        assert run.info.status == "KILLED"
+        assert connect(running.tracking_uri).get_experiment(run.info.experiment_id).name == "acme/e"
+        (point,) = connect(running.tracking_uri).get_metric_history(run.info.run_id, "loss")
+        assert (point.value, point.step) == (0.5, 3)
+
+    def test_a_batch_repeated_by_another_process_counts_once(self, running: Tracker, tmp_path: Path) -> None:
+        assert isinstance(running, MlflowTracker)
+        batch = TrackBatch("w", 1, params={"a": "1"}, metrics=(Metric("loss", 0.5, 3, self.run(running).started),))
+        running.write("r1", batch)
+        MlflowTracker(tracking_uri=running.tracking_uri).write("r1", batch)
+        history = connect(running.tracking_uri).get_metric_history(self.run(running).native_id, "loss")
+        assert len(history) == 1
+
+    def test_an_unknown_run_is_refused(self, tracker: Tracker) -> None:
+        with pytest.raises(ExperimentError, match="no run 'r9'"):
+            tracker.write("r9", TrackBatch("w", 1, tags={"a": "b"}))
+
+
+def test_building_one_does_nothing(tmp_path: Path) -> None:
+    tracker = MlflowTracker(tracking_uri=str(tmp_path / "mlruns"))
+    tracker.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_location_is_what_the_user_interface_takes(tmp_path: Path) -> None:
+    assert MlflowTracker(tracking_uri=str(tmp_path)).location() == f"sqlite:///{tmp_path}/mlflow.db"
+    assert MlflowTracker(tracking_uri="http://127.0.0.1:5000").location() == "http://127.0.0.1:5000"
+
+
+def test_artifacts_go_where_the_option_says(tmp_path: Path, mlflow: MlflowTracker) -> None:
+    tracker = MlflowTracker(tracking_uri=mlflow.tracking_uri, artifacts=str(tmp_path / "elsewhere"))
+    tracker.start_run(_start())
+    (tmp_path / "a.txt").write_text("x")
+    tracker.put_artifact("r1", "renamed.txt", tmp_path / "a.txt")
+    assert [found.name for found in (tmp_path / "elsewhere").rglob("*.txt")] == ["renamed.txt"]
+
+
+def test_a_store_that_cannot_be_opened_is_an_outage_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is no database")
+    with pytest.raises(MLOpsError, match=r"cannot be used .* - check 'tracking_uri'") as caught:
+        MlflowTracker(tracking_uri=str(tmp_path)).check()
+    assert not isinstance(caught.value, ExperimentError)
+    assert "\n" not in caught.value.message
