@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mlops_core.monitoring.facade import ModelMonitoring
+from mlops_core.monitoring.incidents import Incident
 from mlops_core.monitoring.metrics import Metrics
+from mlops_core.monitoring.rules import alert_problems
 
-__all__ = ["Metrics", "ModelMonitoring"]
+__all__ = ["Incident", "Metrics", "ModelMonitoring", "alert_problems"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mlops_core.clock import aware
 from mlops_core.exceptions import MLOpsError, MonitoringError
+from mlops_core.monitoring.alerting import Alerting
 from mlops_core.monitoring.collector import Collector
 from mlops_core.monitoring.metrics import Metrics
 from mlops_core.monitoring.reading import Reader, check_window
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from mlops_core.monitoring.incidents import Incident
     from mlops_core.roles import Recorder
     from mlops_core.stack import Stack
 
@@ -162,6 +164,28 @@ class ModelMonitoring:
         window = self._window(model_id, settings.health_window if time_window is None else time_window, environment, version, end)
         return assess_health(window, max_error_rate=settings.max_error_rate)
 
+    # -- alerts
+
+    def evaluate(self, now: datetime | None = None) -> tuple[Incident, ...]:
+        """Evaluate the alert rules once and send what channels are owed. A pass of the control loop.
+
+        Args:
+            now: An aware time to evaluate at; None: the present.
+
+        Returns:
+            The incidents that opened or ended in this pass.
+        """
+        asked = None if now is None else aware(now, "now", MonitoringError)
+        reader = self._reader()
+        return Alerting(self._stack).evaluate(reader, asked or self._stack.clock.now())
+
+    def incidents(self, model_id: str | None = None, *, resolved: bool = False) -> list[Incident]:
+        """Open incidents of a model, or of all (None), oldest first; with ``resolved`` also what is pending, and each rule's last one."""
+        if model_id is not None:
+            check_name(model_id, "model", MonitoringError)
+        found = Alerting(self._stack).incidents(model_id)
+        return sorted((one for one in found if resolved or one.is_open), key=lambda one: (one.since, one.rule, one.environment))
+
     # -- upkeep
 
     def flush(self, timeout: float = _WAIT) -> None:
@@ -206,15 +230,20 @@ class ModelMonitoring:
     def _window(self, model: Any, length: Any, environment: Any, version: Any, end: Any) -> Window:
         self._series(model, environment, version)
         length = check_window(length)
+        asked = aware(end, "end", MonitoringError) if end is not None else None
+        reader = self._reader()
+        now = asked or self._stack.clock.now()
+        # A clock that was set back must not hide what was counted before.
+        latest = None if asked or self._collector is None else self._collector.latest
+        return reader.window(reader.series(self.tenant_id, model, environment, version), now - length, max(now, latest or now))
+
+    def _reader(self) -> Reader:
+        """The sink that answers windows, up to date with this facade and with processes that died."""
         collector = self._open()
         reader = Reader.among(collector.sinks)
         collector.drain()
         collector.flush(_WAIT, [reader.name])
-        now = self._stack.clock.now()
-        # A clock that was set back must not hide what was counted before.
-        until = aware(end, "end", MonitoringError) if end is not None else max(now, collector.latest or now)
-        start = (until if end is not None else now) - length
-        return reader.window(reader.series(self.tenant_id, model, environment, version), start, until)
+        return reader
 
     def _open(self) -> Collector:
         """The collector, made at the first use; it ends with the facade."""

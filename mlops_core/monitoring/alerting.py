@@ -1,0 +1,119 @@
+"""One pass of the alert rules: measure, journal, tell the channels."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from mlops_core.exceptions import MLOpsError, MonitoringError
+from mlops_core.journal import Head, update
+from mlops_core.monitoring.incidents import Book, Incident, Owed, advance, journal_of, settle
+from mlops_core.monitoring.rules import Rule, read_rules
+from mlops_core.records import AlertRaised, NewEntry
+from mlops_core.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mlops_core.monitoring.reading import Reader
+    from mlops_core.records import SeriesKey
+
+__all__ = ["Alerting"]
+
+_log = logging.getLogger(__name__)
+_PREFIX = journal_of("")
+
+
+@frozen
+class Alerting:
+    """Incidents of a stack's tenant. Every change is decided on the journal's head, so two processes that evaluate at once open one."""
+
+    stack: Stack
+
+    def evaluate(self, reader: Reader, now: datetime) -> tuple[Incident, ...]:
+        """Evaluate every rule and send what is owed; answers the incidents that opened or ended.
+
+        Raises:
+            MonitoringError: The sink or the registry cannot be read, or a rule is wrong.
+        """
+        with _told():
+            rules = read_rules(self.stack.settings)
+            series = reader.series(self.stack.tenant)
+            models = {key.model for key in series} if rules else set()
+            models |= {rule.settings.model for rule in rules if rule.settings.model is not None} | set(self._journals())
+            changed = [incident for model in sorted(models) for incident in self._evaluate(model, rules, series, reader, now)]
+            for model in sorted(models):
+                self._send(model, now)
+        return tuple(changed)
+
+    def incidents(self, model: str | None) -> list[Incident]:
+        """The newest incident of every rule, environment and model."""
+        with _told():
+            models = list(self._journals()) if model is None else [model]
+            return [incident for name in models for incident in self._read(name).incidents.values()]
+
+    def _evaluate(self, model: str, rules: Sequence[Rule], series: Sequence[SeriesKey], reader: Reader, now: datetime) -> list[Incident]:
+        measured = [one for rule in rules for one in rule.measure(model, series, reader, now)]
+        tenant, channels = self.stack.tenant, tuple(self.stack.parts.channels)
+
+        def decide(head: Head) -> NewEntry | None:
+            return advance(_book(head.state), measured, now, tenant=tenant, model=model, channels=channels)
+
+        entry = update(self.stack.parts.registry, tenant, journal_of(model), decide)
+        if entry is None:
+            return []
+        after = _book(entry.state).incidents
+        changed = [after[name] for name, state in entry.change.items() if state != "pending"]
+        for incident in changed:
+            self.stack.parts.emit(AlertRaised(tenant, now, incident.alert()))
+        return changed
+
+    def _send(self, model: str, now: datetime) -> None:
+        """Send what is owed, oldest first; a channel that fails is passed over until the next pass."""
+        taken: list[Owed] = []
+        failed: set[str] = set()
+        for owed in self._read(model).owed:
+            if owed.channel in failed:
+                continue
+            try:
+                self.stack.parts.channels[owed.channel].send(owed.alert)
+            except Exception as error:  # noqa: BLE001  whatever a channel raises, or that it is gone: tried again at the next pass
+                failed.add(owed.channel)
+                _log.warning("channel %s: %s is not delivered: %s: %s", owed.channel, owed.alert.key, type(error).__name__, error)
+            else:
+                taken.append(owed)
+        if taken:
+            store, tenant = self.stack.parts.registry, self.stack.tenant
+            update(store, tenant, journal_of(model), lambda head: settle(_book(head.state), taken, now))
+
+    def _read(self, model: str) -> Book:
+        newest = self.stack.parts.registry.read(self.stack.tenant, journal_of(model), limit=1, newest_first=True)
+        return _book(newest[0].state if newest else None)
+
+    def _journals(self) -> Iterator[str]:
+        cursor = None
+        while True:
+            page = self.stack.parts.registry.journals(self.stack.tenant, _PREFIX, cursor=cursor)
+            yield from (head.name.removeprefix(_PREFIX) for head in page.items)
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+
+def _book(state: Mapping[str, Any] | None) -> Book:
+    return Book.from_dict(dict(state)) if state else Book()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A facade raises its own class."""
+    try:
+        yield
+    except MonitoringError:
+        raise
+    except MLOpsError as error:
+        raise MonitoringError(error.message) from error

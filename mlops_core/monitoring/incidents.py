@@ -1,0 +1,138 @@
+"""Incidents: how a rule's condition becomes pending, firing and resolved, as pure functions over a journal's state.
+
+The journal ``incidents/{model}`` holds the newest incident of each rule and environment, so that there is never more than one open; with
+it goes what the channels are still owed, so that an alert is sent again until its channel took it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from attrs import evolve, field, frozen
+
+from mlops_core.records import Alert, NewEntry, Record
+
+if TYPE_CHECKING:
+    from mlops_core.monitoring.rules import Measured
+
+__all__ = ["Book", "Incident", "Owed", "advance", "journal_of", "settle"]
+
+
+@frozen
+class Owed(Record):
+    """An alert that a channel has not taken yet."""
+
+    channel: str
+    alert: Alert
+
+
+@frozen
+class Incident(Record):
+    """The newest incident of a rule in one environment.
+
+    ``since`` is when the condition was first met, ``at`` when ``state`` was entered; ``value`` was measured then. ``key`` names the
+    incident from its opening on, and is empty while it is pending.
+    """
+
+    tenant: str
+    rule: str
+    model: str
+    environment: str
+    state: Literal["pending", "firing", "resolved"]
+    since: datetime
+    at: datetime
+    condition: str
+    value: float | None = None
+    key: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it fires."""
+        return self.state == "firing"
+
+    def alert(self) -> Alert:
+        """What the channels are told of the state it is in."""
+        figure = "no data" if self.value is None else f"{self.value:.4g}"
+        return Alert(
+            key=f"{self.key}/{self.state}",
+            tenant=self.tenant,
+            rule=self.rule,
+            model=self.model,
+            environment=self.environment,
+            state="firing" if self.state == "firing" else "resolved",
+            at=self.at,
+            summary=f"{self.model} in {self.environment}: {self.rule} {self.state}: {self.condition} (measured: {figure})",
+            value=self.value,
+            labels={"condition": self.condition},
+        )
+
+
+@frozen
+class Book(Record):
+    """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first."""
+
+    incidents: Mapping[str, Incident] = field(factory=dict)
+    owed: tuple[Owed, ...] = ()
+
+
+def journal_of(model: str) -> str:
+    """The journal of a model's incidents."""
+    return f"incidents/{model}"
+
+
+def advance(
+    book: Book, measured: Sequence[Measured], now: datetime, *, tenant: str, model: str, channels: Sequence[str]
+) -> NewEntry | None:
+    """The entry that brings a model's incidents to what was measured, and owes its alerts to the channels; None if nothing changes.
+
+    An incident whose rule or series is gone is resolved; a pending one whose condition is no longer met is forgotten.
+    """
+    told = {f"{one.rule.settings.name}/{one.environment}": one.rule.settings.notify or tuple(channels) for one in measured}
+    after = {name: _end(incident, None, now) for name, incident in book.incidents.items() if name not in told}
+    for name, one in zip(told, measured, strict=True):
+        after[name] = _step(book.incidents.get(name), one, now, tenant, model)
+    kept = {name: incident for name, incident in sorted(after.items()) if incident is not None}
+    changed = {name: incident for name, incident in kept.items() if incident != book.incidents.get(name)}
+    if not changed and len(kept) == len(book.incidents):
+        return None
+    owed = [
+        Owed(channel, incident.alert())
+        for name, incident in changed.items()
+        if incident.state != "pending"
+        for channel in told.get(name, tuple(channels))
+    ]
+    change = {name: incident.state for name, incident in changed.items()}
+    return NewEntry(at=now, kind="evaluated", change=change, state=Book(kept, (*book.owed, *owed)).to_dict())
+
+
+def settle(book: Book, taken: Sequence[Owed], now: datetime) -> NewEntry | None:
+    """The entry that crosses out what channels have taken; None if another process has done so."""
+    owed = tuple(one for one in book.owed if one not in taken)
+    if owed == book.owed:
+        return None
+    return NewEntry(at=now, kind="delivered", change={"keys": [one.alert.key for one in taken]}, state=Book(book.incidents, owed).to_dict())
+
+
+def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, model: str) -> Incident | None:
+    """The incident after one measurement."""
+    settings = one.rule.settings
+    if not one.holds:
+        return None if before is None else _end(before, one.value, now)
+    if before is None or before.state == "resolved":
+        before = Incident(tenant, settings.name, model, one.environment, "pending", now, now, f"{one.rule.condition}", one.value)
+    if before.state == "pending" and now - before.since >= settings.hold_for:
+        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now))
+    return before
+
+
+def _end(incident: Incident, value: float | None, now: datetime) -> Incident | None:
+    if incident.state == "pending":
+        return None
+    return evolve(incident, state="resolved", at=now, value=value) if incident.state == "firing" else incident
+
+
+def _key(incident: Incident, opened: datetime) -> str:
+    elapsed = (opened - datetime.fromtimestamp(0, opened.tzinfo)) // timedelta(microseconds=1)
+    return f"{incident.tenant}/{incident.model}/{incident.environment}/{incident.rule}/{elapsed}"
