@@ -290,10 +290,12 @@ def _within(query: Query, experiment: str) -> Query:
 
 
 def _stack(stack: Stack | None, tracking_uri: str | os.PathLike[str] | None, tenant: str | None) -> Stack:
-    from mlops_core.stack import locate
-
     try:
-        found = stack.for_tenant(tenant) if stack is not None else locate(tenant=tenant)
+        if stack is None:
+            from mlops_core.stack import locate
+
+            stack = locate(tenant=tenant)
+        found = stack.for_tenant(tenant)
         if tracking_uri is None:
             return found
         return found.replacing(trackers={"mlflow": {"tracking_uri": os.fspath(tracking_uri)}})
