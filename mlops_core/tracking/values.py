@@ -24,9 +24,9 @@ def check_key(key: Any, what: str) -> str:
     if isinstance(key, str) and _KEY.fullmatch(key) and ".." not in key and "//" not in key and not key.endswith("/"):
         return key
     shown = repr(key if not isinstance(key, str) or len(key) <= _SHOWN else f"{key[:_SHOWN]}...")
-    raise ExperimentError(
-        f"tracker: {shown[:80]} does not name {'an' if what == 'artifact' else 'a'} {what} - use 1 to 250 of A-Z a-z 0-9 _ . / - and space, without '..'"
-    )
+    article = "an" if what[0] in "aeiou" else "a"
+    rule = "use 1 to 250 of A-Z a-z 0-9 _ . / - and space, without '..'"
+    raise ExperimentError(f"tracker: {shown[:80]} does not name {article} {what} - {rule}")
 
 
 def _mapping(values: Any, what: str) -> Mapping[Any, Any]:
