@@ -61,7 +61,10 @@ class Schema(Record):
 
 @frozen
 class LineageLink(Record):
-    """Where a version comes from: ``kind`` says what ``name`` is, ``digest`` pins its content where there is any."""
+    """Where a version comes from: ``kind`` says what ``name`` is, ``digest`` pins its content where there is any.
+
+    A link to another version has kind ``model`` and the name ``model:version``.
+    """
 
     kind: Literal["model", "data", "code", "run", "environment", "params", "file"]
     name: str
@@ -101,7 +104,7 @@ class ModelVersion(Record):
         return tuple(own)
 
     def fields(self) -> dict[str, Any]:
-        """Flat fields for a query: attributes, and ``metadata.*``."""
+        """Flat fields for a query: attributes, ``metadata.*``, and ``parents.{kind}.{name}`` with the parent's digest."""
         flat: dict[str, Any] = {
             "model": self.model,
             "version": self.version,
@@ -112,6 +115,7 @@ class ModelVersion(Record):
             "created": self.created.isoformat(),
         }
         flat.update({f"metadata.{name}": value for name, value in self.metadata.items()})
+        flat.update({f"parents.{link.kind}.{link.name}": link.digest for link in self.parents})
         return flat
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, BinaryIO
 
+from attrs import evolve
+
+from mlops_core.records import Page, Query
 from mlops_core.roles.backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
-    from mlops_core.records import Blob, Entry, JournalHead, Leftover, ModelVersion, NewEntry, Page, Query
+    from mlops_core.records import Blob, Entry, JournalHead, Leftover, ModelVersion, NewEntry
     from mlops_core.roles.ports import Progress
 
 __all__ = ["RegistryStore"]
@@ -48,6 +51,17 @@ class RegistryStore(Backend):
     @abstractmethod
     def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
         """Living versions that match, oldest first unless the query orders them."""
+
+    def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
+        """Names of models with a living version, by name. The default reads every version: a store with an index overrides it."""
+        names: set[str] = set()
+        query: Query | None = Query(limit=1000)
+        while query is not None:
+            page = self.find_versions(tenant, query)
+            names.update(version.model for version in page.items)
+            query = None if page.cursor is None else evolve(query, cursor=page.cursor)
+        rest = sorted(name for name in names if name > (cursor or ""))
+        return Page(tuple(rest[:limit]), rest[limit - 1] if len(rest) > limit else None)
 
     @abstractmethod
     def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
