@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
 from mlops_core.records import Blob, JournalHead, Leftover, ModelVersion, Page
 from mlops_core.roles import RegistryStore
 from mlops_registry_sql.database import wrapped
-from mlops_registry_sql.rows import entry_of, entry_row, metadata_rows, version_of, version_row
-from mlops_registry_sql.search import candidates
+from mlops_registry_sql.rows import entry_of, entry_row, field_rows, version_of, version_row
+from mlops_registry_sql.schema import version as version_table
+from mlops_registry_sql.search import candidates, sorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +91,7 @@ class SqlRegistry(RegistryStore):
                 raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
             transaction.run(self.statements.use_blob, {**mine, "holder": f"versions/{version.model}/{version.version}"})
         transaction.run(self.statements.add_version, row)
-        transaction.run_many(self.statements.add_metadata, list(metadata_rows(version)))
+        transaction.run_many(self.statements.add_fields, list(field_rows(version)))
         return version
 
     def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
@@ -98,27 +100,42 @@ class SqlRegistry(RegistryStore):
         return version_of(*rows[0]) if rows else None
 
     def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
-        """Narrowed by the indexes, decided by the query. The cursor is a place in the order of insertion unless the query orders."""
-        if query.order_by:
-            return query.apply((version for _, version in self._scan(tenant, query, 0)), ModelVersion.fields)
-        found: list[ModelVersion] = []
-        last = int(query.cursor or 0)
-        for sequence, version in self._scan(tenant, query, last):
-            if query.matches(version.fields()):
-                if len(found) == query.limit:
-                    return Page(tuple(found), str(last))
-                found.append(version)
-                last = sequence
-        return Page(tuple(found))
+        """Narrowed and sorted by the indexes where they can, decided by the query itself.
 
-    def _scan(self, tenant: str, query: Query, after: int) -> Iterator[tuple[int, ModelVersion]]:
-        batch = _BATCH if query.limit is None else min(query.limit + 1, _BATCH)
-        while rows := self.database.select(candidates(tenant, query, after=after, limit=batch)):
-            for sequence, body, retired in rows:
-                yield sequence, version_of(body, retired)
-            if len(rows) < batch:
+        The cursor is the last sequence of the page before, or, in a query that orders, the number of versions before.
+        """
+        if not sorts(query):
+            return query.apply((one for _, one in self._matching(tenant, query, 0)), ModelVersion.fields)
+        start = int(query.cursor or 0)
+        found: Iterator[tuple[int, ModelVersion]]
+        if query.order_by:
+            found = islice(enumerate((one for _, one in self._matching(tenant, query, 0)), 1), start, None)
+        else:
+            found = self._matching(tenant, query, start)
+        taken = list(islice(found, query.limit))
+        more = bool(taken) and next(found, None) is not None
+        return Page(tuple(one for _, one in taken), str(taken[-1][0]) if more else None)
+
+    def _matching(self, tenant: str, query: Query, after: int) -> Iterator[tuple[int, ModelVersion]]:
+        """Matches with their sequence, read in batches: what a page does not need is not read."""
+        statement = candidates(tenant, query)
+        batch = None if query.limit is None or not sorts(query) else min(query.limit + 1, _BATCH)
+        offset = 0
+        while rows := self.database.select(statement.where(version_table.c.sequence > after).limit(batch).offset(offset)):
+            found = ((sequence, version_of(body, retired)) for sequence, body, retired in rows)
+            yield from ((sequence, one) for sequence, one in found if query.matches(one.fields()))
+            if batch is None or len(rows) < batch:
                 return
-            after = rows[-1][0]
+            if query.order_by:
+                offset += batch
+            else:
+                after = rows[-1][0]
+
+    def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
+        """By the index of models."""
+        rows = self.database.read(self.statements.models, {"tenant": tenant, "after": cursor or "", "limit": limit + 1})
+        names = tuple(row[0] for row in rows[:limit])
+        return Page(names, names[-1] if len(rows) > limit else None)
 
     def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
         """Mark the row and append the tombstone, in one transaction. Retiring it again changes nothing."""

@@ -13,7 +13,7 @@ from mlops_core.records import Entry, ModelVersion, NewEntry, canonical_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["PREFIX", "entry_of", "entry_row", "index_value", "metadata_rows", "version_of", "version_row"]
+__all__ = ["PREFIX", "entry_of", "entry_row", "field_rows", "index_value", "version_of", "version_row"]
 
 PREFIX = 200  # characters of a text that the index holds
 
@@ -37,19 +37,13 @@ def version_of(body: str, retired: int) -> ModelVersion:
     return version if version.retired == bool(retired) else evolve(version, retired=bool(retired))
 
 
-def metadata_rows(version: ModelVersion) -> Iterator[dict[str, Any]]:
-    """What can be searched for: one row per number, truth value or text."""
-    for name, value in version.metadata.items():
+def field_rows(version: ModelVersion) -> Iterator[dict[str, Any]]:
+    """What can be searched for beside the columns: one row per number, truth value or text."""
+    for name, value in version.fields().items():
         number, text = index_value(value)
-        if number is not None or text is not None:
-            yield {
-                "tenant": version.tenant,
-                "model": version.model,
-                "version": version.version,
-                "name": name,
-                "number": number,
-                "text": text,
-            }
+        if "." in name and (number is not None or text is not None):
+            mine = {"tenant": version.tenant, "model": version.model, "version": version.version}
+            yield {**mine, "name": name, "number": number, "text": text}
 
 
 def index_value(value: Any) -> tuple[float | None, str | None]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Float, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-__all__ = ["METADATA", "VERSION", "blob", "blob_use", "entry", "info", "lease", "model", "version", "version_metadata"]
+__all__ = ["METADATA", "VERSION", "blob", "blob_use", "entry", "info", "lease", "model", "version", "version_field"]
 
 VERSION: Final = 1
 METADATA: Final = MetaData()
@@ -54,11 +54,12 @@ version: Final = Table(
     UniqueConstraint("tenant", "model", "key"),
     Index("model_version_by_model", "tenant", "model", "sequence"),
     Index("model_version_by_age", "tenant", "sequence"),
+    Index("model_version_by_time", "tenant", "model", text("created DESC"), "sequence"),
     sqlite_autoincrement=True,
 )
 
-version_metadata: Final = Table(
-    "version_metadata",
+version_field: Final = Table(
+    "version_field",
     METADATA,
     _name("tenant", primary_key=True),
     _name("model", primary_key=True),
@@ -67,8 +68,8 @@ version_metadata: Final = Table(
     Column("number", Float, nullable=True),
     _name("text", nullable=True),  # the first characters: enough to narrow a search
     ForeignKeyConstraint(["tenant", "model", "version"], ["model_version.tenant", "model_version.model", "model_version.version"]),
-    Index("version_metadata_by_number", "tenant", "name", "number"),
-    Index("version_metadata_by_text", "tenant", "name", "text"),
+    Index("version_field_by_number", "tenant", "name", "number"),
+    Index("version_field_by_text", "tenant", "name", "text"),
 )
 
 entry: Final = Table(

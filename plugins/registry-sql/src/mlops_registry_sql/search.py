@@ -11,7 +11,7 @@ from sqlalchemy import exists, select
 
 from mlops_core.records import And, Comparison
 from mlops_registry_sql.rows import index_value
-from mlops_registry_sql.schema import version, version_metadata
+from mlops_registry_sql.schema import version, version_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,18 +22,24 @@ if TYPE_CHECKING:
     from mlops_core.records import Query
     from mlops_core.records.query import Condition
 
-__all__ = ["candidates"]
+__all__ = ["candidates", "sorts"]
 
-_METADATA = "metadata."
-_TEXTS = frozenset({"model", "version", "format", "run_id", "digest", "created"})
+_SORTED = frozenset({"model", "version", "format", "digest", "created"})
+_TEXTS = _SORTED | {"run_id"}
 
 
-def candidates(tenant: str, query: Query, *, after: int, limit: int | None) -> Select[Any]:
-    """Living versions that may match: sequence, body, retired; oldest first, behind the sequence ``after``."""
-    living = (version.c.tenant == tenant, version.c.retired == 0, version.c.sequence > after)
+def candidates(tenant: str, query: Query) -> Select[Any]:
+    """Living versions that may match, in the query's order where ``sorts`` says so: sequence, body, retired."""
     narrow = (term for term in map(_narrow, _all_of(query.where)) if term is not None)
-    found = select(version.c.sequence, version.c.body, version.c.retired).where(*living, *narrow).order_by(version.c.sequence)
-    return found if limit is None else found.limit(limit)
+    found = select(version.c.sequence, version.c.body, version.c.retired).where(version.c.tenant == tenant, version.c.retired == 0, *narrow)
+    keys = (version.c[key.field] for key in query.order_by) if sorts(query) else ()
+    order = (column.desc() if key.descending else column for column, key in zip(keys, query.order_by, strict=False))
+    return found.order_by(*order, version.c.sequence)
+
+
+def sorts(query: Query) -> bool:
+    """Whether the database can sort as the query asks: by insertion, or by columns that are always there."""
+    return all(key.field in _SORTED for key in query.order_by)
 
 
 def _all_of(condition: Condition | None) -> Iterator[Comparison]:
@@ -46,14 +52,14 @@ def _all_of(condition: Condition | None) -> Iterator[Comparison]:
 
 def _narrow(wanted: Comparison) -> ColumnElement[bool] | None:
     number, text = index_value(wanted.value)
-    if wanted.field.startswith(_METADATA):
-        index = version_metadata.c
+    if "." in wanted.field:
+        index = version_field.c
         column: Column[Any] = index.text if text is not None else index.number
         compared = _compare(column, wanted.operator, number if text is None else text)
         if compared is None:
             return None
         same = [index[name] == version.c[name] for name in ("tenant", "model", "version")]
-        return exists().where(*same, index.name == wanted.field.removeprefix(_METADATA), compared)
+        return exists().where(*same, index.name == wanted.field, compared)
     if wanted.field in _TEXTS and isinstance(wanted.value, str):
         return _compare(version.c[wanted.field], wanted.operator, wanted.value)
     return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, bindparam, delete, exists, func, insert, literal_column, select, update
 
-from mlops_registry_sql.schema import blob, blob_use, entry, info, lease, model, version, version_metadata
+from mlops_registry_sql.schema import blob, blob_use, entry, info, lease, model, version, version_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,10 @@ class Statements:
         stored = select(version.c.body, version.c.retired)
         self.version_by_name = stored.where(*_where(version, "tenant", "model", "version"))
         self.version_by_key = stored.where(*_where(version, "tenant", "model", "key"))
-        self.add_metadata = insert(version_metadata).values({name: _bind(version_metadata, name) for name in version_metadata.c.keys()})  # noqa: SIM118  the same
+        self.add_fields = insert(version_field).values({name: _bind(version_field, name) for name in version_field.c.keys()})  # noqa: SIM118  the same
+        name = version.c.model
+        living = (version.c.tenant == _bind(version, "tenant"), name > _bind(version, "model", "after"), version.c.retired == 0)
+        self.models = select(name).where(*living).distinct().order_by(name).limit(_bind(version, "sequence", "limit"))
         self.retire = (
             update(version)
             .where(*_where(version, "tenant", "model", "version"), version.c.retired == 0)
