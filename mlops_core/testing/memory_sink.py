@@ -43,7 +43,7 @@ class MemorySink(MonitorSink):
     """Keeps everything until the process ends; nothing is shared with another process."""
 
     contract = 1
-    capabilities: ClassVar[frozenset[str]] = frozenset({"read", "log"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"in-process", "log", "read"})
 
     _kept: list[tuple[timedelta, Segment]] = field(factory=list, init=False, repr=False)
     _marks: dict[str, _Mark] = field(factory=dict, init=False, repr=False)
