@@ -1,0 +1,73 @@
+"""Options that every command of a project takes, and the project they lead to."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import define, field
+
+from mlops_core.cli.output import Output
+from mlops_core.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+__all__ = ["Session", "project_options"]
+
+
+@define
+class Session:
+    """What a command was called with. ``project`` is composed at its first use and closed when the command ends."""
+
+    path: Path | None
+    profile: str | None
+    tenant: str | None
+    out: Output
+    _project: Project | None = field(default=None, init=False)
+
+    @property
+    def project(self) -> Project:
+        """The project; raises ``ConfigError``."""
+        if self._project is None:
+            from mlops_core.project import Project
+
+            self._project = Project.open(self.path, self.profile, self.tenant)
+        return self._project
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._project is not None:
+            self._project.close()
+
+
+_OPTIONS = (
+    click.option("--project", "path", type=click.Path(path_type=Path), help="The project's folder or file. Default: found upwards."),
+    click.option("--profile", help="An overlay: mlops.PROFILE.yaml beside mlops.yaml."),
+    click.option("--tenant", help="The tenant. Default: the project's."),
+    click.option("--json", "as_json", is_flag=True, help="Print records as JSON."),
+    click.option("--debug", is_flag=True, help="Show tracebacks and the log."),
+)
+
+
+def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the common options to a command; it is called with a ``Session`` first."""
+
+    @functools.wraps(command)
+    def call(*args: Any, path: Path | None, profile: str | None, tenant: str | None, as_json: bool, debug: bool, **options: Any) -> Any:
+        if debug:
+            import logging
+
+            logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
+        session = Session(path, profile, tenant, Output(as_json=as_json))
+        try:
+            return command(session, *args, **options)
+        finally:
+            session.close()
+
+    for option in reversed(_OPTIONS):
+        call = option(call)
+    return call
