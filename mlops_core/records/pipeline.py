@@ -74,7 +74,8 @@ class StageResult(Record):
 class StageTask(Record):
     """One attempt at one stage. ``inputs`` maps parameter names to artifacts; ``timeout`` in seconds, None for no deadline.
 
-    ``earlier`` holds the results of the stages that ended before it, in their order.
+    ``earlier`` holds the results of the stages that ended before it, in their order. ``options`` go to keyword-only parameters, ``outputs``
+    rename what the stage gives, and ``function`` (``module:name``) is a stage that no configuration names.
     """
 
     config: StackRef
@@ -85,6 +86,9 @@ class StageTask(Record):
     timeout: float | None = None
     model: str = ""
     earlier: tuple[StageResult, ...] = ()
+    options: Mapping[str, Any] = field(factory=dict)
+    outputs: tuple[str, ...] = ()
+    function: str = ""
 
 
 @frozen
