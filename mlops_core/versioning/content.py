@@ -1,0 +1,159 @@
+"""What a caller gives to register, checked before anything is written, and the version made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from mlops_core.exceptions import VersioningError
+from mlops_core.names import check_name
+from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of
+
+__all__ = ["Content", "check_key", "check_metadata", "check_schema", "check_source", "check_version"]
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SYSTEM: Final = ("/boot", "/dev", "/etc", "/proc", "/sys")
+_KEY_LIMIT: Final = 400
+_NAME_LIMIT: Final = 200
+_SHOWN: Final = 80
+
+
+@frozen
+class Content(Record):
+    """Everything of a version but its name, its time and who asked."""
+
+    tenant: str
+    model: str
+    files: tuple[File, ...] = ()
+    format: str = ""
+    schema: Schema | None = None
+    metadata: Mapping[str, Any] = field(factory=dict)
+    parents: tuple[LineageLink, ...] = ()
+    artifacts: Mapping[str, ArtifactRef] = field(factory=dict)
+
+    def digest(self, version: str) -> str:
+        """sha256 of the canonical content under this name; where the bytes lie does not count."""
+        return digest_of(
+            {
+                "tenant": self.tenant,
+                "model": self.model,
+                "version": version,
+                "files": sorted([file.path, file.blob.sha256, file.blob.size] for file in self.files),
+                "format": self.format,
+                "schema": None if self.schema is None else self.schema.to_dict(),
+                "metadata": self.metadata,
+                "parents": [[link.kind, link.name, link.digest] for link in self.parents],
+                "artifacts": {name: [ref.sha256, ref.size, ref.format] for name, ref in self.artifacts.items()},
+            }
+        )
+
+    def version(
+        self, name: str, created: datetime, *, number: int | None, key: str | None, run_id: str | None, provenance: Sequence[LineageLink]
+    ) -> ModelVersion:
+        """The version. ``provenance`` (where it was made) is kept with it and is no part of its content; the default key is the digest."""
+        digest = self.digest(name)
+        return ModelVersion(
+            self.tenant,
+            self.model,
+            name,
+            key or digest,
+            digest,
+            self.files,
+            created,
+            number=number,
+            format=self.format,
+            schema=self.schema,
+            metadata=self.metadata,
+            parents=(*self.parents, *provenance),
+            artifacts=self.artifacts,
+            run_id=run_id,
+        )
+
+
+def check_version(version: Any) -> str:
+    """An explicit version: a name, and not digits only."""
+    name = check_name(version, "version", VersioningError)
+    if name.isdigit():
+        raise VersioningError(
+            f"version: {name!r} - digits alone belong to automatic numbers: give '{name}.0', or no version for the next number"
+        )
+    return name
+
+
+def check_key(key: Any) -> str | None:
+    """A request key: any short printable text."""
+    if key is None:
+        return None
+    if not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT or not key.isprintable():
+        raise VersioningError(
+            f"key: {str(key)[:_SHOWN]!r} is no request key - give 1 to {_KEY_LIMIT} printable characters, such as 'run-7/training'"
+        )
+    return key
+
+
+def check_metadata(metadata: Any) -> dict[str, Any]:
+    """Metadata as JSON values: dates become ISO text, numpy scalars numbers."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise VersioningError(f"metadata: expected a mapping, got {type(metadata).__name__} - give {{'accuracy': 0.95}}")
+    for name in metadata:
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT or not name.isprintable():
+            raise VersioningError(f"metadata: {str(name)[:_SHOWN]!r} is no key - use 1 to {_NAME_LIMIT} printable characters")
+        _check_value(metadata[name], f"metadata.{name}")
+    plain = json.dumps(dict(metadata), default=_plain, allow_nan=False)
+    return json.loads(plain)  # type: ignore[no-any-return]  # an object in, an object out
+
+
+def _check_value(value: Any, where: str) -> None:
+    try:
+        canonical_json(json.loads(json.dumps(value, default=_plain, allow_nan=False))).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VersioningError(f"{where}: cannot be kept ({error}) - use texts, finite numbers, true/false, lists and mappings") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is no JSON value")
+
+
+def check_schema(schema: Any) -> Schema | None:
+    """A schema, or its mapping."""
+    if schema is None or isinstance(schema, Schema):
+        return schema
+    if not isinstance(schema, Mapping):
+        raise VersioningError(f"schema: expected a Schema, got {type(schema).__name__} - give mlops_core.records.Schema(inputs, outputs)")
+    try:
+        return Schema.from_dict(dict(schema))
+    except ValueError as error:
+        raise VersioningError(f"schema: {error}") from error
+
+
+def check_source(path: Any) -> Path:
+    """A local file or folder that may be a model; links inside are refused where the files are read."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise VersioningError(f"model_path: expected a path, got {type(path).__name__} - give a file or a folder")
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+    if _URL.match(text):
+        raise VersioningError(f"model_path: {shown!r} is a URL - download it first and give the file")
+    if not text or "\0" in text:
+        raise VersioningError(f"model_path: {shown!r} is no path - give a file or a folder")
+    try:
+        real = Path(text).resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # a ring of links is a RuntimeError before Python 3.13
+        cause = getattr(error, "strerror", None) or "a ring of links"
+        raise VersioningError(f"model_path: {shown!r} cannot be read ({cause}) - give an existing file or folder") from error
+    if real == Path(real.anchor) or any(real == Path(place) or Path(place) in real.parents for place in _SYSTEM):
+        raise VersioningError(f"model_path: {shown!r} belongs to the system - give the model's own file or folder")
+    return Path(text)

@@ -1,0 +1,51 @@
+"""The argument ``db`` of the specification: a SQLAlchemy URL or engine, or a registry store."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from mlops_core.exceptions import VersioningError
+from mlops_core.roles import RegistryStore
+
+__all__ = ["backend_of"]
+
+_URL: Final = re.compile(r"(?P<dialect>[a-z0-9]+)(\+[a-z0-9_]+)?://(?P<rest>.*)", re.DOTALL)
+_PLUGINS: Final = {"sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres"}
+_REMEDY: Final = "give a SQLAlchemy URL such as 'sqlite:///models.db', an engine, or a registry store"
+
+
+def backend_of(db: Any) -> RegistryStore | dict[str, dict[str, Any]]:
+    """A store as it is, or the plugin's name with its options: an engine stands for its URL, so another process can connect as well.
+
+    Raises:
+        VersioningError: It is neither, its dialect has no plugin, or it is a database in memory.
+    """
+    if isinstance(db, RegistryStore):
+        return db
+    url = getattr(db, "url", db)  # an engine has one
+    if callable(render := getattr(url, "render_as_string", None)):
+        url = render(hide_password=False)
+    if isinstance(url, os.PathLike):
+        return {"sqlite": {"path": str(Path(url).absolute())}}
+    if not isinstance(url, str):
+        raise VersioningError(f"registry: cannot use a {type(db).__name__} as database - {_REMEDY}")
+    found = _URL.fullmatch(url)
+    if found is None or (plugin := _PLUGINS.get(found["dialect"])) is None:
+        raise VersioningError(f"registry: {_masked(url)!r} is no database that a registry plugin knows - {_REMEDY}")
+    return {plugin: {"path": _file(found["rest"])} if plugin == "sqlite" else {"url": url}}
+
+
+def _file(rest: str) -> str:
+    """``/relative.db`` or ``//absolute.db``, as SQLAlchemy writes it, made absolute now."""
+    name = rest.partition("?")[0].removeprefix("/")
+    if not rest.startswith("/") or name in {"", ":memory:"} or name.startswith("file:"):
+        raise VersioningError("registry: a SQLite database in memory cannot keep what it acknowledges - give a file: 'sqlite:///models.db'")
+    return str(Path(name).absolute())
+
+
+def _masked(url: str) -> str:
+    """Without the password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)[:200]

@@ -1,0 +1,185 @@
+"""Registering one version: everything is checked first, then bytes are stored, then one transaction makes the version visible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, frozen
+
+from mlops_core.artifacts import Artifacts
+from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
+from mlops_core.names import check_name
+from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
+from mlops_core.stack import Stack
+from mlops_core.versioning.content import Content
+from mlops_core.versioning.lineage import parent_name
+from mlops_core.versioning.provenance import code_link, environment_link
+
+if TYPE_CHECKING:
+    from mlops_core.roles import RegistryStore, Tracker
+
+__all__ = ["Registration", "Request"]
+
+_PATIENCE = 20  # looks for a run that a tracker may still have to hear of
+_PAUSE = 0.1  # seconds between them
+
+
+@frozen
+class Request:
+    """What to register, with every name, path and value checked already."""
+
+    model: str
+    version: str | None
+    path: Path | None
+    value: Any
+    metadata: Mapping[str, Any]
+    schema: Schema | None
+    parents: Sequence[LineageLink | str]
+    artifacts: Mapping[str, ArtifactRef | Path]
+    run_id: str | None
+    key: str | None
+    format: str
+
+
+@define(eq=False)
+class Registration:
+    """Turns requests into versions of the stack's tenant."""
+
+    stack: Stack
+
+    @property
+    def _store(self) -> RegistryStore:
+        return self.stack.parts.registry
+
+    def register(self, request: Request) -> ModelVersion:
+        """The registered version; a repeated request answers the version of the first.
+
+        Raises:
+            VersioningError: The version is taken by another content, or a parent, run or file does not exist.
+        """
+        taken = None if request.version is None else self._store.get_version(self.stack.tenant, request.model, request.version)
+        if taken is not None and request.key is not None and taken.key == request.key:
+            return _living(taken)
+        parents = tuple(self._parent(request.model, parent) for parent in request.parents)
+        self._check_run(request.run_id)
+        content = self._content(request, parents)
+        if taken is not None and content.digest(taken.version) != taken.digest:
+            raise _taken(taken)
+        stored, made = self._add(request, content)
+        if request.version not in {None, stored.version}:
+            raise VersioningError(f"{stored.model}: key {stored.key!r} registered version {stored.version} before - give another key")
+        if stored == made:
+            self.stack.parts.emit(VersionRegistered(tenant=stored.tenant, at=stored.created, version=stored))
+        return _living(stored)
+
+    def _content(self, request: Request, parents: tuple[LineageLink, ...]) -> Content:
+        artifacts = Artifacts(self.stack)
+        extras = {name: artifacts.save_file(one, name) if isinstance(one, Path) else one for name, one in sorted(request.artifacts.items())}
+        content = Content(
+            self.stack.tenant,
+            request.model,
+            schema=request.schema,
+            metadata=request.metadata,
+            parents=parents,
+            artifacts=extras,
+        )
+        if request.value is not None:
+            ref = artifacts.save(request.value, request.model)
+        elif request.path is not None:
+            ref = artifacts.save_file(request.path, request.model)
+        else:
+            return content
+        return evolve(content, files=ref.files, format=request.format or ref.format)
+
+    def _add(self, request: Request, content: Content) -> tuple[ModelVersion, ModelVersion | None]:
+        """The stored version, and what was made for this call."""
+        provenance = self._provenance(content.parents)
+        made: list[ModelVersion] = []
+
+        def make(name: str, number: int | None) -> ModelVersion:
+            now = self.stack.clock.now()
+            made.append(content.version(name, now, number=number, key=request.key, run_id=request.run_id, provenance=provenance))
+            return made[-1]
+
+        if request.version is None:
+            stored = self._store.add_next_version(
+                self.stack.tenant, request.model, lambda number: make(str(number), number), key=request.key
+            )
+            return stored, made[-1] if made else None
+        try:
+            return self._store.add_version(make(request.version, None)), made[-1]
+        except ConflictError:
+            found = self._store.get_version(self.stack.tenant, request.model, request.version)
+            if found is None:
+                raise
+            if found.digest != made[-1].digest:
+                raise _taken(found) from None
+            return found, None
+
+    def _provenance(self, parents: Sequence[LineageLink]) -> tuple[LineageLink, ...]:
+        """Code and environment, unless the caller named them."""
+        named = {link.kind for link in parents}
+        found = [] if "environment" in named else [environment_link()]
+        if "code" not in named and (code := code_link(self.stack.root)):
+            found.insert(0, code)
+        return tuple(found)
+
+    def _parent(self, model: str, parent: Any) -> LineageLink:
+        """``model:version`` or a version of the same model, with the digest that it has now."""
+        if isinstance(parent, LineageLink) and parent.kind != "model":
+            return parent
+        name = parent.name if isinstance(parent, LineageLink) else parent
+        if not isinstance(name, str):
+            raise VersioningError(f"parents: expected a LineageLink or 'model:version', got {type(parent).__name__}")
+        owner, _, version = name.rpartition(":")
+        owner = check_name(owner or model, "parent", VersioningError)
+        found = self._store.get_version(self.stack.tenant, owner, check_name(version, "parent", VersioningError))
+        if found is None:
+            raise VersioningError(f"parents: no version {version!r} of {owner!r} - register the parent first")
+        return LineageLink("model", parent_name(found.model, found.version), found.digest)
+
+    def _check_run(self, run_id: str | None) -> None:
+        """A run that neither a pipeline nor a tracker knows is a mistake; a tracker that cannot answer is none."""
+        if run_id is None or self._is_pipeline_run(run_id):
+            return
+        for _ in range(_PATIENCE):
+            if any(_may_know(tracker, self.stack.tenant, run_id) for tracker in self.stack.parts.trackers.values()):
+                return
+            self.stack.clock.sleep(_PAUSE)
+        raise VersioningError(
+            f"run_id: no run {run_id!r} in the pipelines or trackers of tenant {self.stack.tenant!r} - give its run's id, or none"
+        )
+
+    def _is_pipeline_run(self, run_id: str) -> bool:
+        cursor = None
+        while True:
+            page = self._store.journals(self.stack.tenant, "runs/", cursor=cursor)
+            if any(head.name.endswith(f"/{run_id}") for head in page.items):
+                return True
+            if page.cursor is None:
+                return False
+            cursor = page.cursor
+
+
+def _may_know(tracker: Tracker, tenant: str, run_id: str) -> bool:
+    if "search" not in tracker.capabilities:
+        return False
+    try:
+        return any(True for _ in tracker.find_runs(tenant, Query(Comparison("run_id", "=", run_id), limit=1)))
+    except MLOpsError:
+        return True
+
+
+def _living(version: ModelVersion) -> ModelVersion:
+    if version.retired:
+        raise VersioningError(f"{version.model}: version {version.version} was deleted, and its name stays taken - give another version")
+    return version
+
+
+def _taken(version: ModelVersion) -> VersioningError:
+    if version.retired:
+        return VersioningError(f"{version.model}: version {version.version} was deleted, and its name stays taken - give another version")
+    at = version.created.isoformat(timespec="seconds")
+    return VersioningError(f"{version.model}: version {version.version} is taken by another content since {at} - give another version")
