@@ -22,14 +22,16 @@ class DriftTest(Backend):
     """Compares a reference sample with a current one.
 
     ``scope`` ``column``: samples of shape (n,); ``table``: (n, d); ``labelled``: pairs (x, y). ``kinds`` are the column kinds it takes:
-    ``numeric``, ``categorical`` (integer codes with one code space for both sides). Values are finite: the core has taken care of missing
-    ones. ``effect_threshold`` is the conventional practical threshold of its effect size, 0 for none.
+    ``numeric`` (float64) and ``categorical`` (int64 codes with one code space for both sides: the reference's categories are 0..k-1, and
+    codes from k on are new ones). Values are finite: the core has taken care of missing ones. ``effect_threshold`` is the conventional
+    practical threshold of its effect size, 0 for none.
     """
 
     __slots__ = ()
 
     scope: ClassVar[Literal["column", "table", "labelled"]] = "column"
     kinds: ClassVar[frozenset[str]] = frozenset({"numeric"})
+    effect_threshold: ClassVar[float] = 0.0
 
     def prepare(self, reference: NDArray[Any]) -> Any:
         """What of a reference can be computed once; the default keeps the sample as it is."""
