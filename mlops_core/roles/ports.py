@@ -86,9 +86,12 @@ class DeployContext(Protocol):
     artifacts: ArtifactStore
     workdir: Path
     clock: Clock
-    progress: Progress
     timeout: float
     guarded: bool
+
+    @property
+    def progress(self) -> Progress:
+        """Where a long load says how far it is."""
 
     @property
     def command(self) -> tuple[str, ...]:

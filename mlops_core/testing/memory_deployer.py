@@ -1,0 +1,151 @@
+"""The deployer role in memory: models answer in this very process."""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import define, evolve, field
+
+from mlops_core.exceptions import ConflictError, DeploymentError
+from mlops_core.hookspecs import hookimpl
+from mlops_core.records import EndpointKey, Health, HealthStatus, ModelVersion, Observed, Prediction, Variant, VariantCount
+from mlops_core.records.routing import check_routes, pick, share_of
+from mlops_core.roles import DeployContext, Deployer, Predictor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+__all__ = ["MemoryDeployer", "mlops_deployer"]
+
+
+@define(eq=False)
+class _Loaded:
+    """A version in memory."""
+
+    version: ModelVersion
+    predictor: Predictor
+
+
+@define(eq=False)
+class MemoryDeployer(Deployer):
+    """An environment that lives and dies with its process. Thread-safe.
+
+    It counts the requests of each version itself (capability ``counters``), so that a canary needs no monitoring to be judged.
+    """
+
+    contract: ClassVar[int] = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"in-process", "counters"})
+
+    seed: int = field(default=0, metadata={"help": "for the choice among weighted variants"})
+    _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+    _context: DeployContext | None = field(default=None, init=False, repr=False)
+    _endpoints: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
+    _models: dict[tuple[EndpointKey, str], _Loaded] = field(factory=dict, init=False, repr=False)
+    _counts: dict[tuple[EndpointKey, str, int], tuple[int, int]] = field(factory=dict, init=False, repr=False)
+    _random: random.Random = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311  a share of traffic, not a secret
+
+    def attach(self, environment: str, context: DeployContext) -> None:
+        """Keep the ports."""
+        del environment
+        self._context = context
+
+    def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
+        """Load through the context, outside the lock: requests go on meanwhile."""
+        if (endpoint, version.version) in self._models:
+            return
+        try:
+            predictor = context.load(version)
+        except Exception as error:
+            raise DeploymentError(f"deployer memory: {version.model} {version.version} does not load: {error}") from error
+        with self._lock:
+            self._models.setdefault((endpoint, version.version), _Loaded(version, predictor))
+
+    def health(self, endpoint: EndpointKey, version: str) -> Health:
+        """Healthy once it is loaded."""
+        if (endpoint, version) in self._models:
+            return Health(HealthStatus.HEALTHY)
+        return Health(HealthStatus.UNKNOWN, f"version {version} is not loaded")
+
+    def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
+        """Replace the routes under the lock."""
+        check_routes(variants)
+        with self._lock:
+            seen = self._endpoints.get(endpoint, Observed())
+            if seen.revision != expected_revision:
+                raise ConflictError(f"deployer memory: routes are at revision {seen.revision}, not {expected_revision}", head=seen.revision)
+            for version in [variant.version for variant in variants] + ([] if shadow is None else [shadow]):
+                if (endpoint, version) not in self._models:
+                    raise DeploymentError(f"deployer memory: version {version} is not loaded - load it before it is routed")
+            self._endpoints[endpoint] = Observed(revision=seen.revision + 1, routes=variants, shadow=shadow, previous=seen.routes)
+            return seen.revision + 1
+
+    def unload(self, endpoint: EndpointKey, version: str) -> None:
+        """Drop a version that is not routed."""
+        with self._lock:
+            routed = self._endpoints.get(endpoint, Observed())
+            if version in {variant.version for variant in routed.routes} or version == routed.shadow:
+                raise DeploymentError(f"deployer memory: version {version} is routed - route around it before it is unloaded")
+            self._models.pop((endpoint, version), None)
+
+    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        """Routes, versions and counts; ``since`` is of no use here: the counts are totals."""
+        with self._lock:
+            loaded = tuple(sorted(version for owner, version in self._models if owner == endpoint))
+            counts = tuple(VariantCount(*key[1:], *found) for key, found in self._counts.items() if key[0] == endpoint)
+            return evolve(self._endpoints.get(endpoint, Observed()), loaded=loaded, counters=counts)
+
+    def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
+        """Answer by the routes, and count it."""
+        with self._lock:
+            seen = self._endpoints.get(endpoint, Observed())
+            share = self._random.random() if unit is None else share_of(unit, seen.routes)
+            chosen = pick(seen.routes, share)
+            model = self._models.get((endpoint, chosen.version))
+        if model is None:
+            raise DeploymentError(
+                f"endpoint {endpoint.model}: version {chosen.version} is not loaded - the server was shut down, deploy again"
+            )
+        _check_columns(model.version, columns)
+        try:
+            outputs = model.predictor.predict(columns)
+        except Exception as error:
+            self._count(endpoint, chosen.version, seen.revision, failed=1)
+            raise DeploymentError(f"endpoint {endpoint.model}: version {chosen.version} failed: {type(error).__name__}: {error}") from error
+        self._count(endpoint, chosen.version, seen.revision, failed=0)
+        return Prediction({name: values.tolist() for name, values in outputs.items()}, chosen.version, uuid.uuid4().hex)
+
+    def shutdown(self) -> None:
+        """Forget everything that was loaded; the routes stay, as a stopped server's do."""
+        with self._lock:
+            self._models.clear()
+
+    def _count(self, endpoint: EndpointKey, version: str, revision: int, *, failed: int) -> None:
+        with self._lock:
+            total, errors = self._counts.get((endpoint, version, revision), (0, 0))
+            self._counts[endpoint, version, revision] = (total + 1, errors + failed)
+
+
+@hookimpl
+def mlops_deployer() -> type[Deployer]:
+    """Hand over the reference deployer."""
+    return MemoryDeployer
+
+
+def _check_columns(version: ModelVersion, columns: Mapping[str, NDArray[Any]]) -> None:
+    if len({len(values) for values in columns.values()}) != 1:
+        raise DeploymentError(f"endpoint {version.model}: the columns have unlike lengths - give one value per row in each")
+    if version.schema is None:
+        return
+    wanted = {column.name for column in version.schema.inputs}
+    if odd := sorted(wanted ^ columns.keys()):
+        said = "missing" if odd[0] in wanted else "unknown"
+        raise DeploymentError(f"endpoint {version.model}: column {odd[0]!r} is {said} - it takes {', '.join(sorted(wanted))}")

@@ -1,0 +1,113 @@
+"""The deployer in memory meets the contract that it is the reference of, and counts what it answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pytest
+
+from mlops_core.clock import SystemClock
+from mlops_core.exceptions import ArtifactError, DeploymentError
+from mlops_core.records import Column, EndpointKey, ModelVersion, Schema, VariantCount
+from mlops_core.testing.deployer_suite import DeployerRig, DeployerSuite
+from mlops_core.testing.memory_deployer import MemoryDeployer, mlops_deployer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_core.roles import ArtifactStore, Clock, Deployer, Predictor
+
+
+class Echo:
+    """Answers its version's name once per row, or fails."""
+
+    def __init__(self, version: ModelVersion) -> None:
+        self.version = version
+
+    def predict(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.version.metadata["fault"] == "predict":
+            raise ValueError("this model never works")
+        return {"version": np.full(len(columns["x"]), self.version.version)}
+
+
+class Context:
+    """Ports over nothing."""
+
+    artifacts: ArtifactStore
+    workdir = Path("nowhere")
+    clock: Clock = SystemClock()
+    timeout = 5.0
+    guarded = False
+    command: tuple[str, ...] = ()
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Nobody looks."""
+
+    def load(self, version: ModelVersion) -> Predictor:
+        if version.metadata["fault"] == "load":
+            raise ArtifactError("artifact delays 2.0.0: does not match its sha256")
+        return Echo(version)
+
+
+class Rig(DeployerRig):
+    def __init__(self) -> None:
+        self.deployer = MemoryDeployer()
+        self.context = Context()
+        self.deployer.attach("staging", self.context)
+
+    def version(self, name: str, *, fault: Literal["", "load", "predict"] = "") -> ModelVersion:
+        schema = Schema((Column("x", "float64"),))
+        at = datetime(2024, 1, 1, tzinfo=UTC)
+        return ModelVersion("acme", "delays", name, name, name, (), at, schema=schema, metadata={"fault": fault})
+
+    def ask(self, endpoint: EndpointKey, *, unit: str | None = None) -> str:
+        answer = self.deployer.predict(endpoint, {"x": np.zeros(1)}, unit=unit)
+        assert answer.outputs == {"version": [answer.version]}
+        return answer.version
+
+    def again(self) -> Deployer:
+        return self.deployer
+
+
+class TestMemoryDeployer(DeployerSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return Rig()
+
+
+def test_requests_are_counted_by_version_and_revision() -> None:
+    rig = Rig()
+    rig.load("1.0.0")
+    rig.deployer.load(rig.endpoint, rig.version("2.0.0", fault="predict"), rig.context)
+    rig.route(("1.0.0", 1.0))
+    rig.ask(rig.endpoint)
+    rig.route(("2.0.0", 1.0))
+    with pytest.raises(DeploymentError, match=r"version 2\.0\.0 failed: ValueError: this model never works"):
+        rig.ask(rig.endpoint)
+
+    assert rig.deployer.observe(rig.endpoint).counters == (VariantCount("1.0.0", 1, 1, 0), VariantCount("2.0.0", 2, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"y": [1.0]}, "column 'x' is missing - it takes x"),
+        ({"x": [1.0], "y": [1.0]}, "column 'y' is unknown - it takes x"),
+        ({"x": [1.0, 2.0], "y": [1.0]}, "unlike lengths"),
+    ],
+)
+def test_columns_that_do_not_fit_are_not_the_models_failure(columns: dict[str, list[float]], said: str) -> None:
+    rig = Rig()
+    rig.load("1.0.0")
+    rig.route(("1.0.0", 1.0))
+
+    with pytest.raises(DeploymentError, match=said):
+        rig.deployer.predict(rig.endpoint, {name: np.array(values) for name, values in columns.items()})
+    assert rig.deployer.observe(rig.endpoint).counters == ()
+
+
+def test_it_is_offered_by_the_public_hook() -> None:
+    assert mlops_deployer() is MemoryDeployer
