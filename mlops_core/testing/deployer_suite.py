@@ -1,4 +1,4 @@
-"""What every deployer must do: derive from ``DeployerSuite``, override the fixture ``rig``, and pytest runs the rest."""
+"""What every deployer must do: derive from ``DeployerSuite``, provide a fixture ``rig``, and pytest runs the rest."""
 
 from __future__ import annotations
 
@@ -63,12 +63,7 @@ class DeployerRig(ABC):
 
 
 class DeployerSuite:
-    """Conformance of one deployer."""
-
-    @pytest.fixture
-    def rig(self) -> DeployerRig:
-        """The rig; override it."""
-        raise NotImplementedError
+    """Conformance of one deployer. The fixture ``rig`` answers a ``DeployerRig``, a new one for each test."""
 
     def test_the_class_declares_its_contract_and_explains_its_options(self, rig: DeployerRig) -> None:
         """The class declares its contract and explains its options."""

@@ -1,0 +1,263 @@
+"""The deployer ``local``: an HTTP server on this machine that outlives the process which deployed to it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import ipaddress
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from attrs import asdict, define, field
+
+from mlops_core.exceptions import ConflictError, DeploymentError
+from mlops_core.records import EndpointKey, Health, HealthStatus, Observed, Variant
+from mlops_core.records.routing import check_routes
+from mlops_core.roles import DeployContext, Deployer
+from mlops_deployer_local.channel import RefusalError, ask_once
+from mlops_deployer_local.process import end_all, is_alive
+from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mlops_core.records import ModelVersion
+    from mlops_core.roles import ServingHost
+
+__all__ = ["LocalDeployer"]
+
+_ANSWER: Final = 60.0
+_MARGIN: Final = 30.0
+
+
+@define(eq=False)
+class LocalDeployer(Deployer):
+    """One server per environment and project."""
+
+    contract: ClassVar[int] = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"process"})
+
+    port: int = field(default=0, metadata={"help": "TCP port; 0 takes a free one and keeps it"})
+    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on; any but the loopback needs tokens"})
+    workers: int = field(default=1, metadata={"help": "serving processes, each with every routed version in memory"})
+    threads: int = field(default=1, metadata={"help": "predictions of one version that run at a time in a process"})
+    body_limit: int = field(default=1_000_000, metadata={"help": "bytes of a request's body; more is answered with 413"})
+    request_timeout: float = field(default=10.0, metadata={"help": "seconds until a request has arrived; later is answered with 408"})
+    keep_alive: float = field(default=5.0, metadata={"help": "seconds after which a silent connection is closed"})
+    drain_timeout: float = field(default=30.0, metadata={"help": "seconds that a replaced process has to answer what it began"})
+    _environment: str = field(default="", init=False, repr=False)
+    _context: DeployContext | None = field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for name, least in (("port", 0), ("workers", 1), ("threads", 1), ("body_limit", 1), ("request_timeout", 0.001)):
+            if getattr(self, name) < least:
+                raise DeploymentError(f"deployer local: {name} is {getattr(self, name)} - give at least {least}")
+
+    # --- the role
+
+    def attach(self, environment: str, context: DeployContext) -> None:
+        """Keep the environment's name and folder."""
+        self._environment, self._context = environment, context
+
+    def check(self) -> None:
+        """Refuse an address that is open to others while requests need no token."""
+        self._check_address(self._attached())
+
+    def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
+        """Load and warm in fresh serving processes, which then take the place of those that serve."""
+        self._context = context
+        self._ensure()
+        self._ask("load", context.timeout, endpoint=_name(endpoint), version=version.version, timeout=context.timeout)
+
+    def health(self, endpoint: EndpointKey, version: str) -> Health:
+        """What the version did when it was warmed."""
+        if self._server() is None:
+            return Health(HealthStatus.UNHEALTHY, "the server does not run")
+        answer = self._ask("health", endpoint=_name(endpoint), version=version)
+        if not answer["loaded"]:
+            return Health(HealthStatus.UNKNOWN, f"version {version} is not loaded")
+        return Health(HealthStatus.UNHEALTHY if answer["fault"] else HealthStatus.HEALTHY, answer["fault"])
+
+    def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
+        """Synced to the state file, then followed by every serving process before this returns."""
+        check_routes(variants)
+        self._ensure()
+        routes = [asdict(variant) for variant in variants]
+        answer = self._ask("routes", endpoint=_name(endpoint), routes=routes, shadow=shadow, expected=expected_revision)
+        return int(answer["revision"])
+
+    def unload(self, endpoint: EndpointKey, version: str) -> None:
+        """Release a version; while the server is stopped, it is only forgotten."""
+        with self._starting():
+            if self._server() is None:
+                state = ServerState.read(self._folder / "state.json")
+                try:
+                    state.unload(_name(endpoint), version)
+                except RefusalError as error:
+                    raise self._refused(error.message) from error
+                write_json(self._folder / "state.json", state.plain())
+                return
+        self._ask("unload", endpoint=_name(endpoint), version=version)
+
+    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        """The endpoint as the server, or the state file of one that does not run, has it. Starts nothing."""
+        server = self._server()
+        state = self._read_state()
+        one = state.endpoints.get(_name(endpoint), EndpointRoutes())
+        if server is not None:
+            one = EndpointRoutes(**self._ask("observe", endpoint=_name(endpoint))["endpoint"])
+        status = "running" if server is not None else "stopped" if state.stopped or not state.port else "down"
+        return Observed(
+            url=f"{self._address(state.port)}/v2/models/{endpoint.model}" if state.port else "",
+            revision=one.revision,
+            routes=tuple(Variant(**route) for route in one.routes),
+            shadow=one.shadow,
+            previous=tuple(Variant(**route) for route in one.previous),
+            loaded=tuple(sorted(one.loaded)) if server is not None else (),
+            detail={"server": status},
+        )
+
+    def serve(self, host: ServingHost, args: Sequence[str]) -> None:
+        """Run a serving process: ``worker CONTROL LISTENER`` under a supervisor, or ``alone TENANT/MODEL/VERSION`` in the foreground."""
+        from mlops_deployer_local.serving import serve_alone, serve_under
+
+        self._check_open(host)
+        match list(args):
+            case ["worker", control, listener]:
+                asyncio.run(serve_under(self, host, self._environment, int(control), int(listener)))
+            case ["alone", name]:
+                asyncio.run(serve_alone(self, host, self._environment, name))
+            case _:
+                raise DeploymentError(f"deployer local: it does not serve {' '.join(args)!r}")
+
+    def shutdown(self) -> None:
+        """End the server and everything that it started; its routes stay for the next start."""
+        with self._starting():
+            info = read_json(self._folder / "server.json")
+            if info is None:
+                return
+            processes = [(info["pid"], info["started"]), *((pid, begun) for pid, begun in info["workers"])]
+            if self._server() is not None:
+                self._ask("stop")
+                wait = self.drain_timeout + _MARGIN
+            else:
+                wait = _MARGIN
+            left = end_all(processes, wait)
+            if left:
+                raise self._refused(f"processes {', '.join(str(pid) for pid, _ in left)} do not end - end them by hand")
+            (self._folder / "server.json").unlink(missing_ok=True)
+
+    # --- the server
+
+    def _ensure(self) -> None:
+        """Have a server: what a crash or a reboot ended is started again from its state file."""
+        if self._server() is not None:
+            return
+        context = self._attached()
+        self._check_address(context)
+        with self._starting():
+            if self._server() is None:
+                self._launch(context)
+
+    def _launch(self, context: DeployContext) -> None:
+        plan = {
+            "command": context.command,
+            "host": self.host,
+            "port": self.port,
+            "workers": self.workers,
+            "patience": self.drain_timeout,
+            "loading": context.timeout,
+        }
+        command = [sys.executable, "-m", "mlops_deployer_local.supervisor", str(self._folder)]
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(plan), capture_output=True, text=True, timeout=context.timeout + _MARGIN, check=False
+            )
+            answer = json.loads(done.stdout)
+        except (subprocess.TimeoutExpired, ValueError) as error:
+            raise self._refused(f"the server did not start - {self._folder / 'server.log'} says more") from error
+        if "error" in answer:
+            raise self._refused(answer["error"])
+
+    def _server(self) -> dict[str, Any] | None:
+        """What a living supervisor wrote of itself."""
+        info = read_json(self._folder / "server.json")
+        return info if info is not None and is_alive((info["pid"], info["started"])) else None
+
+    def _ask(self, op: str, patience: float = _ANSWER, **question: Any) -> dict[str, Any]:
+        info = self._server()
+        if info is None:
+            raise self._refused("the server has gone - call again to start it")
+        try:
+            return ask_once(info["control"], {"op": op, "secret": info["secret"], **question}, patience + _MARGIN)
+        except RefusalError as error:
+            if error.kind == "conflict":
+                raise ConflictError(f"deployer local: {error.message}", head=error.head) from error
+            raise self._refused(error.message) from error
+        except (OSError, ValueError) as error:
+            raise self._refused(f"the server does not answer ({error})") from error
+
+    def _read_state(self) -> ServerState:
+        try:
+            return ServerState.read(self._folder / "state.json")
+        except ValueError as error:
+            raise self._refused(str(error)) from error
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """One process at a time starts or ends the server."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(self._folder / "start.lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    @property
+    def _folder(self) -> Path:
+        return self._attached().workdir / "server"
+
+    def _attached(self) -> DeployContext:
+        if self._context is None:
+            raise DeploymentError("deployer local: it was given no environment - call attach() first")
+        return self._context
+
+    def _address(self, port: int) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)  # noqa: S104
+        return f"http://{host}:{port}"
+
+    def _check_address(self, context: DeployContext) -> None:
+        if not context.guarded and not _is_loopback(self.host):
+            raise self._refused(f"host {self.host} is open to other machines, and no tokens are set - set tokens, or listen on 127.0.0.1")
+
+    def _check_open(self, host: ServingHost) -> None:
+        """The same question to the ports of a serving process: without tokens, none at all is welcome."""
+        if _is_loopback(self.host):
+            return
+        try:
+            host.authenticate(None)
+        except DeploymentError:
+            return
+        raise self._refused(f"host {self.host} is open to other machines, and no tokens are set - set tokens, or listen on 127.0.0.1")
+
+    def _refused(self, message: str) -> DeploymentError:
+        return DeploymentError(f"environment {self._environment}: {message}")
+
+
+def _name(endpoint: EndpointKey) -> str:
+    return f"{endpoint.tenant}/{endpoint.model}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(address).is_loopback for address in found)

@@ -1,0 +1,143 @@
+"""Values of a request to columns of arrays, checked against the version's schema."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from mlops_core.records import Column, Schema
+
+__all__ = ["BadRequestError", "columns_of", "kind_of"]
+
+_SHOWN: Final = 40
+_TYPES: Final = {
+    "float": (frozenset({float, int}), "numbers"),
+    "int": (frozenset({int}), "whole numbers"),
+    "bool": (frozenset({bool}), "true or false"),
+    "text": (frozenset({str}), "text"),
+    "time": (frozenset({str}), "times as ISO 8601 text"),
+}
+_NONE: Final = type(None)
+
+
+class BadRequestError(Exception):
+    """The client's mistake: an HTTP status, one line, and further headers of the answer."""
+
+    def __init__(self, message: str, status: int = 422, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.headers = headers
+
+
+def kind_of(dtype: str) -> str:
+    """What a column of this dtype holds: float, int, bool, time or text."""
+    try:
+        kind = np.dtype(dtype).kind
+    except TypeError:
+        return "text"
+    return {"f": "float", "i": "int", "u": "int", "b": "bool", "M": "time"}.get(kind, "text")
+
+
+def columns_of(schema: Schema | None, given: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays in the schema's order; without a schema, of whatever was given.
+
+    Raises:
+        BadRequestError: A column is missing, unknown, ragged or of the wrong type; the message names it.
+    """
+    lengths = {len(values) for values in given.values()}
+    if len(lengths) > 1:
+        said = ", ".join(f"{name}: {len(values)}" for name, values in sorted(given.items()))
+        raise BadRequestError(f"the columns have unlike lengths ({said[:200]}) - give one value per row in each")
+    if lengths in (set(), {0}):
+        raise BadRequestError("there are no rows - give at least one")
+    if schema is None:
+        return {name: _untyped(name, values) for name, values in given.items()}
+    wanted = [column.name for column in schema.inputs]
+    if given.keys() != set(wanted):
+        raise _misfit(wanted, given)
+    return {column.name: _array(column, given[column.name]) for column in schema.inputs}
+
+
+def _misfit(wanted: Sequence[str], given: Mapping[str, object]) -> BadRequestError:
+    for name in wanted:
+        if name not in given:
+            return BadRequestError(f"column {name!r} is missing - the model takes {', '.join(wanted)}")
+    odd = min(given.keys() - set(wanted))
+    near = difflib.get_close_matches(odd, wanted, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the model takes {', '.join(wanted)}"
+    return BadRequestError(f"column {odd[:_SHOWN]!r} is unknown - {hint}")
+
+
+def _untyped(name: str, values: Sequence[Any]) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except (ValueError, OverflowError) as error:
+        raise BadRequestError(f"column {name!r} is ragged - give values of one shape") from error
+    return array.astype(object) if array.dtype.kind in "US" else array
+
+
+def _array(column: Column, values: Sequence[Any]) -> NDArray[Any]:
+    kind = kind_of(column.dtype)
+    flat = _flat(column, values) if column.shape else values
+    types = set(map(type, flat))
+    if _NONE in types:
+        flat, types = _filled(column, kind, flat), types - {_NONE}
+    allowed, said = _TYPES[kind]
+    if not types <= allowed:
+        wrong = next(value for value in flat if type(value) not in allowed and value is not None)
+        raise BadRequestError(f"column {column.name!r}: {_short(wrong)} is not of type {column.dtype} - give {said}")
+    array = _convert(column, kind, flat)
+    return array.reshape(len(values), *column.shape) if column.shape else array
+
+
+def _flat(column: Column, values: Sequence[Any]) -> list[Any]:
+    """The single values of nested rows, each row of the column's shape."""
+    level: list[Any] = list(values)
+    for size in column.shape:
+        if not all(isinstance(part, list) and len(part) == size for part in level):
+            raise BadRequestError(f"column {column.name!r} is ragged - give rows of shape {list(column.shape)}")
+        level = [item for part in level for item in part]
+    return level
+
+
+def _filled(column: Column, kind: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Missing values as NaN, NaT or None, where the column may have them and its type can hold them."""
+    if not column.nullable:
+        raise BadRequestError(f"column {column.name!r}: a value is missing, and the model was trained without missing ones - give all")
+    if kind in {"int", "bool"}:
+        raise BadRequestError(f"column {column.name!r}: type {column.dtype} cannot hold a missing value - give all")
+    return [math.nan if value is None else value for value in values] if kind == "float" else values
+
+
+def _convert(column: Column, kind: str, values: Sequence[Any]) -> NDArray[Any]:
+    if kind == "text":
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
+    if kind == "int":
+        _check_range(column, values)
+    try:
+        return np.array(["NaT" if value is None else value for value in values] if kind == "time" else values, dtype=column.dtype)
+    except (OverflowError, ValueError) as error:
+        raise BadRequestError(f"column {column.name!r}: a value is not of type {column.dtype} - give {_TYPES[kind][1]}") from error
+
+
+def _check_range(column: Column, values: Sequence[int]) -> None:
+    limits = np.iinfo(column.dtype)
+    for value in (min(values), max(values)):
+        if not limits.min <= value <= limits.max:
+            raise BadRequestError(f"column {column.name!r}: {value} does not fit {column.dtype} - it holds {limits.min} to {limits.max}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

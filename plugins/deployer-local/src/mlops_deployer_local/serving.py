@@ -1,0 +1,56 @@
+"""The two ways a serving process is run: under a supervisor, or alone in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from mlops_core.exceptions import DeploymentError
+from mlops_core.records import EndpointKey
+from mlops_deployer_local.app import App, Limits
+from mlops_deployer_local.worker import Worker
+
+if TYPE_CHECKING:
+    from mlops_core.roles import ServingHost
+    from mlops_deployer_local.deployer import LocalDeployer
+
+__all__ = ["serve_alone", "serve_under"]
+
+
+def _worker(options: LocalDeployer, host: ServingHost, environment: str, listener: socket.socket) -> Worker:
+    app = App(host, environment, Limits(options.body_limit, options.request_timeout))
+    return Worker(host, app, options.threads, options.keep_alive, listener)
+
+
+async def serve_under(options: LocalDeployer, host: ServingHost, environment: str, control: int, listener: int) -> None:
+    """Do what the supervisor at the socket ``control`` says, on the socket ``listener``."""
+    listening = socket.socket(fileno=listener)
+    listening.settimeout(0)
+    await _worker(options, host, environment, listening).run(socket.socket(fileno=control))
+
+
+async def serve_alone(options: LocalDeployer, host: ServingHost, environment: str, name: str) -> None:
+    """Serve one version, ``tenant/model/version``, with all requests routed to it, until SIGTERM or SIGINT.
+
+    Raises:
+        DeploymentError: It does not load, or the port is taken.
+    """
+    tenant, model, version = name.split("/")
+    endpoint = EndpointKey(tenant, environment, model)
+    try:
+        listening = socket.create_server((options.host, options.port), reuse_port=False)
+    except OSError as error:
+        raise DeploymentError(f"environment {environment}: port {options.port} cannot be taken ({error.strerror})") from error
+    worker = _worker(options, host, environment, listening)
+    if fault := await asyncio.to_thread(worker.load, endpoint, version):
+        raise DeploymentError(f"environment {environment}: {fault}")
+    route = {"name": f"1-{version}", "version": version, "weight": 1.0}
+    worker.apply({"endpoints": {f"{tenant}/{model}": {"revision": 1, "routes": [route], "loaded": [version]}}})
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await worker.accept()
+    await ended.wait()
+    await worker.drain()

@@ -1,0 +1,249 @@
+"""The supervisor of one environment's server: holds the port and the state file, and keeps the crew.
+
+Started as ``python -m mlops_deployer_local.supervisor FOLDER`` with its plan as JSON on standard input. It detaches, reports on standard
+output once it serves what it served before, and loads nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hmac
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+from mlops_deployer_local.channel import LIMIT, RefusalError, answer_all
+from mlops_deployer_local.crew import Crew, Plan
+from mlops_deployer_local.process import end_all, is_alive, started
+from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, write_json
+
+__all__ = ["Supervisor", "main"]
+
+_LOG: Final = logging.getLogger("mlops_core.deployer.local")
+_BACKLOG: Final = 2048
+_LOG_LIMIT: Final = 4 << 20
+
+
+class Supervisor:
+    """Answers the deployer's questions. ``changing`` guards the state for moments, ``loading`` the long loads."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        self.state = ServerState.read(folder / "state.json")
+        self.secret = secrets.token_hex(16)
+        self.control = 0
+        known = (read_json(folder / "server.json") or {}).get("workers", [])
+        self.orphans = [(pid, begun) for pid, begun in known if is_alive((pid, begun))]
+        self.listener = _listen(plan.host, plan.port, self.state.port, shared=bool(self.orphans))
+        self.crew = Crew(plan, self.listener, lambda: self.state, self._note)
+        self.ending = asyncio.Event()
+        self._changing, self._loading = asyncio.Lock(), asyncio.Lock()
+
+    async def run(self, report: int) -> None:
+        """Serve what was served before, report it, and go on until told to end."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.ending.set)
+        server = await asyncio.start_server(self._listen_to, "127.0.0.1", 0, limit=LIMIT)
+        self.control = server.sockets[0].getsockname()[1]
+        state = deepcopy(self.state)
+        state.port, state.stopped = self.listener.getsockname()[1], False
+        self._keep(state)
+        self._note()
+        try:
+            if state.versions():
+                await self.crew.take_over(await self.crew.hire(state.versions(), self.plan.loading, strict=False))
+            await asyncio.to_thread(end_all, self.orphans, self.plan.patience)
+            self.orphans = []
+            self._note()
+            _say(report, {"port": state.port})
+            await self.ending.wait()
+        finally:
+            server.close()
+            self.listener.close()
+            await self.crew.dismiss()
+            if self.orphans:
+                self._note()  # they go on answering: the next supervisor has to know of them
+            else:
+                (self.folder / "server.json").unlink(missing_ok=True)
+
+    # --- questions
+
+    async def _listen_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer_all(reader, writer, self._answer)
+        except (ConnectionError, ValueError) as error:
+            _LOG.warning("supervisor: a question could not be read: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._obey(question)
+        except ConnectionError as error:
+            raise RefusalError(f"a serving process died ({error}) - its log says more") from error
+
+    async def _obey(self, question: dict[str, Any]) -> dict[str, Any]:
+        if not hmac.compare_digest(str(question.get("secret")), self.secret):
+            raise RefusalError("supervisor: this is not its secret")
+        match question["op"]:
+            case "load":
+                await self._load(question["endpoint"], question["version"], question["timeout"])
+            case "routes":
+                return {"revision": await self._route(question["endpoint"], question["routes"], question["shadow"], question["expected"])}
+            case "unload":
+                await self._unload(question["endpoint"], question["version"])
+            case "health":
+                return await self._health(question["endpoint"], question["version"])
+            case "observe":
+                return {"endpoint": vars(self.state.endpoints.get(question["endpoint"], EndpointRoutes()))}
+            case "stop":
+                state = deepcopy(self.state)
+                state.stopped = True
+                self._keep(state)
+                self.ending.set()
+        return {"ok": True}
+
+    async def _load(self, endpoint: str, version: str, limit: float) -> None:
+        async with self._loading:
+            if version in self.state.endpoint(endpoint).loaded and all((endpoint, version) in one.versions for one in self.crew.active):
+                return
+            wanted = dict.fromkeys([*self.state.versions(), (endpoint, version)])
+            fresh = await self.crew.hire(list(wanted), limit, strict=True)
+            async with self._changing:
+                before, state = self.state, deepcopy(self.state)
+                loaded = state.endpoint(endpoint).loaded
+                loaded.extend([] if version in loaded else [version])
+                self._keep(state)
+                try:
+                    await self.crew.take_over(fresh)
+                except BaseException:
+                    self._keep(before)
+                    raise
+
+    async def _route(self, endpoint: str, routes: list[dict[str, Any]], shadow: str | None, expected: int) -> int:
+        async with self._changing:
+            state = deepcopy(self.state)
+            one = state.endpoint(endpoint)
+            if one.revision != expected:
+                raise RefusalError(f"the routes are at revision {one.revision}, not {expected}", "conflict", one.revision)
+            after = EndpointRoutes(expected + 1, routes, shadow, one.routes, one.loaded)
+            if missing := sorted(after.routed() - set(one.loaded)):
+                raise RefusalError(f"version {missing[0]} is not loaded - load it before it is routed")
+            state.endpoints[endpoint] = after
+            self._keep(state)
+            await self.crew.sync({(endpoint, version) for version in after.routed()})
+            return after.revision
+
+    async def _unload(self, endpoint: str, version: str) -> None:
+        async with self._changing:
+            state = deepcopy(self.state)
+            state.unload(endpoint, version)
+            self._keep(state)
+            await self.crew.sync(set())
+
+    async def _health(self, endpoint: str, version: str) -> dict[str, Any]:
+        answers = [await one.ask({"op": "health", "endpoint": endpoint, "version": version}) for one in self.crew.active]
+        fault = next((one["fault"] for one in answers if one["fault"]), "")
+        return {"loaded": bool(answers) and all(one["loaded"] for one in answers), "fault": fault}
+
+    # --- what is kept
+
+    def _keep(self, state: ServerState) -> None:
+        write_json(self.folder / "state.json", state.plain())
+        self.state = state
+
+    def _note(self) -> None:
+        own = {"pid": os.getpid(), "started": started(os.getpid()), "control": self.control, "secret": self.secret}
+        write_json(self.folder / "server.json", {**own, "port": self.state.port, "workers": [*self.crew.processes, *self.orphans]})
+
+
+def _listen(host: str, port: int, before: int, *, shared: bool) -> socket.socket:
+    """The server's socket. While it is ``shared`` with processes that a supervisor left behind, it does not listen before others answer.
+
+    Port 0 takes the one it had ``before`` if that is free.
+    """
+    candidates = [port] if port else [before, 0] if before else [0]
+    for candidate in candidates:
+        try:
+            if candidate and not shared:
+                _bind(host, candidate).close()  # a socket that shares would not notice another server
+            return _bind(host, candidate, sharing=True, listening=not shared)
+        except OSError as error:
+            if candidate == candidates[-1]:
+                raise RefusalError(
+                    f"port {candidate} of {host} cannot be taken ({error.strerror}) - give another, or 0 for a free one"
+                ) from error
+    raise AssertionError("there is always a candidate")
+
+
+def _bind(host: str, port: int, *, sharing: bool = False, listening: bool = True) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sharing:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
+        if listening:
+            bound.listen(_BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _say(report: int, answer: dict[str, Any]) -> None:
+    os.write(report, json.dumps(answer).encode())
+    os.close(report)
+
+
+def _detach(folder: Path) -> int:
+    """Go on as a process of its own; answers, there, where to report. The caller's process prints the report and ends."""
+    heard, report = os.pipe()
+    if os.fork():
+        os.close(report)
+        with os.fdopen(heard, "rb") as stream:
+            sys.stdout.buffer.write(stream.read())
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(heard)
+    os.setsid()
+    path = folder / "server.log"
+    begin = os.O_TRUNC if path.exists() and path.stat().st_size > _LOG_LIMIT else os.O_APPEND
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | begin, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(nothing)
+    return report
+
+
+def main() -> None:
+    """Run a supervisor in the folder that the command line names."""
+    folder = Path(sys.argv[1])
+    plan = json.load(sys.stdin)
+    plan = Plan(**{**plan, "command": tuple(plan["command"])})
+    report = _detach(folder)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    with (folder / "server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            supervisor = Supervisor(folder, plan)
+        except BlockingIOError:
+            _say(report, {"error": "another supervisor holds the lock"})
+        except (OSError, ValueError, RefusalError) as error:
+            _say(report, {"error": str(error)})
+        else:
+            asyncio.run(supervisor.run(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""A serving process: holds every routed version, answers HTTP, and does what its supervisor says.
+
+Should the supervisor die, a process that answers requests goes on answering them until the next supervisor has replaced it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from mlops_core.exceptions import MLOpsError
+from mlops_core.records import EndpointKey
+from mlops_core.roles import ServingHost
+from mlops_deployer_local.app import App
+from mlops_deployer_local.channel import LIMIT, answer_all
+from mlops_deployer_local.connection import Connection, Gate
+from mlops_deployer_local.models import Model, Table, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Worker"]
+
+_LOG: Final = logging.getLogger("mlops_core.deployer.local")
+_BACKLOG: Final = 2048
+_POLL: Final = 0.02
+
+
+@define(eq=False)
+class Worker:
+    """The process behind ``app``; ``threads`` predictions of one version run at a time."""
+
+    host: ServingHost
+    app: App
+    threads: int
+    keep_alive: float
+    listener: socket.socket
+    models: dict[tuple[EndpointKey, str], Model] = field(factory=dict, init=False)
+    _state: ServerState = field(factory=ServerState, init=False)
+    _gate: Gate = field(init=False)
+    _config: Config = field(init=False)
+    _server: asyncio.Server | None = field(default=None, init=False)
+    _ending: asyncio.Event = field(factory=asyncio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._gate = Gate(self.app.limits.patience)
+        self._config = Config(
+            self.app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=round(self.keep_alive),
+        )
+
+    async def run(self, control: socket.socket) -> None:
+        """Follow the supervisor at ``control``; returns once told to end and every request is answered."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ending.set)
+        reader, writer = await asyncio.open_connection(sock=control, limit=LIMIT)
+        following = asyncio.create_task(answer_all(reader, writer, self._obey))
+        following.add_done_callback(self._alone)
+        await self._ending.wait()
+        await self.drain()  # and follow changes of the routes meanwhile
+        following.cancel()
+
+    async def accept(self) -> None:
+        """Begin to answer."""
+        self._server = await asyncio.get_running_loop().create_server(self._connect, sock=self.listener, backlog=_BACKLOG)
+
+    async def drain(self) -> None:
+        """Leave new connections to others, and end those that are there without failing one."""
+        self._gate.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection):
+                connection.drain()
+        while self._state.connections or self._state.tasks:  # noqa: ASYNC110  uvicorn offers no event for it
+            await asyncio.sleep(_POLL)
+
+    def load(self, endpoint: EndpointKey, version: str) -> str:
+        """Have a version in memory; answers why not, or nothing."""
+        if (endpoint, version) in self.models:
+            return ""
+        try:
+            self.models[endpoint, version] = Model.load(self.host, endpoint, version, self.threads)
+        except MLOpsError as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001  a model file may raise anything
+            return f"{endpoint.model} {version}: {one_line(error)}"
+        return ""
+
+    def apply(self, state: dict[str, Any]) -> None:
+        """Replace all tables at once, and let go of versions that the state does not keep."""
+        tables, kept = {}, set()
+        for name, plain in state["endpoints"].items():
+            endpoint = self._endpoint(name)
+            models = {version: model for (owner, version), model in self.models.items() if owner == endpoint}
+            tables[endpoint] = Table.of(self.host, endpoint, plain, models, self.app.tables.get(endpoint))
+            kept |= {(endpoint, version) for version in plain["loaded"]}
+        self.app.tables = tables
+        for key in self.models.keys() - kept:
+            self.models.pop(key).close()
+
+    # --- what the supervisor says
+
+    async def _obey(self, question: dict[str, Any]) -> dict[str, Any]:
+        match question["op"]:
+            case "load":
+                pairs = [(self._endpoint(name), version) for name, version in question["versions"]]
+                return {"faults": await asyncio.to_thread(self._load_all, pairs)}
+            case "accept":
+                self.apply(question["state"])
+                await self.accept()
+            case "sync":
+                self.apply(question["state"])
+            case "health":
+                model = self.models.get((self._endpoint(question["endpoint"]), question["version"]))
+                return {"loaded": model is not None, "fault": "" if model is None else model.fault}
+        return {}
+
+    def _load_all(self, pairs: Iterable[tuple[EndpointKey, str]]) -> list[str]:
+        return [self.load(endpoint, version) for endpoint, version in pairs]
+
+    def _endpoint(self, name: str) -> EndpointKey:
+        tenant, _, model = name.partition("/")
+        return EndpointKey(tenant, self.app.environment, model)
+
+    def _alone(self, following: asyncio.Task[None]) -> None:
+        """The supervisor has gone: whoever answers requests goes on, whoever does not ends."""
+        if not following.cancelled() and (error := following.exception()) is not None:
+            _LOG.error("worker: the channel to the supervisor broke: %s", error)
+        if self._server is None:
+            self._ending.set()
+
+    def _connect(self) -> Connection:
+        return Connection(config=self._config, server_state=self._state, app_state={}, gate=self._gate)

@@ -1,0 +1,131 @@
+"""A serving process over models that are described by files: what ``mlops_core.serve`` does for a project, without one.
+
+``python serving_process.py FOLDER OPTIONS ARGS...``; each ``FOLDER/versions/NAME.json`` says how that version behaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops_core.exceptions import ArtifactError, DeploymentError, VersioningError
+from mlops_core.records import Column, ModelVersion, Schema
+from mlops_deployer_local.deployer import LocalDeployer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from mlops_core.records import SeriesKey
+    from mlops_core.roles import Clock, Predictor, Recorder
+
+SCHEMA = Schema(
+    (Column("x", "float64"), Column("carrier", "str", nullable=True)),
+    (Column("version", "str"), Column("double", "float64")),
+)
+
+
+class SystemTime:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Scripted:
+    """Answers its version's name and twice its input, as its description says."""
+
+    def __init__(self, name: str, script: dict[str, Any]) -> None:
+        self.name, self.script = name, script
+
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        x = columns["x"]
+        if self.script.get("fault") == "predict" or (x == -1).any():
+            raise ValueError("this model never works\nand says so in two lines")
+        if (x == -2).any():
+            os._exit(7)
+        if (x == -3).any():
+            time.sleep(self.script["slow"])
+        return {"version": np.full(len(x), self.name), "double": x * 2}
+
+
+class Lines:
+    """A recorder that writes one line per prediction."""
+
+    def __init__(self, path: Path, series: SeriesKey, revision: int) -> None:
+        self.path, self.series, self.revision = path, series, revision
+
+    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
+        line = [self.series.tenant, self.series.environment, self.series.model, self.series.version, self.revision, success, error]
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def wants(self, prediction_id: str) -> bool:
+        return False
+
+    def sample(self, prediction_id: str, features: Any, output: Any) -> None:
+        raise AssertionError("nothing was wanted")
+
+
+class Silent(Lines):
+    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001
+        """Nobody counts."""
+
+
+class Host:
+    """The ports of a serving process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = self.workdir = folder
+        self.clock: Clock = SystemTime()
+        self.tenant = "acme"
+
+    def version(self, tenant: str, model: str, version: str) -> ModelVersion:
+        if not (self.folder / "versions" / f"{version}.json").exists():
+            raise VersioningError(f"registry: no version {version!r} of {model!r}")
+        return make_version(version, tenant=tenant, model=model)
+
+    def load(self, version: ModelVersion) -> Predictor:
+        script = json.loads((self.folder / "versions" / f"{version.version}.json").read_text())
+        time.sleep(script.get("load_time", 0))
+        if script.get("fault") == "load":
+            raise ArtifactError(f"artifact {version.version}: does not match its sha256")
+        if script.get("fault") == "crash":
+            os._exit(9)
+        return Scripted(version.version, script)
+
+    def recorder(self, series: SeriesKey, revision: int) -> Recorder:
+        return (Lines if (self.folder / "record").exists() else Silent)(self.folder / "records.jsonl", series, revision)
+
+    def authenticate(self, token: str | None) -> str | None:
+        path = self.folder / "tokens.json"
+        if not path.exists():
+            return None
+        tokens = json.loads(path.read_text())
+        if token not in tokens:
+            raise DeploymentError("token: missing or wrong - send Authorization: Bearer TOKEN")
+        return str(tokens[token])
+
+
+def make_version(version: str, *, tenant: str = "acme", model: str = "delays") -> ModelVersion:
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    return ModelVersion(tenant, model, version, version, version, (), at, schema=SCHEMA, format="scripted")
+
+
+if __name__ == "__main__":
+    deployer = LocalDeployer(**json.loads(sys.argv[2]))
+    host = Host(Path(sys.argv[1]))
+    deployer.attach("staging", None)  # type: ignore[arg-type]  # a serving process needs the name only
+    deployer.serve(host, sys.argv[3:])
