@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from attrs import define, evolve, field
 
 from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
-from mlops_core.records import Blob, Entry, JournalHead, Leftover, ModelVersion, NewEntry, Page, Query
+from mlops_core.records import Blob, Entry, JournalHead, Leftover, ModelVersion, NewEntry, Page, Query, canonical_json
 from mlops_core.roles import Clock, Progress, RegistryStore
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MemoryRegistry"]
 
 _CHUNK = 1 << 20
+Written = TypeVar("Written", ModelVersion, NewEntry)
 
 
 @define(eq=False)
@@ -75,10 +77,11 @@ class MemoryRegistry(RegistryStore):
         if place in self._versions:
             raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
         for blob in version.blobs():
-            if (version.tenant, blob.sha256) not in self._blobs:
+            held = self._blobs.get((version.tenant, blob.sha256))
+            if held is None or len(held.data) != blob.size:
                 raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
+        self._versions[place] = version = _plain(version)
         self._used.update((version.tenant, blob.sha256) for blob in version.blobs())
-        self._versions[place] = version
         self._keys[version.tenant, version.model, version.key] = version.version
         return version
 
@@ -110,7 +113,7 @@ class MemoryRegistry(RegistryStore):
             entries = self._journals.get((tenant, journal), [])
             if len(entries) != expected:
                 raise ConflictError(f"registry: journal {journal} is at {len(entries)}, not {expected}", head=len(entries))
-            added = Entry.of(tenant, journal, expected + 1, entry)
+            added = Entry.of(tenant, journal, expected + 1, _plain(entry))
             self._journals.setdefault((tenant, journal), []).append(added)
             self._used.update((tenant, digest) for digest in entry.digests())
             return added
@@ -195,3 +198,12 @@ class MemoryRegistry(RegistryStore):
         with self._lock:
             names = {key[0] for key in (*self._versions, *self._journals)}
         return Page(tuple(sorted(name for name in names if name > (cursor or ""))))
+
+
+def _plain(record: Written) -> Written:
+    """As a store gives it back that keeps JSON: a later change by the caller does not reach it."""
+    try:
+        text = canonical_json(record.to_dict())
+        return type(record).from_dict(json.loads(text.encode()))
+    except (TypeError, ValueError) as error:
+        raise VersioningError(f"registry: a {type(record).__name__} holds what JSON cannot: {error}") from error

@@ -122,7 +122,7 @@ class BlobFolder:
         """Whether the file is there and was written at least ``age`` seconds ago."""
         try:
             return time.time() - self.path(tenant, sha256).stat().st_mtime >= age
-        except FileNotFoundError:
+        except (ArtifactError, FileNotFoundError):
             return False
 
     def remove(self, tenant: str, sha256: str) -> bool:
