@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import define, field
@@ -14,9 +14,29 @@ from mlops_core.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
 
-__all__ = ["Session", "project_options"]
+__all__ = ["DURATION", "Session", "project_options"]
+
+
+class _Duration(click.ParamType):
+    """A duration as the configuration writes it: ``5m``, ``1h30m``, ``30d``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Parse, or say what was expected."""
+        from mlops_core.structure.problems import Misfit
+        from mlops_core.structure.scalars import duration
+
+        try:
+            return duration(value)
+        except Misfit as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION: Final = _Duration()
 
 
 @define

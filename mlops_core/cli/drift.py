@@ -1,0 +1,58 @@
+"""``mlops drift``: two files, or a file and a version's reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlops_core.cli.options import Session, project_options
+from mlops_core.cli.tables import read_table
+
+if TYPE_CHECKING:
+    from mlops_core.records import DataDrift
+
+__all__ = ["command"]
+
+_DRIFT = 3
+
+
+@click.command("drift")
+@click.argument("reference", type=click.Path(path_type=Path), required=False)
+@click.argument("current", type=click.Path(path_type=Path), required=False)
+@click.option("--model", help="Compare one file with the reference of this model's version instead.")
+@click.option("--version", "model_version", help="The version; @ALIAS works. Default: the newest.")
+@click.option("--columns", help="Only these columns, separated by commas.")
+@click.option("--tests", help="Tests, separated by commas. Default: the configured ones.")
+@click.option("--threshold", type=float, help="Largest adjusted p-value that counts as drift. Default: drift.alpha.")
+@click.option("--min-effect", type=float, help="Smallest effect size that counts. Default: drift.min_effect.")
+@project_options
+def command(session: Session, reference: Path | None, current: Path | None, model: str | None, **asked: Any) -> int:
+    """Compare two CSV, Parquet or Arrow files column by column. Exits 0 without drift, 3 with drift."""
+    given = [path for path in (reference, current) if path is not None]
+    if len(given) != (1 if model else 2):
+        raise click.UsageError("give two files, or --model MODEL and one file")
+    columns = asked["columns"].split(",") if asked["columns"] else None
+    tests = asked["tests"].split(",") if asked["tests"] else None
+    options = {"threshold": asked["threshold"], "columns": columns, "min_effect": asked["min_effect"]}
+    detector = session.project.drift
+    if model:
+        found = detector.check_version(model, asked["model_version"], read_table(given[0], session.project.stack), tests=tests, **options)
+    else:
+        found = detector.detect_data_drift(
+            read_table(given[0], session.project.stack), read_table(given[1], session.project.stack), tests=tests, **options
+        )
+    _show(session, found)
+    return _DRIFT if found.drift_detected else 0
+
+
+def _show(session: Session, found: DataDrift) -> None:
+    session.out.record(found)
+    rows = [
+        (one.column, one.test, one.statistic, one.p_value, one.adjusted_p_value, one.effect_size, "drift" if one.drifted else "-")
+        for one in sorted(found.columns, key=lambda one: (one.adjusted_p_value, -one.effect_size))
+    ]
+    session.out.table("Columns", ("column", "test", "statistic", "p", "adjusted p", "effect", ""), rows)
+    word = "drift" if found.drift_detected else "no drift"
+    session.out.line(f"{word}: smallest adjusted p {found.p_value:.3g}, threshold {found.threshold:g}")

@@ -1,0 +1,41 @@
+"""``mlops watch``: the control loop in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from mlops_core.cli.options import Session, project_options
+
+__all__ = ["command"]
+
+
+@click.command("watch")
+@click.option("--once", is_flag=True, help="Run every pass once and end.")
+@project_options
+def command(session: Session, once: bool) -> None:  # noqa: FBT001  click passes flags so
+    """Advance canaries, evaluate alerts, deliver spools and sweep leftovers, until interrupted.
+
+    One loop of a project works at a time; a second one stands by and takes over.
+    """
+    from mlops_core.operations import ControlLoop, Upkeep
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    upkeep = Upkeep(session.project.stack)
+    try:
+        loop = ControlLoop(session.project.stack, upkeep.passes())
+        if once:
+            worked = loop.turn()
+            session.out.record(loop.status())
+            session.out.line("every pass ran once" if worked else "another loop holds the lease")
+            loop.release()
+            return
+        session.out.line("watching; end with Ctrl-C")
+        loop.run(stop)
+        session.out.line("stopped")
+    finally:
+        upkeep.close()
