@@ -22,6 +22,7 @@ _BATCH: Final = 500
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 10.0
 _MOST_SPOOLS: Final = 8
+_PATIENCE: Final = 3
 
 
 def segment_of(writer: str, sequence: int, record: dict[str, Any]) -> Segment:
@@ -62,8 +63,10 @@ class Delivery:
     _batch: list[Segment] = field(factory=list, init=False, repr=False)
     _at: int = field(default=0, init=False)
     _passed: int = field(default=0, init=False)
+    _failures: int = field(default=0, init=False)
     _wanted: int = field(default=0, init=False)
     _hurry: bool = field(default=False, init=False)
+    _waiting: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -85,12 +88,15 @@ class Delivery:
             self._changed.notify_all()
 
     def wait(self, timeout: float) -> bool:
-        """Hurry, and wait until everything announced so far is delivered; False if it is not in time."""
+        """Hurry, and wait until everything announced so far is delivered; False if it is not in time, or failed three more times."""
         with self._changed:
-            wanted = self._wanted
+            wanted, patience = self._wanted, self._failures + _PATIENCE
             self._hurry = True
+            self._waiting += 1
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._passed >= wanted, timeout)
+            self._changed.wait_for(lambda: self._passed >= wanted or self._failures >= patience, timeout)
+            self._waiting -= 1
+            return self._passed >= wanted
 
     def stop(self, timeout: float) -> None:
         """End the thread; one that hangs in its sink is left behind."""
@@ -107,11 +113,13 @@ class Delivery:
                 self._advance()
             except Exception as error:  # noqa: BLE001  whatever a sink raises, the segments wait and are tried again
                 self._tell(f"{type(error).__name__}: {error}")
-                self._sleep(pause)
+                self._pause(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 self._tell("")
                 pause = _FIRST_PAUSE
+        if self._follower is not None:
+            self._follower.close()
 
     def _due(self) -> bool:
         """Wait for work; False when there will be no more."""
@@ -121,7 +129,7 @@ class Delivery:
 
     def _advance(self) -> None:
         """Deliver one batch, or go on to the next spool."""
-        if len(self._spools) > _MOST_SPOOLS:
+        while len(self._spools) > _MOST_SPOOLS:
             self._leave()
         spool = self._spools[0]
         if self._follower is None:
@@ -166,7 +174,10 @@ class Delivery:
             _log.info("sink %s: answers again", self.name)
         self.failing = failing
 
-    def _sleep(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._hurry, seconds)
+            self._failures += 1
+            self._changed.notify_all()
+            longest = _FIRST_PAUSE if self._waiting else seconds
+            self._changed.wait_for(lambda: self._stopping or self._hurry, longest)
             self._hurry = False

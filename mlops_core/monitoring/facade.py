@@ -258,10 +258,12 @@ class ModelMonitoring:
 
 
 def _stack(stack: Stack | None, tenant: str | None) -> Stack:
-    from mlops_core.stack import locate
-
     try:
-        return stack.for_tenant(tenant) if stack is not None else locate(tenant=tenant)
+        if stack is not None:
+            return stack.for_tenant(tenant)
+        from mlops_core.stack import locate
+
+        return locate(tenant=tenant)
     except MLOpsError as error:
         raise MonitoringError(error.message) from error
 

@@ -1,0 +1,163 @@
+"""From the spool to a sink: in order, once, through outages, bounded."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from mlops_core.exceptions import MonitoringError
+from mlops_core.monitoring.delivery import Delivery, deliver
+from mlops_core.records import Segment
+from mlops_core.spool import Spool
+from mlops_core.testing.memory_sink import MemorySink
+from mlops_core.testing.sink_suite import segment
+
+SOON = 30.0
+
+
+class Guarded(MemorySink):
+    """A sink that is away until it is opened, and says how often it was asked."""
+
+    contract = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Semaphore(0)
+        self.away = threading.Event()
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        self.asked.release()
+        if self.away.is_set():
+            raise MonitoringError("sink: away")
+        super().write(segments)
+
+    def kept(self) -> list[int]:
+        one = segment()
+        return [found.sequence for found in self.read(one.series, one.start, one.end)]
+
+
+@pytest.fixture
+def sink() -> Guarded:
+    return Guarded()
+
+
+@pytest.fixture
+def released() -> list[Spool]:
+    return []
+
+
+@pytest.fixture
+def delivery(sink: Guarded, released: list[Spool]) -> Iterator[Delivery]:
+    made = Delivery("memory", sink, released.append)
+    yield made
+    made.stop(SOON)
+
+
+def spooled(folder: Path, name: str, count: int) -> Spool:
+    spool = Spool.open(folder, name)
+    for _ in range(count):
+        spool.append(segment().to_dict())
+    return spool
+
+
+def test_segments_carry_the_spools_writer_and_number(tmp_path: Path, delivery: Delivery, sink: Guarded) -> None:
+    spool = spooled(tmp_path, "a", 3)
+    delivery.follow(spool)
+    delivery.start()
+    delivery.announce(3)
+    assert delivery.wait(SOON)
+    one = segment()
+    found = list(sink.read(one.series, one.start, one.end))
+    assert [(each.writer, each.sequence) for each in found] == [(spool.writer, 1), (spool.writer, 2), (spool.writer, 3)]
+    assert spool.mark("memory").done == 3
+    spool.close()
+
+
+def test_an_outage_is_waited_out(tmp_path: Path, delivery: Delivery, sink: Guarded, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sink.away.set()
+    spool = spooled(tmp_path, "a", 2)
+    delivery.follow(spool)
+    delivery.start()
+    delivery.announce(2)
+    assert not delivery.wait(SOON)
+    assert delivery.failing == "MonitoringError: sink: away"
+    sink.away.clear()
+    assert delivery.wait(SOON)
+    delivery.stop(SOON)
+    assert (sink.kept(), delivery.failing) == ([1, 2], "")
+    said = [record.message for record in caplog.records]
+    assert said == ["sink memory: segments wait in the spool: MonitoringError: sink: away", "sink memory: answers again"]
+    spool.close()
+
+
+def test_spools_follow_one_another(tmp_path: Path, delivery: Delivery, sink: Guarded, released: list[Spool]) -> None:
+    first, second = spooled(tmp_path, "a", 2), spooled(tmp_path, "b", 1)
+    delivery.follow(first)
+    delivery.follow(second)
+    delivery.start()
+    delivery.announce(3)
+    assert delivery.wait(SOON)
+    assert (sorted(sink.kept()), released) == ([1, 1, 2], [first])
+    first.close()
+    second.close()
+
+
+def test_a_sink_that_is_away_too_long_loses_the_oldest(
+    tmp_path: Path, delivery: Delivery, sink: Guarded, released: list[Spool], caplog: pytest.LogCaptureFixture
+) -> None:
+    spools = [spooled(tmp_path, f"s{number}", 2) for number in range(10)]
+    for spool in spools:
+        delivery.follow(spool)
+    delivery.start()
+    delivery.announce(20)
+    assert delivery.wait(SOON)
+    assert (len(sink.kept()), delivery.dropped, released) == (16, 4, spools[:9])
+    assert "2 segments were given up (4 so far)" in caplog.text
+    for spool in spools:
+        spool.close()
+
+
+def test_a_spool_that_was_cut_is_said_and_not_looped_over(tmp_path: Path, delivery: Delivery) -> None:
+    spool = spooled(tmp_path, "a", 1)
+    spool.path.write_bytes(b"")
+    delivery.follow(spool)
+    delivery.start()
+    delivery.announce(1)
+    assert not delivery.wait(SOON)
+    assert "cannot be read beyond segment 0" in delivery.failing
+    spool.close()
+
+
+def test_a_sink_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    going_on = threading.Event()
+
+    class Hanging(MemorySink):
+        contract = 1
+
+        def write(self, segments: Sequence[Segment]) -> None:
+            going_on.wait(SOON)
+
+    delivery = Delivery("slow", Hanging(), lambda _: None)
+    spool = spooled(tmp_path, "a", 1)
+    delivery.follow(spool)
+    delivery.start()
+    delivery.announce(1)
+    assert not delivery.wait(0.01)
+    delivery.stop(0.0)
+    going_on.set()
+    delivery.stop(SOON)
+    spool.close()
+
+
+def test_what_a_dead_process_left_is_delivered_from_its_mark(tmp_path: Path, sink: Guarded) -> None:
+    spool = spooled(tmp_path, "a", 3)
+    assert deliver(spool, "memory", sink) == 3
+    spool.append(segment().to_dict())
+    assert deliver(spool, "memory", sink) == 1
+    assert deliver(spool, "memory", sink) == 0
+    assert deliver(spool, "other", sink) == 4
+    assert sink.kept() == [1, 2, 3, 4]
+    spool.close()
