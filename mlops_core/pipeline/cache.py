@@ -1,0 +1,98 @@
+"""``cache: true``: the outputs of a stage that ran before with the same options, code and inputs are used again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from attrs import define
+
+from mlops_core.exceptions import ArtifactError, PipelineError
+from mlops_core.journal import Journal
+from mlops_core.pipeline.state import kept_of, patch_of, result_of
+from mlops_core.records import NewEntry, StageResult, digest_of
+from mlops_core.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_core.pipeline.plan import Step
+    from mlops_core.records import ArtifactRef
+
+__all__ = ["StageCache", "code_digest"]
+
+_FORMAT: Final = 1
+_CORE: Final = "motadata-mlops-core"
+
+
+@define(eq=False)
+class StageCache:
+    """Results by what made them, each a journal ``caches/{pipeline}/{digest}``, so that they are shared by every process."""
+
+    stack: Stack
+    pipeline: str
+
+    def key(self, step: Step, inputs: Mapping[str, ArtifactRef]) -> str:
+        """sha256 of everything that the outputs follow from."""
+        settings = self.stack.settings.pipeline
+        fields = attrs.asdict(step.stage, recurse=False, filter=_is_option) if attrs.has(type(step.stage)) else {}
+        return digest_of(
+            {
+                "format": _FORMAT,
+                "stage": step.name,
+                "code": code_digest(step.stage),
+                "options": {name: repr(value) for name, value in fields.items()},
+                "outputs": list(step.outputs),
+                "inputs": {name: ref.sha256 for name, ref in inputs.items()},
+                "seed": settings.seed if settings is not None else 0,
+            }
+        )
+
+    def find(self, key: str) -> StageResult | None:
+        """The result of an earlier run, if there is one and its outputs are still in the store."""
+        entry = self._journal(key).head().entry
+        if entry is None:
+            return None
+        result = result_of(entry.change)
+        try:
+            for ref in result.outputs.values():
+                for file in ref.files:
+                    self.stack.parts.registry.open_artifact(self.stack.tenant, file.blob).close()
+        except ArtifactError:
+            return None
+        return result
+
+    def put(self, key: str, result: StageResult) -> None:
+        """Keep a result for later runs."""
+        entry = NewEntry(self.stack.clock.now(), "cached", change=patch_of(kept_of(result)))
+        self._journal(key).append(entry)
+
+    def _journal(self, key: str) -> Journal:
+        return Journal(self.stack.parts.registry, self.stack.tenant, f"caches/{self.pipeline}/{key}")
+
+
+def code_digest(stage: Any) -> str:
+    """sha256 of the code behind a stage: the file that defines it, or every module of its package; and the release of the core.
+
+    Raises:
+        PipelineError: It was typed into an interpreter and has no file.
+    """
+    subject = getattr(type(stage), "__wrapped__", type(stage))
+    module = sys.modules.get(subject.__module__)
+    source = Path(getattr(module, "__file__", None) or "")
+    if not source.is_file():
+        raise PipelineError(f"cache: the code of {subject.__qualname__} is in no file, so a change would go unnoticed - put it in a module")
+    files = sorted(source.parent.rglob("*.py")) if getattr(module, "__package__", "") else [source]
+    digest = hashlib.sha256(f"{importlib.metadata.version(_CORE)}\0{subject.__qualname__}".encode())
+    for path in files:
+        digest.update(f"\0{path.relative_to(source.parent).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_option(attribute: attrs.Attribute[Any], value: Any) -> bool:
+    del value
+    return attribute.init

@@ -1,0 +1,160 @@
+"""From settings and registered stages to a checked plan: everything that can be wrong is found before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from attrs import define, field, frozen
+
+from mlops_core.config.settings import StageSettings
+from mlops_core.exceptions import MLOpsError, PipelineError
+from mlops_core.names import check_name
+from mlops_core.pipeline.catalog import Catalog
+from mlops_core.pipeline.condition import When
+from mlops_core.pipeline.outputs import output_names
+from mlops_core.pipeline.signature import inputs_of
+from mlops_core.pipeline.wiring import Source, Wiring
+from mlops_core.roles import Stage
+
+__all__ = ["Plan", "Step", "make_plan"]
+
+
+@frozen
+class Step:
+    """One stage, ready to run. ``inputs`` maps parameters to what they take."""
+
+    name: str
+    stage: Stage
+    settings: StageSettings
+    outputs: tuple[str, ...]
+    inputs: Mapping[str, Source]
+    required: frozenset[str]
+    executor: str
+    remote: bool = False
+    function: str = ""
+    when: When | None = None
+
+
+@frozen
+class Plan:
+    """Steps in the order in which they run."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages' names."""
+        return tuple(step.name for step in self.steps)
+
+
+def make_plan(catalog: Catalog, names: Sequence[str] | None = None, given: Collection[str] = ()) -> Plan:
+    """Plan these stages (None: all that are configured or registered), with ``given`` values there from the start.
+
+    Raises:
+        PipelineError: Every mistake, one line each.
+    """
+    planner = _Planner(catalog, Wiring(frozenset(given)))
+    steps = planner.plan(catalog.names() if names is None else [str(name) for name in names])
+    if planner.problems:
+        raise PipelineError("\n".join(planner.problems))
+    return Plan(tuple(steps))
+
+
+@define(eq=False)
+class _Planner:
+    """Collects every problem instead of stopping at the first."""
+
+    catalog: Catalog
+    wiring: Wiring
+    problems: list[str] = field(factory=list, init=False)
+
+    def plan(self, names: Sequence[str]) -> list[Step]:
+        if not names:
+            self.problems.append(
+                "pipeline: it has no stages - add some under 'pipeline.stages', or register one with @pipeline.stage(name)"
+            )
+        missing = [name for name in names if not self.catalog.knows(name)]
+        if missing:
+            self.problems.append(self.catalog.unknown(missing))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            self.problems.append(f"pipeline: stage {twice[0]!r} is there twice - name each stage once")
+        found = [self._step(name) for name in dict.fromkeys(names) if name not in missing]
+        steps = [step for step in found if step is not None]
+        self._check_portable(steps)
+        return steps
+
+    def _step(self, name: str) -> Step | None:
+        settings = self.catalog.settings(name)
+        try:
+            check_name(name, "stage", PipelineError)
+            stage = self.catalog.stage(name)
+            outputs = output_names(name, stage.outputs, settings.outputs)
+        except MLOpsError as error:
+            self.problems.append(error.message)
+            self.wiring.add(name, settings.outputs or (name,))  # so that later stages are judged as if it were there
+            return None
+        inputs, required = self._inputs(name, stage, settings)
+        executor = self.catalog.executor(name)
+        step = Step(
+            name=name,
+            stage=stage,
+            settings=settings,
+            outputs=outputs,
+            inputs=inputs,
+            required=required,
+            executor=executor,
+            remote=self._check_executor(name, settings, executor),
+            function=self.catalog.function(name),
+            when=self._when(name, settings),
+        )
+        self.wiring.add(name, outputs)
+        return step
+
+    def _inputs(self, name: str, stage: Stage, settings: StageSettings) -> tuple[Mapping[str, Source], frozenset[str]]:
+        try:
+            inputs = inputs_of(stage)
+            found = self.wiring.connect(name, inputs, settings.inputs)
+        except PipelineError as error:
+            self._problem(name, error)
+            return {}, frozenset()
+        return found, frozenset(one for one in found if inputs[one] or one in settings.inputs)
+
+    def _when(self, name: str, settings: StageSettings) -> When | None:
+        try:
+            return None if settings.when is None else When.parse(settings.when, self.wiring.stages)
+        except PipelineError as error:
+            self._problem(name, error)
+            return None
+
+    def _check_executor(self, name: str, settings: StageSettings, executor: str) -> bool:
+        """Whether it runs elsewhere; a deadline needs one that can kill."""
+        try:
+            capabilities = self.catalog.stack.parts.executor(executor).capabilities
+        except MLOpsError as error:
+            self._problem(name, error)
+            return False
+        if settings.timeout is not None and "kill" not in capabilities:
+            self.problems.append(
+                f"stage {name!r}: the executor {executor!r} cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
+            )
+        if settings.retries < 0:
+            self.problems.append(f"stage {name!r}: retries: {settings.retries} is negative - give 0 or more")
+        return "remote" in capabilities
+
+    def _check_portable(self, steps: Sequence[Step]) -> None:
+        """One line for the first part that another process cannot compose."""
+        remote = [step for step in steps if step.remote]
+        stuck = next((step.name for step in remote if self.catalog.is_registered(step.name) and not step.function), None)
+        part = self.catalog.stack.parts.unportable() if remote else None
+        if part is None and stuck is not None:
+            part = f"the function of stage {stuck!r}, which is not at the top of an importable module"
+        if part is not None:
+            self.problems.append(
+                f"pipeline: executor {remote[0].executor!r} of stage {remote[0].name!r} composes the stack in another process, "
+                f"which cannot be given {part} - use 'executor: inline', or name the part in mlops.yaml"
+            )
+
+    def _problem(self, name: str, error: MLOpsError) -> None:
+        prefix = f"stage {name!r}: "
+        self.problems.append(error.message if error.message.startswith(prefix) else f"{prefix}{error.message}")

@@ -1,0 +1,83 @@
+"""Whether the process that runs a pipeline still lives, told by a lock on a file of its own.
+
+A lease passes only after its time; the system releases a lock at the moment its process dies. So on the same machine a run that was killed
+is known as interrupted, and can be resumed, at once. Where nothing can be told (another machine, Windows) the lease decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from attrs import define, field
+
+if sys.platform != "win32":  # there the lease decides
+    import fcntl
+
+__all__ = ["Presence", "forget", "is_dead"]
+
+_SUFFIX: Final = ".lock"
+_STALE: Final = 86_400.0  # seconds after which nobody asks about a dead owner any more
+
+
+@define(eq=False)
+class Presence:
+    """Held from ``show`` to ``hide``, or to the death of the process."""
+
+    folder: Path
+    owner: str
+    _handle: int | None = field(default=None, init=False, repr=False)
+
+    def show(self) -> None:
+        """Take the lock, and remove what dead processes left behind long ago."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            with contextlib.suppress(OSError):  # somebody else was first
+                if time.time() - path.stat().st_mtime > _STALE and is_dead(self.folder, path.name.removesuffix(_SUFFIX)):
+                    path.unlink()
+        self._handle = os.open(self.folder / f"{self.owner}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
+        _lock(self._handle)
+
+    def hide(self) -> None:
+        """Remove the file and give up the lock. Idempotent."""
+        if self._handle is not None:
+            forget(self.folder, self.owner)
+            os.close(self._handle)
+            self._handle = None
+
+
+def is_dead(folder: Path, owner: str) -> bool:
+    """True only if the owner ran here and its process has ended."""
+    try:
+        handle = os.open(folder / f"{owner}{_SUFFIX}", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def forget(folder: Path, owner: str) -> None:
+    """Remove the file of an owner that is dead."""
+    (folder / f"{owner}{_SUFFIX}").unlink(missing_ok=True)
+
+
+if sys.platform == "win32":  # pragma: no cover  another system's branch
+
+    def _lock(handle: int) -> bool:
+        del handle
+        return False
+
+else:
+
+    def _lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,57 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlops_core.pipeline.presence import Presence, forget, is_dead
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mlops_core.pipeline.presence import Presence
+
+Presence(Path(sys.argv[1]), "other").show()
+print("shown", flush=True)
+time.sleep(600)
+"""
+
+
+def test_an_owner_is_dead_only_after_its_process_was_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "shown\n"
+        assert not is_dead(tmp_path, "other")
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert is_dead(tmp_path, "other")
+
+    forget(tmp_path, "other")
+    assert not is_dead(tmp_path, "other"), "of an owner without a file nothing is known"
+
+
+def test_an_owner_of_this_process_is_alive(tmp_path: Path) -> None:
+    presence = Presence(tmp_path / "locks", "mine")
+    presence.show()
+    assert not is_dead(tmp_path / "locks", "mine")
+    presence.hide()
+    presence.hide()
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_an_owner_that_never_was_is_not_dead(tmp_path: Path) -> None:
+    assert not is_dead(tmp_path, "nobody")
+
+
+def test_what_died_long_ago_is_removed(tmp_path: Path) -> None:
+    old, recent = tmp_path / "old.lock", tmp_path / "recent.lock"
+    for path in (old, recent):
+        path.touch()
+    long_ago = time.time() - 2 * 86_400
+    os.utime(old, (long_ago, long_ago))
+    presence = Presence(tmp_path, "mine")
+    presence.show()
+    assert not old.exists()
+    assert recent.exists()
+    presence.hide()
