@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve, frozen
 
 from mlops_core.artifacts import Artifacts
+from mlops_core.artifacts.manifest import hash_file, scan
 from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
 from mlops_core.names import check_name
 from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
@@ -64,9 +65,13 @@ class Registration:
             return _living(taken)
         parents = tuple(self._parent(request.model, parent) for parent in request.parents)
         self._check_run(request.run_id)
-        content = self._content(request, parents)
-        if taken is not None and content.digest(taken.version) != taken.digest:
+        if taken is not None and _differs(taken, request):
             raise _taken(taken)
+        content = self._content(request, parents)
+        if taken is not None:
+            if content.digest(taken.version) != taken.digest:
+                raise _taken(taken)
+            return _living(taken)
         stored, made = self._add(request, content)
         if request.version not in {None, stored.version}:
             raise VersioningError(f"{stored.model}: key {stored.key!r} registered version {stored.version} before - give another key")
@@ -170,6 +175,14 @@ def _may_know(tracker: Tracker, tenant: str, run_id: str) -> bool:
         return any(True for _ in tracker.find_runs(tenant, Query(Comparison("run_id", "=", run_id), limit=1)))
     except MLOpsError:
         return True
+
+
+def _differs(taken: ModelVersion, request: Request) -> bool:
+    """What can be told before any byte is stored."""
+    if request.path is None:
+        return taken.metadata != request.metadata
+    found = {(relative, hash_file(at)) for relative, at in scan(request.path, request.path.resolve().name)}
+    return taken.metadata != request.metadata or found != {(file.path, file.blob.sha256) for file in taken.files}
 
 
 def _living(version: ModelVersion) -> ModelVersion:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import evolve
 
 from mlops_core.artifacts import Artifacts
-from mlops_core.artifacts.manifest import content_digest
+from mlops_core.artifacts.manifest import content_digest, root_of
 from mlops_core.exceptions import VersioningError
 from mlops_core.names import check_name
 from mlops_core.query import parse
@@ -230,13 +230,13 @@ class ModelVersioning:
         found = self._with_files(model_id, version)
         folder = Path(to).absolute()
         folder.mkdir(parents=True, exist_ok=True)
+        name = root_of(found.files)
+        if name is not None and (folder / name).exists():
+            raise VersioningError(f"download: {name} is in the folder already - remove it, or give another folder")
         fetched = Artifacts(self._stack).fetch(found, folder)
-        target = folder / fetched.name
-        if fetched == target:  # files side by side have no one name: they stay below their digest
-            return target
-        if target.exists():
-            raise VersioningError(f"download: {target.name} is in the folder already - remove it, or give another folder")
-        fetched.rename(target)
+        if name is None:  # files side by side have no one name: they stay together in a folder named by digest
+            return fetched
+        target = fetched.rename(folder / name)
         fetched.parent.rmdir()
         return target
 
