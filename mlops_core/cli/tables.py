@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 from typing import TYPE_CHECKING, Any
 
 from mlops_core.exceptions import ConfigError
@@ -37,12 +38,9 @@ def read_table(path: Path, stack: Stack) -> Any:
 
 
 def _read_csv(path: Path) -> dict[str, Any]:
-    opened = (
-        gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else path.open(encoding="utf-8-sig", newline="")
-    )
     try:
-        with opened as stream:
-            header, *rows = csv.reader(stream)
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            header, *rows = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: not a CSV file in UTF-8: {error}") from error
     except ValueError:
