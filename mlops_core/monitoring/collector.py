@@ -60,7 +60,7 @@ class Collector:
     def recorder(self, series: SeriesKey, revision: int) -> SeriesRecorder:
         """The one recorder of a series and routing revision."""
         with self._lock:
-            return self._recorders.setdefault((series, revision), SeriesRecorder(series, revision, self._start))
+            return self._recorders.setdefault((series, revision), SeriesRecorder(series, revision, self._start, self.clock.monotonic))
 
     def record_values(self, series: SeriesKey, values: Mapping[str, float]) -> None:
         """Spool recorded figures at once."""
@@ -164,17 +164,16 @@ class Collector:
 
     def _collect(self) -> None:
         """Drain every recorder. The wall clock gives the end, monotonic time the length: a clock that is set back harms neither."""
-        ticked = self.clock.monotonic()
-        end = self.clock.now()
-        start = end - max(_SHORTEST, timedelta(seconds=ticked - self._ticked))
-        self._ticked = ticked
+        ticked, end = self.clock.monotonic(), self.clock.now()
         for recorder in list(self._recorders.values()):
             tally = recorder.drain()
             if tally is not None:
+                # What a thread saw as empty before the last tick was emptied by it: nothing in it is older.
+                length = timedelta(seconds=ticked - max(tally.since, self._ticked))
                 self._pending.append(
                     Segment(
                         series=recorder.series,
-                        start=start,
+                        start=end - max(_SHORTEST, length),
                         end=end,
                         writer="",
                         sequence=0,
@@ -186,6 +185,7 @@ class Collector:
                         histogram=tally.histogram,
                     )
                 )
+        self._ticked = ticked
         if self._pending:
             self.latest = max(end, self.latest or end)
 

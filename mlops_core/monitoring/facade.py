@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 import weakref
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -19,7 +20,6 @@ from mlops_core.names import check_name
 from mlops_core.records import DEFAULT_ENVIRONMENT, UNVERSIONED, HealthReport, SeriesKey, Window, assess_health, check_value_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
     from types import TracebackType
 
@@ -118,7 +118,9 @@ class ModelMonitoring:
             version: As for ``track_prediction``.
         """
         series = self._series(model_id, environment, version)
-        checked = {_check_value(name): _check_number(name, value) for name, value in dict(values).items()}
+        if not isinstance(values, Mapping):
+            raise MonitoringError(f"values: expected a mapping of names to numbers, got {type(values).__name__} - give {{'live.f1': 0.9}}")
+        checked = {_check_value(name): _check_number(name, value) for name, value in values.items()}
         if checked:
             self._open().record_values(series, checked)
 
@@ -235,7 +237,11 @@ class ModelMonitoring:
         now = asked or self._stack.clock.now()
         # A clock that was set back must not hide what was counted before.
         latest = None if asked or self._collector is None else self._collector.latest
-        return reader.window(reader.series(self.tenant_id, model, environment, version), now - length, max(now, latest or now))
+        try:
+            start = now - length
+        except OverflowError as error:
+            raise MonitoringError(f"time_window: {length} reaches too far into the past - give a shorter one") from error
+        return reader.window(reader.series(self.tenant_id, model, environment, version), start, max(now, latest or now))
 
     def _reader(self) -> Reader:
         """The sink that answers windows, up to date with this facade and with processes that died."""

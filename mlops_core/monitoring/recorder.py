@@ -1,8 +1,8 @@
 """The hot path: one recorder per series and routing revision.
 
-A call appends to a buffer that belongs to its thread: no lock, no label lookup, no clock. Buckets, sums and error types are worked out by
-whoever drains the buffers, every 100 ms. Appending to a list and cutting off its first n items are atomic, with or without an interpreter
-lock, so a drain neither loses an item nor sees it twice, however threads are switched.
+A call appends to a buffer that belongs to its thread: no lock, no label lookup, and a look at the clock only where the buffer is empty.
+Buckets, sums and error types are worked out by whoever drains the buffers, every 100 ms. Appending to a list and cutting off its first n
+items are atomic, with or without an interpreter lock, so a drain neither loses an item nor sees it twice, however threads are switched.
 """
 
 from __future__ import annotations
@@ -36,13 +36,21 @@ _INFINITE: Final = math.inf
 
 @frozen
 class Tally:
-    """Sums over what was drained."""
+    """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier."""
 
+    since: float
     total: int
     errors: int
     errors_by_type: Mapping[str, int]
     latency_sum: float
     histogram: Mapping[int, int]
+
+
+class _Buffer(list["Item"]):
+    """What one thread counted; ``since`` is the monotonic time at which it was last seen empty."""
+
+    __slots__ = ("since",)
+    since: float
 
 
 class _Alive:
@@ -58,8 +66,9 @@ class SeriesRecorder:
     series: SeriesKey
     revision: int
     _wake: Callable[[], None] = field(repr=False)
+    _monotonic: Callable[[], float] = field(repr=False)
     _local: Any = field(factory=threading.local, init=False, repr=False)
-    _buffers: list[tuple[weakref.ref[_Alive], list[Item]]] = field(factory=list, init=False, repr=False)
+    _buffers: list[tuple[weakref.ref[_Alive], _Buffer]] = field(factory=list, init=False, repr=False)
     _types: set[str] = field(factory=set, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
@@ -74,10 +83,12 @@ class SeriesRecorder:
         else:
             item = _checked(seconds, success, error)
         try:
-            append = self._local.append
+            buffer = self._local.buffer
         except AttributeError:
-            append = self._attach()
-        append(item)
+            buffer = self._attach()
+        if not buffer:
+            buffer.since = self._monotonic()
+        buffer.append(item)
 
     def wants(self, prediction_id: str) -> bool:
         """False: no sample is configured."""
@@ -90,15 +101,19 @@ class SeriesRecorder:
     def drain(self) -> Tally | None:
         """Take and add up what has been counted since the last drain, by one caller at a time; None if nothing was."""
         items: list[Item] = []
+        since = []
         with self._lock:
-            for buffer in list(self._buffers):
-                gone = buffer[0]() is None  # looked at first: a thread that is gone appends nothing after this
-                waiting = len(buffer[1])
-                items += buffer[1][:waiting]
-                del buffer[1][:waiting]
+            for attached in list(self._buffers):
+                alive, buffer = attached
+                gone = alive() is None  # looked at first: a thread that is gone appends nothing after this
+                waiting = len(buffer)
+                if waiting:
+                    since.append(buffer.since)
+                    items += buffer[:waiting]
+                    del buffer[:waiting]
                 if gone:
-                    self._buffers.remove(buffer)
-        return self._add_up(items) if items else None
+                    self._buffers.remove(attached)
+        return self._add_up(items, min(since)) if items else None
 
     def reset(self) -> None:
         """Forget what was buffered, and make every thread attach again: for a forked child, and at the end."""
@@ -110,20 +125,20 @@ class SeriesRecorder:
         """Make every thread attach again at its next call."""
         self._local = threading.local()
 
-    def _attach(self) -> Callable[[Item], None]:
+    def _attach(self) -> _Buffer:
         """Give the calling thread a buffer."""
         self._wake()
-        items: list[Item] = []
-        alive = _Alive()
+        buffer, alive = _Buffer(), _Alive()
         with self._lock:
-            self._buffers.append((weakref.ref(alive), items))
-        self._local.alive, self._local.append = alive, items.append
-        return items.append
+            self._buffers.append((weakref.ref(alive), buffer))
+        self._local.alive, self._local.buffer = alive, buffer
+        return buffer
 
-    def _add_up(self, items: Sequence[Item]) -> Tally:
+    def _add_up(self, items: Sequence[Item], since: float) -> Tally:
         failures = [item for item in items if isinstance(item, tuple)]
         seconds = [item if isinstance(item, float) else item[0] for item in items]
         return Tally(
+            since=since,
             total=len(items),
             errors=len(failures),
             errors_by_type=Counter(self._capped(kind for _, kind in failures)),

@@ -14,6 +14,7 @@ import pytest
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.recorder import OTHER, SeriesRecorder, Tally
 from mlops_core.records import SeriesKey
+from mlops_core.testing.clock import FakeClock
 
 SERIES = SeriesKey("acme", "production", "tickets", "1.0.0")
 
@@ -23,8 +24,8 @@ def awake() -> None:
 
 
 @pytest.fixture
-def record() -> SeriesRecorder:
-    return SeriesRecorder(SERIES, 0, awake)
+def record(clock: FakeClock) -> SeriesRecorder:
+    return SeriesRecorder(SERIES, 0, awake, clock.monotonic)
 
 
 @pytest.fixture
@@ -51,6 +52,16 @@ def test_counts_successes_and_failures(record: SeriesRecorder) -> None:
     assert tally.errors_by_type == {"ValueError": 1, "unspecified": 1}
     assert tally.histogram == {-64: 1, -32: 1, 0: 1}
     assert record.drain() is None
+
+
+def test_says_since_when_it_counted(record: SeriesRecorder, clock: FakeClock) -> None:
+    for pause in (10, 5):
+        clock.advance(pause)
+        record(0.5, success=True)
+    assert drained(record).since == 10
+    clock.advance(1)
+    record(0.5, success=True)
+    assert drained(record).since == 16
 
 
 def test_wants_no_sample_where_none_is_configured(record: SeriesRecorder) -> None:
@@ -115,7 +126,7 @@ def test_a_recorder_that_may_not_wake_its_collector_counts_nothing() -> None:
     def closed() -> None:
         raise MonitoringError("monitoring: it is closed")
 
-    record = SeriesRecorder(SERIES, 0, closed)
+    record = SeriesRecorder(SERIES, 0, closed, float)
     with pytest.raises(MonitoringError, match="closed"):
         record(0.5, success=True)
     assert record.drain() is None
