@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SklearnPredictor"]
 
 _NUMBERS: Final = "biuf"
+_FEW: Final = 4096  # rows; below, several threads wait longer for each other on a busy machine than they save
 # Classes whose `predict` is the most probable class, so that one pass answers both.
 _BY_PROBABILITY: Final = (
     "sklearn.ensemble._forest",
@@ -43,8 +44,12 @@ class SklearnPredictor:
     _frame: bool = field(init=False, default=False)
     _probable: bool = field(init=False, default=False)
     _classes: Any = field(init=False, default=None)
+    _threads: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        self._threads = ThreadpoolController()
         if not hasattr(self.model, "predict"):
             raise DeploymentError(f"model: {type(self.model).__qualname__} has no 'predict' - deploy an estimator or pipeline that has")
         fitted = getattr(self.model, "feature_names_in_", None)
@@ -60,9 +65,13 @@ class SklearnPredictor:
         Raises:
             DeploymentError: A column is missing.
         """
+        rows = self._rows(columns)
+        with self._threads.limit(limits=1, user_api="openmp") if len(rows) <= _FEW else contextlib.nullcontext():
+            return self._answer(rows)
+
+    def _answer(self, rows: Any) -> Mapping[str, NDArray[Any]]:
         import numpy as np
 
-        rows = self._rows(columns)
         if not self._probable:
             return {"prediction": np.asarray(self.model.predict(rows))}
         probability = self.model.predict_proba(rows)
