@@ -31,7 +31,7 @@ def read_back(store: RegistryStore, blob: Blob, tenant: str = "acme", offset: in
         return stream.read()
 
 
-class Slow(io.RawIOBase):
+class _Slow(io.RawIOBase):
     """A source that gives a few bytes at a time, and may fail half-way."""
 
     def __init__(self, data: bytes, *, fails_after: int | None = None) -> None:
@@ -76,7 +76,7 @@ class ArtifactSuite:
             assert (total, note) == (len(data), "")
             seen.append(done)
 
-        blob = store.put_artifact("acme", _binary(Slow(data)), size=len(data), progress=progress)
+        blob = store.put_artifact("acme", _binary(_Slow(data)), size=len(data), progress=progress)
         assert read_back(store, blob) == data
         assert seen == sorted(seen)
         assert seen[-1] == len(data)
@@ -97,7 +97,7 @@ class ArtifactSuite:
     def test_a_source_that_fails_leaves_nothing(self, store: RegistryStore) -> None:
         """Neither a blob nor a leftover."""
         with pytest.raises(Exception, match="the disk is gone"):
-            store.put_artifact("acme", _binary(Slow(b"weights " * 10, fails_after=30)), size=80)
+            store.put_artifact("acme", _binary(_Slow(b"weights " * 10, fails_after=30)), size=80)
         self._assert_nothing(store, b"weights " * 10)
 
     def _assert_nothing(self, store: RegistryStore, data: bytes) -> None:
@@ -197,6 +197,6 @@ class ArtifactSuite:
                 continue
 
 
-def _binary(source: Slow) -> BinaryIO:
+def _binary(source: _Slow) -> BinaryIO:
     """A raw stream is all that a store may ask for."""
     return source  # type: ignore[return-value]  # it reads bytes, which is the part in use

@@ -16,7 +16,7 @@ from mlops_core.exceptions import VersioningError
 from mlops_core.names import check_name
 from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of
 
-__all__ = ["Content", "check_key", "check_metadata", "check_schema", "check_source", "check_version"]
+__all__ = ["Content", "check_artifacts", "check_key", "check_metadata", "check_parents", "check_schema", "check_source", "check_version"]
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SYSTEM: Final = ("/boot", "/dev", "/etc", "/proc", "/sys")
@@ -137,6 +137,25 @@ def check_schema(schema: Any) -> Schema | None:
         return Schema.from_dict(dict(schema))
     except ValueError as error:
         raise VersioningError(f"schema: {error}") from error
+
+
+def check_parents(parents: Any) -> Sequence[LineageLink | str]:
+    """A list of links or names; whether they exist is asked later."""
+    if isinstance(parents, str) or not isinstance(parents, Sequence):
+        raise VersioningError(f"parents: expected a list, got {type(parents).__name__} - give ['model:version'] or links")
+    return parents
+
+
+def check_artifacts(artifacts: Any) -> dict[str, ArtifactRef | Path]:
+    """Named references, or paths that may be stored."""
+    if artifacts is None:
+        return {}
+    if not isinstance(artifacts, Mapping):
+        raise VersioningError(f"artifacts: expected a mapping, got {type(artifacts).__name__} - give {{'reference': path}}")
+    return {
+        check_name(name, "artifact", VersioningError): one if isinstance(one, ArtifactRef) else check_source(one)
+        for name, one in artifacts.items()
+    }
 
 
 def check_source(path: Any) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from mlops_core.artifacts import Artifacts
 from mlops_core.artifacts.manifest import hash_file, scan
@@ -14,7 +14,16 @@ from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
 from mlops_core.names import check_name
 from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
 from mlops_core.stack import Stack
-from mlops_core.versioning.content import Content
+from mlops_core.versioning.content import (
+    Content,
+    check_artifacts,
+    check_key,
+    check_metadata,
+    check_parents,
+    check_schema,
+    check_source,
+    check_version,
+)
 from mlops_core.versioning.lineage import parent_name
 from mlops_core.versioning.provenance import code_link, environment_link
 
@@ -27,21 +36,45 @@ _PATIENCE = 20  # looks for a run that a tracker may still have to hear of
 _PAUSE = 0.1  # seconds between them
 
 
+def _model(value: Any) -> str:
+    return check_name(value, "model", VersioningError)
+
+
+def _version(value: Any) -> str | None:
+    return None if value is None else check_version(value)
+
+
+def _path(value: Any) -> Path | None:
+    return None if value is None else check_source(value)
+
+
+def _run(value: Any) -> str | None:
+    return None if value is None else check_name(value, "run_id", VersioningError)
+
+
+def _format(value: Any) -> str:
+    return "" if value is None else check_name(value, "format", VersioningError)
+
+
 @frozen
 class Request:
-    """What to register, with every name, path and value checked already."""
+    """What to register. Making one checks every name, path and value, and raises ``VersioningError``."""
 
-    model: str
-    version: str | None
-    path: Path | None
+    model: str = field(converter=_model)
+    version: str | None = field(converter=_version)
+    path: Path | None = field(converter=_path)
+    metadata: Mapping[str, Any] = field(converter=check_metadata)
     value: Any
-    metadata: Mapping[str, Any]
-    schema: Schema | None
-    parents: Sequence[LineageLink | str]
-    artifacts: Mapping[str, ArtifactRef | Path]
-    run_id: str | None
-    key: str | None
-    format: str
+    schema: Schema | None = field(converter=check_schema)
+    parents: Sequence[LineageLink | str] = field(converter=check_parents)
+    artifacts: Mapping[str, ArtifactRef | Path] = field(converter=check_artifacts)
+    run_id: str | None = field(converter=_run)
+    key: str | None = field(converter=check_key)
+    format: str = field(converter=_format)
+
+    def __attrs_post_init__(self) -> None:
+        if self.value is not None and (self.path is not None or self.format):
+            raise VersioningError("version_model: give either model or model_path (with its format), not both")
 
 
 @define(eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +15,7 @@ from mlops_core.names import check_name
 from mlops_core.query import parse
 from mlops_core.records import And, ArtifactRef, Comparison, LineageLink, NewEntry, OrderBy, Page, Query, Schema
 from mlops_core.versioning.aliases import Aliases
-from mlops_core.versioning.content import check_key, check_metadata, check_schema, check_source, check_version
+from mlops_core.versioning.content import check_key
 from mlops_core.versioning.database import backend_of
 from mlops_core.versioning.diff import compare
 from mlops_core.versioning.guard import guarded
@@ -25,6 +24,7 @@ from mlops_core.versioning.registration import Registration, Request
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from mlops_core.records import Leftover, ModelVersion
@@ -80,11 +80,11 @@ class ModelVersioning:
         key: str | None = None,
         format: str | None = None,  # noqa: A002  the record's word for it
     ) -> str:
-        """Register a version of a model.
+        """Register a version of a model; bad input registers nothing.
 
         Args:
             model_id: The registered model's name.
-            version: Any name that is not digits only; None gives the next automatic number (``1``, ``2``, ...), without gaps.
+            version: A name that is not digits only; None gives the next automatic number (``1``, ``2``, ...), without gaps.
             model_path: The model's file or folder; it may hold no symbolic link.
             metadata: JSON values by name; what ``find`` compares.
             model: The model itself in place of a path, written by the first format that accepts it.
@@ -92,31 +92,13 @@ class ModelVersioning:
             parents: What it was made of: links, or ``model:version`` (or a version of the same model).
             artifacts: Named extras, stored with it: references or paths.
             run_id: The pipeline's or tracker's run that made it.
-            key: Names the request, such as ``run-7/training``: a repeated one answers the first one's version, whatever it holds.
+            key: Names the request: a repeated one answers the version of the first, whatever it holds.
             format: The format of ``model_path``; None recognises it by content.
 
         Returns:
-            The version's id: its version text.
-
-        Raises:
-            VersioningError: Bad input, or the version is taken by another content. Then nothing was registered. The same content again
-                under the same version answers that version.
+            The version's id: its version text. The same content under the same version answers it again; another is an error.
         """
-        if model is not None and (model_path is not None or format is not None):
-            raise VersioningError("version_model: give either model or model_path (with its format), not both")
-        request = Request(
-            model=check_name(model_id, "model", VersioningError),
-            version=None if version is None else check_version(version),
-            path=None if model_path is None else check_source(model_path),
-            value=model,
-            metadata=check_metadata(metadata),
-            schema=check_schema(schema),
-            parents=_parents(parents),
-            artifacts=_extras(artifacts),
-            run_id=None if run_id is None else check_name(run_id, "run_id", VersioningError),
-            key=check_key(key),
-            format="" if format is None else check_name(format, "format", VersioningError),
-        )
+        request = Request(model_id, version, model_path, metadata, model, schema, parents, artifacts, run_id, key, format)
         return Registration(self._stack).register(request).version
 
     @guarded()
@@ -323,20 +305,3 @@ def _stack(stack: Stack | None, tenant: str | None, db: Any) -> Stack:
     else:
         found = stack.for_tenant(tenant)
     return found if db is None else found.replacing(registry=backend_of(db))
-
-
-def _parents(parents: Any) -> Sequence[LineageLink | str]:
-    if isinstance(parents, str) or not isinstance(parents, Sequence):
-        raise VersioningError(f"parents: expected a list, got {type(parents).__name__} - give ['model:version'] or links")
-    return parents
-
-
-def _extras(artifacts: Any) -> dict[str, ArtifactRef | Path]:
-    if artifacts is None:
-        return {}
-    if not isinstance(artifacts, Mapping):
-        raise VersioningError(f"artifacts: expected a mapping, got {type(artifacts).__name__} - give {{'reference': path}}")
-    return {
-        check_name(name, "artifact", VersioningError): one if isinstance(one, ArtifactRef) else check_source(one)
-        for name, one in artifacts.items()
-    }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mlops_core.roles import Progress
 
-__all__ = ["BlobFolder", "Written", "make_folder"]
+__all__ = ["BlobFolder", "Written", "make_folder", "sync_folder"]
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, bindparam, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy import Float, bindparam, delete, exists, func, insert, select, update
 
 from mlops_registry_sql.schema import blob, blob_use, entry, info, lease, model, version, version_field
 
@@ -114,11 +114,6 @@ class Statements:
         self.unused_blobs = found.where(age >= least)
         self.unused_blob = found.where(*mine, age >= least)
         self.drop_blob = delete(blob).where(*mine)
-
-
-def sqlite_now() -> ColumnElement[Any]:
-    """Seconds since 1970, to the millisecond, by the clock of the machine that holds the file."""
-    return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float())
 
 
 def _next_tenant() -> Select[tuple[str]]:
