@@ -136,7 +136,7 @@ class SeriesRecorder:
 
     def _add_up(self, items: Sequence[Item], since: float) -> Tally:
         failures = [item for item in items if isinstance(item, tuple)]
-        seconds = [item if isinstance(item, float) else item[0] for item in items]
+        seconds = [item for item in items if isinstance(item, float)] + [latency for latency, _ in failures]
         return Tally(
             since=since,
             total=len(items),

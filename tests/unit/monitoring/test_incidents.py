@@ -1,0 +1,105 @@
+"""Incidents as pure steps: pending, firing, resolved, and what is owed for each."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from mlops_core.config.settings import AlertRule
+from mlops_core.monitoring.incidents import Book, Incident, advance, journal_of, settle
+from mlops_core.monitoring.rules import Measured, Rule
+from mlops_core.records import Threshold
+
+AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def measured(value: float | None, hold_for: timedelta = timedelta(0), name: str = "errors", notify: tuple[str, ...] = ()) -> Measured:
+    rule = AlertRule(name, "error_rate > 0.1", hold_for=hold_for, notify=notify)
+    return Measured(Rule(rule, Threshold.parse(rule.when)), "production", value)
+
+
+def after(book: Book, *found: Measured, minute: float = 0, channels: tuple[str, ...] = ("a", "b")) -> Book:
+    """The book after a pass, by way of JSON as the journal keeps it."""
+    entry = advance(book, found, AT + MINUTE * minute, tenant="acme", model="m", channels=channels)
+    return book if entry is None else Book.from_dict(json.loads(json.dumps(entry.state)))
+
+
+def only(book: Book) -> Incident:
+    (incident,) = book.incidents.values()
+    return incident
+
+
+def test_a_condition_that_holds_fires_once() -> None:
+    book = after(Book(), measured(0.5))
+    assert (only(book).state, only(book).value, only(book).is_open) == ("firing", 0.5, True)
+    assert after(book, measured(0.9), minute=1) is book
+    assert [(one.channel, one.alert.state) for one in book.owed] == [("a", "firing"), ("b", "firing")]
+
+
+def test_what_never_held_leaves_no_entry() -> None:
+    assert advance(Book(), [measured(0.1), measured(None, name="other")], AT, tenant="acme", model="m", channels=()) is None
+
+
+def test_a_condition_must_hold_for_its_time() -> None:
+    book = after(Book(), measured(0.5, 5 * MINUTE))
+    assert (only(book).state, book.owed) == ("pending", ())
+    assert after(book, measured(0.5, 5 * MINUTE), minute=4.9) is book
+    book = after(book, measured(0.6, 5 * MINUTE), minute=5)
+    assert (only(book).state, only(book).since, only(book).at, only(book).value) == ("firing", AT, AT + 5 * MINUTE, 0.6)
+
+
+def test_a_lapse_while_pending_starts_over_and_tells_nobody() -> None:
+    book = after(Book(), measured(0.5, 5 * MINUTE))
+    book = after(book, measured(0.0, 5 * MINUTE), minute=3)
+    assert book == Book()
+    book = after(book, measured(0.5, 5 * MINUTE), minute=4)
+    assert only(book).since == AT + 4 * MINUTE
+
+
+def test_no_data_and_a_clock_set_back_are_no_condition() -> None:
+    assert after(Book(), measured(None)) == Book()
+    book = after(Book(), measured(0.5, 5 * MINUTE))
+    assert after(book, measured(0.5, 5 * MINUTE), minute=-60) is book
+
+
+def test_an_incident_ends_and_the_next_has_its_own_key() -> None:
+    first = after(Book(), measured(0.5))
+    ended = after(first, measured(0.05), minute=1)
+    assert (only(ended).state, only(ended).key, only(ended).value) == ("resolved", only(first).key, 0.05)
+    assert after(ended, measured(0.05), minute=2) is ended
+    second = after(ended, measured(0.5), minute=3)
+    assert only(second).key != only(first).key
+    assert [one.alert.state for one in second.owed if one.channel == "a"] == ["firing", "resolved", "firing"]
+    assert len({one.alert.key for one in second.owed}) == 3
+
+
+def test_an_alert_says_what_happened() -> None:
+    book = after(Book(), measured(0.5), channels=("a",))
+    (owed,) = book.owed
+    assert owed.alert.key == f"acme/m/production/errors/{int(AT.timestamp()) * 1_000_000}/firing"
+    assert owed.alert.summary == "m in production: errors firing: error_rate > 0.1 (measured: 0.5)"
+    ended = after(book, minute=1, channels=("a",))
+    assert ended.owed[-1].alert.summary == "m in production: errors resolved: error_rate > 0.1 (measured: no data)"
+
+
+def test_a_rule_that_is_gone_ends_its_incident() -> None:
+    both = after(Book(), measured(0.5), measured(0.5, MINUTE, "slow"))
+    assert {name: one.state for name, one in both.incidents.items()} == {"errors/production": "firing", "slow/production": "pending"}
+    assert {name: one.state for name, one in after(both, minute=1).incidents.items()} == {"errors/production": "resolved"}
+
+
+def test_a_rule_tells_the_channels_it_names() -> None:
+    book = after(Book(), measured(0.5, notify=("b",)))
+    assert [one.channel for one in book.owed] == ["b"]
+
+
+def test_what_a_channel_took_is_crossed_out_once() -> None:
+    book = after(Book(), measured(0.5))
+    entry = settle(book, book.owed[:1], AT)
+    assert entry is not None
+    settled = Book.from_dict(dict(entry.state or {}))
+    assert (settled.incidents, settled.owed) == (book.incidents, book.owed[1:])
+    assert settle(settled, book.owed[:1], AT) is None
+
+
+def test_a_models_journal_has_its_name() -> None:
+    assert journal_of("m") == "incidents/m"

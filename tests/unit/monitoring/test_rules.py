@@ -1,0 +1,84 @@
+"""Alert rules of the configuration: checked all at once, measured where they look."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mlops_core.config.settings import AlertRule, MonitoringSettings, Settings, Use
+from mlops_core.exceptions import ConfigError
+from mlops_core.monitoring.reading import Reader
+from mlops_core.monitoring.rules import alert_problems, read_rules
+from mlops_core.records import SeriesKey
+from mlops_core.testing.memory_sink import MemorySink
+from mlops_core.testing.sink_suite import segment
+
+AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def settings(*rules: AlertRule) -> Settings:
+    return Settings(channels={"ops": Use("log")}, monitoring=MonitoringSettings(alerts=rules))
+
+
+def test_good_rules_are_read() -> None:
+    (rule,) = read_rules(settings(AlertRule("errors", "error_rate > 2%", notify=("ops",))))
+    assert (rule.settings.name, str(rule.condition)) == ("errors", "error_rate > 0.02")
+    assert alert_problems(Settings()) == ()
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_rules(
+            settings(
+                AlertRule("errors", "eror_rate > 2%", notify=("opps", "pager")),
+                AlertRule("errors", "error_rate > 0", window=timedelta(0), hold_for=timedelta(seconds=-1)),
+                AlertRule("no name", "p95_latency"),
+            )
+        )
+    assert caught.value.problems == (
+        "monitoring.alerts[0].when: unknown metric 'eror_rate' - did you mean 'error_rate'?",
+        "monitoring.alerts[0].notify: no channel 'opps' - did you mean 'ops'?",
+        "monitoring.alerts[0].notify: no channel 'pager' - add it under 'channels'",
+        "monitoring.alerts[1].window: 0:00:00 is no window - give a length above zero, such as 5m",
+        "monitoring.alerts[1].for: -1 day, 23:59:59 is no duration - give 0s or more",
+        "monitoring.alerts[1].name: 'errors' is taken by an earlier rule - give each rule its own name",
+        "monitoring.alerts[2].name: 'no name' is not a name - use A-Z a-z 0-9 . _ -",
+        "monitoring.alerts[2].when: 'p95_latency' is not a condition - write one comparison such as 'error_rate > 0.02'",
+    )
+
+
+SERIES = [
+    SeriesKey("acme", environment, model, version)
+    for model, environment, version in (("a", "production", "1"), ("a", "production", "2"), ("a", "staging", "1"), ("b", "staging", "1"))
+]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "a", "c"),
+    [
+        ({}, ["production", "staging"], []),
+        ({"environment": "staging"}, ["staging"], []),
+        ({"environment": "elsewhere"}, [], []),
+        ({"model": "a"}, ["production", "staging"], []),
+        ({"model": "c"}, [], ["default"]),
+        ({"model": "c", "environment": "production"}, [], ["production"]),
+    ],
+)
+def test_where_a_rule_looks(chosen: dict[str, Any], a: list[str], c: list[str]) -> None:
+    (rule,) = read_rules(settings(AlertRule("few", "total_predictions < 10", **chosen)))
+    assert (rule.environments("a", SERIES), rule.environments("c", SERIES)) == (a, c)
+
+
+def test_versions_are_measured_together_over_the_rules_window() -> None:
+    sink = MemorySink()
+    sink.write(
+        [
+            segment(1, 0, series=SERIES[0], total=8),
+            segment(2, 0, series=SERIES[1], total=2, errors=1),
+            segment(3, -600, series=SERIES[0], total=100, errors=100),
+        ]
+    )
+    (rule,) = read_rules(settings(AlertRule("errors", "error_rate >= 0.1")))
+    production, staging = rule.measure("a", SERIES, Reader("memory", sink), AT + timedelta(minutes=1))
+    assert (production.environment, production.value, production.holds) == ("production", 0.1, True)
+    assert (staging.environment, staging.value, staging.holds) == ("staging", None, False)
