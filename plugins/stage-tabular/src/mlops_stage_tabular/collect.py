@@ -11,7 +11,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import kept, nearest, need_columns
+from mlops_stage_tabular.tables import as_tuple, kept, nearest, need_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,9 +29,9 @@ class FileStage(Stage):
     """What both share: finding the file, choosing columns and rows, telling how much there is."""
 
     path: Path = field(converter=Path, metadata={"help": "the file, relative to the project's folder"})
-    columns: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "columns to keep, in this order; none: all"})
+    columns: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "columns to keep, in this order; none: all"})
     filters: tuple[Any, ...] = field(
-        default=(), converter=tuple, metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"}
+        default=(), converter=as_tuple, metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"}
     )
 
     @abstractmethod
@@ -79,7 +79,7 @@ class CsvStage(FileStage):
     contract: ClassVar[int] = 1
 
     delimiter: str = field(default=",", metadata={"help": "the character between fields"})
-    missing: tuple[str, ...] = field(default=_MISSING, converter=tuple, metadata={"help": "texts that mean a missing value"})
+    missing: tuple[str, ...] = field(default=_MISSING, converter=as_tuple, metadata={"help": "texts that mean a missing value"})
     types: Mapping[str, str] = field(
         factory=dict, metadata={"help": "types of columns that are inferred wrongly, such as {code: string, temp: float64}"}
     )
@@ -103,11 +103,12 @@ class ParquetStage(FileStage):
     contract: ClassVar[int] = 1
 
     def _read(self, path: Path) -> pa.Table:
-        import pyarrow.parquet as pq
+        from pyarrow import dataset
 
-        compared = [one[0] for one in self.filters if not isinstance(one, str) and one]
-        wanted = list(dict.fromkeys([*self.columns, *compared])) if self.columns else None
-        return pq.read_table(path, columns=wanted)
+        data = dataset.dataset(path, format="parquet")
+        compared = [one[0] for one in self.filters if not isinstance(one, str) and one and one[0] in data.schema.names]
+        need_columns(data.schema.empty_table(), self.columns, self._name, "columns")
+        return data.to_table(columns=list(dict.fromkeys([*self.columns, *compared])) if self.columns else None)
 
 
 def _type(stage: str, column: str, kind: str) -> pa.DataType:

@@ -12,7 +12,7 @@ from mlops_core.records import Schema
 from mlops_core.roles import Stage
 from mlops_stage_tabular.features import labels_of, matrix_of
 from mlops_stage_tabular.scores import chosen, score
-from mlops_stage_tabular.tables import as_table, kept, need_columns
+from mlops_stage_tabular.tables import as_table, as_tuple, kept, need_columns
 from mlops_stage_tabular.train import TARGET
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class MetricsStage(Stage):
 
     contract: ClassVar[int] = 1
 
-    metrics: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "metrics to compute; none: all that fit the model"})
+    metrics: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "metrics to compute; none: all that fit the model"})
     require: Mapping[str, Mapping[str, float]] = field(
         factory=dict, metadata={"help": "bounds that must hold, such as {roc_auc: {min: 0.65}, log_loss: {max: 0.6}}"}
     )
     target: str | None = field(default=None, metadata={"help": "the column of true values; none: the one the model was trained on"})
     filters: tuple[Any, ...] = field(
-        default=(), converter=tuple, metadata={"help": "rows to measure: [column, operator, value] each, such as [month, '=', 4]"}
+        default=(), converter=as_tuple, metadata={"help": "rows to measure: [column, operator, value] each, such as [month, '=', 4]"}
     )
 
     def run(self, context: StageContext, model: Any, holdout: Any, schema: Any) -> Any:

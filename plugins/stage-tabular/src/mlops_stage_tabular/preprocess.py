@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import as_table, condition, kept, nearest, need_columns
+from mlops_stage_tabular.tables import as_table, as_tuple, condition, kept, nearest, need_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,22 +31,22 @@ class PreprocessStage(Stage):
 
     contract: ClassVar[int] = 1
 
-    derive: Mapping[str, tuple[Any, ...]] = field(
+    derive: Mapping[str, Sequence[Any]] = field(
         factory=dict,
         metadata={"help": "new columns of 0 and 1 by a comparison, such as {late: [delay, '>', 15]}; missing stays missing"},
     )
-    parts: Mapping[str, tuple[str, ...]] = field(
+    parts: Mapping[str, Sequence[str]] = field(
         factory=dict, metadata={"help": "parts of time columns as new columns, such as {departure: [month, weekday, hour]}"}
     )
     filters: tuple[Any, ...] = field(
-        default=(), converter=tuple, metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"}
+        default=(), converter=as_tuple, metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"}
     )
     required: tuple[str, ...] = field(
-        default=(), converter=tuple, metadata={"help": "columns that must not be missing: other rows are dropped"}
+        default=(), converter=as_tuple, metadata={"help": "columns that must not be missing: other rows are dropped"}
     )
-    text: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "columns to take as text, such as codes of digits"})
-    select: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "columns to keep, in this order; none: all"})
-    drop: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "columns to leave out"})
+    text: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "columns to take as text, such as codes of digits"})
+    select: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "columns to keep, in this order; none: all"})
+    drop: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "columns to leave out"})
 
     def run(self, context: StageContext, data_collection: Any) -> Any:
         """Clean a table.

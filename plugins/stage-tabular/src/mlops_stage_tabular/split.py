@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlops_core.exceptions import PipelineError
-from mlops_stage_tabular.tables import condition, need_columns
+from mlops_stage_tabular.tables import kept
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,12 +34,11 @@ def by_time(table: pa.Table, column: str, share: float, first: Any, stage: str) 
     import numpy as np
     import pyarrow.compute as pc
 
-    need_columns(table, [column], stage, "time")
     if table[column].null_count:
         raise PipelineError(f"{stage}: time: column {column!r} has {table[column].null_count} missing values - drop those rows before")
     if first is not None:
-        later = condition(table, [column, ">=", first], stage, "test_from")
-        return _checked(table.filter(~later), table.filter(later), stage, f"test_from: {first!r}")
+        train, held_out = (kept(table, [[column, operator, first]], stage, "test_from") for operator in ("<", ">="))
+        return _checked(train, held_out, stage, f"test_from: {first!r}")
     ordered = pc.sort_indices(table[column])
     first = table[column][ordered[int(table.num_rows * (1 - share))].as_py()]
     out = pc.greater_equal(table[column], first)

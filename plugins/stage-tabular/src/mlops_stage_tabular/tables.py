@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-__all__ = ["OPERATORS", "as_table", "condition", "kept", "nearest", "need_columns"]
+__all__ = ["OPERATORS", "as_table", "as_tuple", "condition", "kept", "nearest", "need_columns"]
 
 OPERATORS: Final = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 _LISTED: Final = 12
@@ -39,6 +39,11 @@ def as_table(value: Any, stage: str, name: str) -> pa.Table:
     return value
 
 
+def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    """A list of an option as it is kept."""
+    return tuple(values)
+
+
 def need_columns(table: pa.Table, names: Iterable[str], stage: str, option: str) -> None:
     """Refuse a name that the table does not have, naming the nearest that it has.
 
@@ -58,18 +63,18 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"there are: {', '.join(known[:_LISTED]) or 'none'}{', ...' if len(known) > _LISTED else ''}"
 
 
-def kept(table: pa.Table, filters: Sequence[Sequence[Any]], stage: str) -> pa.Table:
+def kept(table: pa.Table, filters: Sequence[Any], stage: str, option: str = "filters") -> pa.Table:
     """Rows for which every ``[column, operator, value]`` is true; a comparison with a missing value is not.
 
     Raises:
         PipelineError: A filter is malformed, or compares unlike types.
     """
     for one in filters:
-        table = _evaluated(partial(table.filter, condition(table, one, stage, "filters")), one, stage, "filters")
+        table = _evaluated(partial(table.filter, condition(table, one, stage, option)), one, stage, option)
     return table
 
 
-def condition(table: pa.Table, comparison: Sequence[Any], stage: str, option: str) -> pc.Expression:
+def condition(table: pa.Table, comparison: Any, stage: str, option: str) -> pc.Expression:
     """``[column, operator, value]`` as an expression over the table.
 
     Raises:

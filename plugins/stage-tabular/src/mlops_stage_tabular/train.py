@@ -13,7 +13,7 @@ from mlops_stage_tabular.estimators import make_estimator, make_pipeline
 from mlops_stage_tabular.features import Features, labels_of, matrix_of, schema_of
 from mlops_stage_tabular.scores import chosen, score
 from mlops_stage_tabular.split import by_time, random_split
-from mlops_stage_tabular.tables import as_table, need_columns
+from mlops_stage_tabular.tables import as_table, as_tuple, need_columns
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -46,17 +46,19 @@ class SklearnStage(Stage):
     target: str = field(metadata={"help": "the column to predict; rows where it is missing are dropped"})
     params: Mapping[str, Any] = field(factory=dict, metadata={"help": "parameters of the estimator"})
     features: tuple[str, ...] = field(
-        default=(), converter=tuple, metadata={"help": "columns to learn from; none: all of numbers, truth values and text but the target"}
+        default=(),
+        converter=as_tuple,
+        metadata={"help": "columns to learn from; none: all of numbers, flags and text but the target"},
     )
-    exclude: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "columns not to learn from, if 'features' names none"})
-    categorical: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "number columns that are codes of categories"})
+    exclude: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "columns not to learn from if 'features' is empty"})
+    categorical: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "number columns that are codes of categories"})
     encode: Literal["auto", "ordinal", "onehot"] = field(
         default="auto", metadata={"help": "how categories are encoded; auto: ordinal for trees, else onehot"}
     )
     time: str | None = field(default=None, metadata={"help": "column of time: later rows are held out; none: rows at random"})
     test_from: Any = field(default=None, metadata={"help": "first value of 'time' that is held out, in place of test_size"})
     test_size: float = field(default=0.25, metadata={"help": "share of the rows that is held out, between 0 and 1"})
-    metrics: tuple[str, ...] = field(default=(), converter=tuple, metadata={"help": "metrics to log; none: all that fit the estimator"})
+    metrics: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "metrics to log; none: all that fit the estimator"})
     threads: int | None = field(
         default=None, metadata={"help": "threads of the numerical libraries; none: one for small data, where more only wait for each other"}
     )
@@ -91,6 +93,7 @@ class SklearnStage(Stage):
         import pyarrow.compute as pc
 
         need_columns(table, [self.target], _NAME, "target")
+        need_columns(table, [self.time] if self.time is not None else [], _NAME, "time")
         if not 0 < self.test_size < 1:
             raise PipelineError(f"{_NAME}: test_size: {self.test_size} is no share - give one between 0 and 1, such as 0.25")
         labelled = table.filter(pc.is_valid(table[self.target]))

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_core.exceptions import PipelineError
+from mlops_core.records import Column, Schema
+from mlops_core.testing.stage_context import RecordingContext
+from mlops_core.testing.stage_suite import StageSuite
+from mlops_stage_tabular.features import matrix_of
+from mlops_stage_tabular.split import by_time, random_split
+from mlops_stage_tabular.train import TARGET, SklearnStage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ROWS = 240
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=ROWS)
+WORDS = RNG.choice(["red", "green", "blue"], ROWS)
+LATE = (X + (WORDS == "red") + RNG.normal(scale=0.4, size=ROWS) > 0.5).astype(int)
+TABLE = pa.table(
+    {
+        "month": np.repeat([1, 2, 3, 4], ROWS // 4),
+        "x": pa.array([None if i % 19 == 0 else float(v) for i, v in enumerate(X)]),
+        "n": RNG.integers(0, 9, ROWS),
+        "flag": X > 0,
+        "word": pa.array([None if i % 23 == 0 else str(v) for i, v in enumerate(WORDS)]).dictionary_encode(),
+        "when": pa.array(np.datetime64("2024-01-01") + np.arange(ROWS)),
+        "late": LATE,
+        "label": np.where(LATE == 1, "late", "on time"),
+        "three": np.array(["a", "b", "c"])[RNG.integers(0, 3, ROWS)],
+        "amount": 3 * X + RNG.normal(scale=0.1, size=ROWS),
+        "gaps": pa.array([None if i % 4 == 0 else int(v) for i, v in enumerate(LATE)]),
+        "same": np.ones(ROWS, dtype=int),
+        "empty": pa.nulls(ROWS, pa.int64()),
+    }
+)
+LEAKS = ("late", "label", "three", "amount", "gaps", "same", "empty")
+HIST = "sklearn.ensemble.HistGradientBoostingClassifier"
+LINEAR = "sklearn.linear_model.LogisticRegression"
+
+
+def stage(**options: Any) -> SklearnStage:
+    usual = {"estimator": HIST, "target": "late", "exclude": LEAKS, "time": "month", "test_from": 4}
+    if str(options.get("estimator", HIST)).rpartition(".")[2].startswith("HistGradient"):
+        usual["params"] = {"max_iter": 10}
+    return SklearnStage(**{**usual, **options})
+
+
+class TestSklearnStageConforms(StageSuite):
+    def stage(self) -> SklearnStage:
+        return stage()
+
+    def inputs(self) -> Mapping[str, Any]:
+        return {"data_preprocessing": TABLE}
+
+
+class TestSklearnStageConformsAtRandom(TestSklearnStageConforms):
+    def stage(self) -> SklearnStage:
+        return stage(time=None, test_from=None)
+
+
+def test_it_learns_measures_and_says_what_it_learnt(context: RecordingContext) -> None:
+    answer = stage().run(context, TABLE)
+    assert context.measured["rows_train"] == 180
+    assert context.measured["rows_holdout"] == 60
+    assert context.measured["roc_auc"] > 0.8 > context.measured["baseline_roc_auc"] == 0.5
+    assert context.measured["log_loss"] < context.measured["baseline_log_loss"]
+    assert context.params == {"estimator": HIST, "target": "late", "features": 4, "max_iter": 10}
+    assert Schema.from_dict(answer["schema"]) == Schema(
+        (Column("x", "float64", nullable=True), Column("n", "int64"), Column("flag", "bool"), Column("word", "str", nullable=True)),
+        (Column("prediction", "int64"), Column("probability", "float64", (2,))),
+    )
+    assert answer["holdout"].schema.metadata[TARGET] == b"late"
+    assert pc.unique(answer["holdout"]["month"]).to_pylist() == [4]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        HIST,
+        LINEAR,
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.ensemble.GradientBoostingClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.svm.LinearSVC",
+        "sklearn.neighbors.KNeighborsClassifier",
+    ],
+)
+def test_estimators_of_every_kind_take_text_and_gaps(estimator: str, context: RecordingContext) -> None:
+    answer = stage(estimator=estimator).run(context, TABLE)
+    assert context.measured["roc_auc"] > 0.7
+    unseen = np.array([[1.0, 3, True, "purple"], [np.nan, 3, False, None]], dtype=object)
+    assert set(answer["model"].predict(unseen)) <= {0, 1}
+
+
+@pytest.mark.parametrize("encode", ["ordinal", "onehot"])
+@pytest.mark.parametrize("estimator", [HIST, LINEAR])
+def test_the_encoding_can_be_said(estimator: str, encode: str, context: RecordingContext) -> None:
+    stage(estimator=estimator, encode=encode).run(context, TABLE)
+    assert context.measured["roc_auc"] > 0.7
+
+
+def test_numbers_alone_need_no_encoder(context: RecordingContext) -> None:
+    model = stage(features=["x", "n"]).run(context, TABLE)["model"]
+    assert [name for name, _ in model.steps] == ["model"]
+
+
+def test_numbers_can_be_taken_as_categories(context: RecordingContext) -> None:
+    model = stage(features=["n", "x"], categorical=["n"]).run(context, TABLE)["model"]
+    assert model[-1].is_categorical_.tolist() == [False, True]
+
+
+def test_labels_are_answered_as_they_were_given(context: RecordingContext) -> None:
+    answer = stage(target="label").run(context, TABLE)
+    assert set(answer["model"].classes_) == {"late", "on time"}
+    assert answer["schema"]["outputs"][0]["dtype"] == "str"
+
+
+def test_several_classes(context: RecordingContext) -> None:
+    answer = stage(target="three").run(context, TABLE)
+    assert answer["schema"]["outputs"][1]["shape"] == [3]
+    assert set(context.measured) >= {"roc_auc", "log_loss", "accuracy", "f1", "baseline_f1"}
+    assert "brier" not in context.measured
+
+
+def test_a_regression(context: RecordingContext) -> None:
+    answer = stage(estimator="sklearn.linear_model.Ridge", target="amount").run(context, TABLE)
+    assert context.measured["r2"] > 0.6 > context.measured["baseline_r2"]
+    assert context.measured["rmse"] < context.measured["baseline_rmse"]
+    assert answer["schema"]["outputs"] == [{"name": "prediction", "dtype": "float64", "shape": [], "nullable": False}]
+
+
+def test_rows_without_a_target_are_dropped(context: RecordingContext) -> None:
+    stage(target="gaps").run(context, TABLE)
+    assert context.measured["rows_train"] + context.measured["rows_holdout"] == ROWS * 3 / 4
+
+
+def test_the_column_of_time_is_no_feature_unless_named(context: RecordingContext) -> None:
+    names = [one["name"] for one in stage().run(context, TABLE)["schema"]["inputs"]]
+    assert "month" not in names
+    named = stage(features=["month", "x"]).run(context, TABLE)["schema"]["inputs"]
+    assert [one["name"] for one in named] == ["month", "x"]
+
+
+def test_a_frame_is_taken_as_a_table(context: RecordingContext) -> None:
+    stage(exclude=()).run(context, pd.DataFrame({name: TABLE[name].to_pandas() for name in ("month", "x", "late")}).assign(word="a"))
+    assert context.measured["rows_train"] == 180
+
+
+def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
+    def run(**options: Any) -> dict[str, float]:
+        context = RecordingContext(root=tmp_path)
+        stage(time=None, test_from=None, estimator="sklearn.ensemble.RandomForestClassifier", params={"n_estimators": 5}, **options).run(
+            context, TABLE
+        )
+        return context.measured
+
+    assert run(seed=1) == run(seed=1) != run(seed=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "lat"}, "sklearn: target: no column 'lat' in the data - did you mean 'late'?"),
+        ({"target": "empty"}, "sklearn: target: column 'empty' has only missing values"),
+        ({"target": "same"}, "sklearn: target: all 180 training rows have same = 1 - train on more rows"),
+        (
+            {"target": "label", "estimator": "sklearn.linear_model.Ridge"},
+            "sklearn: target: 'label' is text, and sklearn.linear_model",
+        ),
+        ({"features": ["wrd"]}, "sklearn: features: no column 'wrd' in the data - did you mean 'word'?"),
+        ({"features": ["late"]}, "sklearn: features: 'late' is the target"),
+        ({"features": ["when"]}, "sklearn: features: column 'when' is date32[day] - derive numbers"),
+        ({"exclude": ["wrd"]}, "sklearn: exclude: no column 'wrd'"),
+        ({"exclude": tuple(TABLE.column_names)}, "sklearn: features: no column is left to learn from"),
+        ({"categorical": ["wrd"]}, "sklearn: categorical: no column 'wrd'"),
+        ({"time": "mnth"}, "sklearn: time: no column 'mnth' in the data - did you mean 'month'?"),
+        ({"time": "gaps"}, "sklearn: time: column 'gaps' has 60 missing values"),
+        ({"test_from": 9}, "sklearn: test_from: 9 leaves no row to hold out"),
+        ({"test_from": 0}, "sklearn: test_from: 0 leaves no row to train on"),
+        ({"test_from": "May"}, "sklearn: test_from: ['month', '<', 'May'] cannot be compared"),
+        ({"time": None}, "sklearn: test_from: needs the column of time"),
+        ({"time": None, "test_from": None, "test_size": 0.0001}, "sklearn: test_size: 0.0001 of 240 rows leaves none"),
+        ({"test_size": 25}, "sklearn: test_size: 25 is no share"),
+        ({"estimator": "LogisticRegression"}, "sklearn: estimator: 'LogisticRegression' is no path"),
+        ({"estimator": "sklearn.linear_modle.Ridge"}, "sklearn: estimator: 'sklearn.linear_modle' cannot be imported"),
+        ({"estimator": "sklearn.linear_model.LogisticRegresion"}, "did you mean 'LogisticRegression'?"),
+        ({"estimator": "sklearn.preprocessing.StandardScaler"}, "has no fit, predict and get_params"),
+        ({"estimator": "os.path.join"}, "has no fit, predict and get_params"),
+        ({"params": {"max_itr": 3}}, "sklearn: params: HistGradientBoostingClassifier takes no 'max_itr' - did you mean 'max_iter'?"),
+        ({"params": {"max_iter": "many"}}, f"sklearn: {HIST} cannot be fitted: The 'max_iter' parameter"),
+        ({"metrics": ["roc_acu"]}, "sklearn: metrics: no metric 'roc_acu' - did you mean 'roc_auc'?"),
+        ({"metrics": ["rmse"]}, "sklearn: metrics: no rmse: the model is a classification"),
+        (
+            {"metrics": ["log_loss"], "estimator": "sklearn.svm.LinearSVC"},
+            "sklearn: metrics: no log_loss: the model gives no",
+        ),
+        ({"metrics": ["brier"], "target": "three"}, "sklearn: metrics: no brier: the target has 3 classes"),
+    ],
+    ids=lambda value: value[:50] if isinstance(value, str) else "",
+)
+def test_a_mistake_is_one_line_with_its_remedy(options: dict[str, Any], message: str, context: RecordingContext) -> None:
+    with pytest.raises(PipelineError) as caught:
+        stage(**options).run(context, TABLE)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+    assert context.measured == {}
+
+
+def test_a_held_out_class_that_is_missing_is_named_for_ranks(context: RecordingContext) -> None:
+    early = TABLE.filter(pc.or_(pc.less(TABLE["month"], 4), pc.equal(TABLE["late"], 1)))
+    with pytest.raises(PipelineError, match="the held-out rows hold 1 of 2 classes"):
+        stage().run(context, early)
+    stage(metrics=["accuracy", "log_loss"]).run(context, early)
+    assert set(context.measured) == {"rows_train", "rows_holdout", "accuracy", "log_loss", "baseline_accuracy", "baseline_log_loss"}
+
+
+@given(
+    counts=st.lists(st.integers(4, 30), min_size=1, max_size=3),
+    share=st.floats(0.2, 0.8),
+    seed=st.integers(0, 99),
+    stratified=st.booleans(),
+)
+def test_a_random_split_divides_the_rows_and_keeps_the_shares(counts: list[int], share: float, seed: int, *, stratified: bool) -> None:
+    strata = np.repeat(np.arange(len(counts)), counts)
+    table = pa.table({"row": np.arange(len(strata)), "kind": strata})
+    train, out = random_split(table, strata if stratified else None, share, np.random.default_rng(seed))
+    rows = [*train["row"].to_pylist(), *out["row"].to_pylist()]
+    assert sorted(rows) == list(range(len(strata)))
+    assert train["row"].to_pylist() == sorted(train["row"].to_pylist())
+    if stratified:
+        for kind, count in enumerate(counts):
+            assert abs(pc.sum(pc.equal(out["kind"], kind)).as_py() - count * share) <= 0.5
+
+
+@given(times=st.lists(st.integers(0, 9), min_size=4, max_size=60).filter(lambda one: len(set(one)) > 1), share=st.floats(0.01, 0.99))
+def test_a_split_by_time_never_trains_on_what_comes_later(times: list[int], share: float) -> None:
+    table = pa.table({"time": times})
+    try:
+        train, out = by_time(table, "time", share, None, "test")
+    except PipelineError:
+        assert sorted(times)[int(len(times) * (1 - share))] == min(times)
+        return
+    assert train.num_rows + out.num_rows == len(times)
+    assert pc.max(train["time"]).as_py() < pc.min(out["time"]).as_py()
+    assert out.num_rows >= len(times) - int(len(times) * (1 - share))
+
+
+def test_the_matrix_is_float_without_text_and_objects_with() -> None:
+    numbers = matrix_of(TABLE, ["x", "n", "flag"])
+    assert numbers.dtype == np.float64
+    assert np.isnan(numbers[0, 0])
+    mixed = matrix_of(TABLE, ["x", "word"])
+    assert mixed.dtype == object
+    assert mixed[0, 1] is None
+    assert np.isnan(mixed[0, 0])
