@@ -79,15 +79,23 @@ class ArtifactStore(Protocol):
 class DeployContext(Protocol):
     """What a deployer is handed: the ports of its environment.
 
-    ``workdir`` is a folder of this environment's own (not yet created). ``timeout``: seconds that one load may take. ``guarded``: requests
-    need a token; without one a server binds the loopback interface only.
+    ``timeout``: seconds that one load may take. ``guarded``: requests need a token; without one a server binds the loopback interface only.
     """
 
-    artifacts: ArtifactStore
-    workdir: Path
-    clock: Clock
     timeout: float
     guarded: bool
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """Verified files of registered versions."""
+
+    @property
+    def workdir(self) -> Path:
+        """A folder of this environment's own (not yet created)."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
 
     @property
     def progress(self) -> Progress:

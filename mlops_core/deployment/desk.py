@@ -1,0 +1,148 @@
+"""One endpoint at work: its ledger, its deployer, and the questions that are asked of both."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from mlops_core.config.settings import EnvironmentSettings, Use
+from mlops_core.deployment.endpoint import deployment_id
+from mlops_core.deployment.ledger import Ledger, journal_name
+from mlops_core.deployment.ports import Ports
+from mlops_core.deployment.states import TERMINAL
+from mlops_core.deployment.tokens import Tokens
+from mlops_core.exceptions import ConflictError, DeploymentError
+from mlops_core.journal import Journal, Lease
+from mlops_core.names import check_name
+from mlops_core.records import EndpointKey, GateRequest, ModelVersion, Observed
+from mlops_core.roles import Deployer
+from mlops_core.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, Literal
+
+    from mlops_core.deployment.endpoint import EndpointState
+    from mlops_core.records import Deployment, Variant
+
+__all__ = ["Desk", "EndpointBusyError"]
+
+_LEASE: Final = timedelta(seconds=10)
+_POLL: Final = 0.1
+_TIMEOUT: Final = 300.0
+
+
+class EndpointBusyError(DeploymentError):
+    """Another process works on the endpoint."""
+
+
+@define(eq=False)
+class Desk:
+    """Opened for each call: it holds nothing that outlives one. ``timeout``: seconds a load may take."""
+
+    stack: Stack
+    endpoint: EndpointKey
+    timeout: float = _TIMEOUT
+    deployer: Deployer = field(init=False)
+    ledger: Ledger = field(init=False)
+    ports: Ports = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.deployer = self.stack.environment(self.endpoint.environment)
+        self.ledger = Ledger(self.stack, self.endpoint)
+        self.ports = Ports(self.stack, self.endpoint.environment, self.timeout, guarded=bool(self.tokens))
+        self.deployer.attach(self.endpoint.environment, self.ports)
+
+    @property
+    def settings(self) -> EnvironmentSettings:
+        """What the configuration says of the environment."""
+        return self.stack.settings.environments.get(self.endpoint.environment, EnvironmentSettings(Use("")))
+
+    @property
+    def tokens(self) -> Tokens:
+        """Who may send requests."""
+        return Tokens.parse(self.settings.tokens)
+
+    def name(self, number: int) -> str:
+        """The id of a deployment."""
+        return deployment_id(self.endpoint, number)
+
+    @contextlib.contextmanager
+    def alone(self, patience: float) -> Iterator[None]:
+        """Be the only one that works on this endpoint; waits ``patience`` seconds for another to end.
+
+        Raises:
+            EndpointBusyError: Another process is at it for longer.
+        """
+        lease = Lease(self.stack.parts.registry, self.endpoint.tenant, journal_name(self.endpoint), ttl=_LEASE)
+        clock = self.stack.clock
+        deadline = clock.monotonic() + patience
+        while not lease.take():
+            if clock.monotonic() >= deadline:
+                raise EndpointBusyError(
+                    f"endpoint {self.endpoint.environment}/{self.endpoint.model}: another process works on it - try again when it has ended"
+                )
+            clock.sleep(_POLL)
+        try:
+            yield
+        finally:
+            lease.release()
+
+    def version(self, version: Any) -> ModelVersion:
+        """A registered version; ``@name`` is what this alias points to.
+
+        Raises:
+            DeploymentError: There is none.
+        """
+        wanted = version
+        tenant, model, store = self.endpoint.tenant, self.endpoint.model, self.stack.parts.registry
+        if isinstance(version, str) and version.startswith("@"):
+            alias = check_name(version[1:], "alias", DeploymentError)
+            wanted = Journal(store, tenant, f"aliases/{model}/{alias}").head().state.get("version") or ""
+        elif isinstance(version, str):
+            check_name(version, "version", DeploymentError)
+        else:
+            raise DeploymentError(f"version: expected text, got {type(version).__name__} - give a version such as '1.0.0'")
+        found = store.get_version(tenant, model, wanted) if wanted else None
+        if found is None or found.retired:
+            raise DeploymentError(f"model {model}: no version {version!r} is registered - `mlops models` lists them")
+        return found
+
+    def gate(self, number: int, version: str, action: Literal["deploy", "canary_step", "promote"], weight: float) -> str:
+        """Ask every gate before traffic moves; answers the reason of a veto, or nothing."""
+        at = self.stack.clock.now()
+        request = GateRequest(self.endpoint.tenant, at, self.name(number), self.endpoint, version, action, weight)
+        decision = self.stack.parts.gate(request)
+        return "" if decision.allow else f"vetoed by a gate: {decision.reason or 'no reason given'}"
+
+    def route(self, wanted: tuple[Variant, ...], known: int) -> int:
+        """Have these routes, whoever set them; ``known`` is the revision that the ledger knows. Answers the revision.
+
+        Raises:
+            ConflictError: The traffic was moved by somebody else meanwhile.
+        """
+        seen = self.deployer.observe(self.endpoint)
+        if seen.routes == wanted and seen.operation != "failed":
+            return seen.revision
+        if seen.revision != known:
+            raise ConflictError(f"endpoint {self.endpoint.model}: traffic was moved meanwhile", head=seen.revision)
+        return self.deployer.set_routes(self.endpoint, wanted, None, known)
+
+    def load(self, versions: Iterable[str]) -> None:
+        """Have these versions loaded."""
+        for version in versions:
+            self.deployer.load(self.endpoint, self.version(version), self.ports)
+
+    def unload_unneeded(self, state: EndpointState, seen: Observed) -> None:
+        """Release what is loaded and belongs to no deployment that could still serve."""
+        needed = {variant.version for variant in seen.routes}
+        needed |= {variant.version for one in state.deployments if one.status not in TERMINAL for variant in one.variants}
+        for version in sorted(set(seen.loaded) - needed):
+            self.deployer.unload(self.endpoint, version)
+
+    def url_of(self, deployment: Deployment) -> str:
+        """Where requests for it go."""
+        return self.deployer.observe(deployment.endpoint).url

@@ -1,0 +1,173 @@
+"""One deployment from state to state, as far as it goes without waiting."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field
+
+from mlops_core.deployment.canary import Move, judge, pace
+from mlops_core.deployment.counts import look_at
+from mlops_core.deployment.desk import Desk
+from mlops_core.deployment.endpoint import EndpointState, move, planned
+from mlops_core.deployment.guard import one_line
+from mlops_core.deployment.rollback import move_traffic, record
+from mlops_core.deployment.states import TERMINAL
+from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
+from mlops_core.records import Deployment, HealthStatus, Rollout
+from mlops_core.records import DeploymentStatus as S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Driver"]
+
+_SKIPPED = "no live version to compare with: the canary was skipped"
+
+
+@define(eq=False)
+class Driver:
+    """Does what the states of one endpoint's open deployment stand for; the caller holds the endpoint's lease.
+
+    Each state is entered in the journal before its effect, and the next one, or its confirmation, after it; so a process that dies
+    between the two repeats an effect that may be repeated, and never a deployment. ``cause``: what made one fail.
+    """
+
+    desk: Desk
+    now: datetime
+    cause: Exception | None = field(default=None, init=False)
+
+    def run(self, number: int) -> Deployment:
+        """Go on until the deployment is over, is live, or has to wait."""
+        steps: dict[S, Callable[[EndpointState, Deployment], bool]] = {
+            S.PENDING: lambda _, one: self._enter(one, S.LOADING),
+            S.LOADING: self._load,
+            S.WARMING: self._warm,
+            S.READY: self._begin,
+            S.CANARY: self._canary,
+            S.PROMOTING: self._promote,
+            S.ROLLING_BACK: self._back,
+            S.ROLLBACK_FAILED: self._back,
+        }
+        while True:
+            state = self.desk.ledger.read()
+            one = state.find(number) or self.desk.ledger.deployment(number)
+            step = steps.get(one.status)
+            if step is None or not step(state, one):
+                return self.desk.ledger.deployment(number)
+
+    # --- one state each; true: go on
+
+    def _load(self, state: EndpointState, one: Deployment) -> bool:
+        try:
+            self.desk.load(variant.version for variant in one.variants)
+        except MLOpsError as error:
+            return self._fail(one, one_line(error), error)
+        return self._enter(one, S.WARMING)
+
+    def _warm(self, state: EndpointState, one: Deployment) -> bool:
+        for variant in one.variants:
+            health = self.desk.deployer.health(self.desk.endpoint, variant.version)
+            if health.status not in {HealthStatus.HEALTHY, HealthStatus.DEGRADED}:
+                return self._fail(one, f"version {variant.version} is {health.status}: {health.detail}", None)
+        return self._enter(one, S.READY, url=self.desk.url_of(one))
+
+    def _begin(self, state: EndpointState, one: Deployment) -> bool:
+        plan = one.rollout
+        partial = plan is not None and plan.steps[0] < 1 and state.live is not None
+        weight = plan.steps[0] if plan is not None and partial else 1.0
+        if veto := self.desk.gate(one.number, one.version, "deploy", weight):
+            return self._fail(one, veto, None)
+        if plan is None or not partial:
+            said = {"reason": _SKIPPED} if plan is not None and state.live is None else {}
+            return self._enter(one, S.PROMOTING, confirmed=False, weight=1.0, **said)
+        begun = evolve(plan, started=self.now, step_started=self.now, ends=self.now + plan.deadline)
+        return self._enter(one, S.CANARY, confirmed=False, weight=weight, rollout=begun)
+
+    def _canary(self, state: EndpointState, one: Deployment) -> bool:
+        plan = one.rollout
+        if plan is None:
+            raise DeploymentError(f"deployment {one.deployment_id}: a canary without a plan - roll it back")
+        if not one.confirmed:
+            return self._confirm_step(state, one, plan)
+        look = look_at(self.desk, state, plan, self.now)
+        judgement = judge(look, plan)
+        said = {metric: value for metric in (*plan.slo, "error_rate") if (value := look.canary.metric(metric)) is not None}
+        seen = evolve(plan, verdict=str(judgement.verdict), metrics=said)
+        return self._make(pace(look, plan, judgement), one, seen, judgement.reason)
+
+    def _make(self, chosen: Move, one: Deployment, seen: Rollout, reason: str) -> bool:
+        """A move, unless a gate vetoes that more traffic comes."""
+        weight = seen.steps[seen.step + 1] if chosen is Move.STEP else 1.0
+        if chosen in {Move.STEP, Move.PROMOTE}:
+            veto = self.desk.gate(one.number, one.version, "canary_step" if chosen is Move.STEP else "promote", weight)
+            chosen, reason = (Move.ROLLBACK, veto) if veto else (chosen, reason)
+        match chosen:
+            case Move.STEP:
+                plan = evolve(seen, step=seen.step + 1, step_started=self.now)
+                return self._enter(one, S.CANARY, confirmed=False, weight=weight, rollout=plan, reason=reason)
+            case Move.PROMOTE:
+                return self._enter(one, S.PROMOTING, confirmed=False, weight=weight, rollout=seen, reason=reason)
+            case Move.PAUSE:
+                return self._enter(one, S.PAUSED, rollout=seen, reason=f"held at the deadline: {reason}")
+            case Move.ROLLBACK:
+                return self._roll_back(one, reason)
+        return False
+
+    def _confirm_step(self, state: EndpointState, one: Deployment, plan: Rollout) -> bool:
+        revision = self._route(state)
+        first = revision if plan.step == 0 else plan.first_revision
+        confirmed = evolve(plan, step_revision=revision, first_revision=first)
+        self._enter(one, S.CANARY, revision=revision, rollout=confirmed)
+        return False
+
+    def _promote(self, state: EndpointState, one: Deployment) -> bool:
+        revision = self._route(state)
+        return self._enter(one, S.LIVE, revision=revision, url=self.desk.url_of(one), window=self.desk.settings.rollback_window)
+
+    def _back(self, state: EndpointState, one: Deployment) -> bool:
+        return self._roll_back(one, one.reason)
+
+    # --- how
+
+    def _route(self, state: EndpointState) -> int:
+        try:
+            return self.desk.route(planned(state), state.revision)
+        except ConflictError as error:
+            raise DeploymentError(f"{one_line(error)} - look at its status and try again") from error
+
+    def _enter(self, one: Deployment, to: S, **changes: Any) -> bool:
+        """Write the next state down. Raises if the deployment was moved by somebody else meanwhile, such as by a rollback."""
+
+        def change(state: EndpointState) -> EndpointState:
+            found = state.get(one.number)
+            if found.status is not one.status:
+                raise DeploymentError(f"deployment {one.deployment_id}: became {found.status} meanwhile{_because(found)}")
+            return move(state, one.number, to, now=self.now, **changes)
+
+        self.desk.ledger.change(change)
+        return True
+
+    def _fail(self, one: Deployment, reason: str, cause: Exception | None) -> bool:
+        """No request has met it: release it, and say why."""
+        self.cause = cause
+        self._enter(one, S.FAILED, reason=reason)
+        self.desk.unload_unneeded(self.desk.ledger.read(), self.desk.deployer.observe(self.desk.endpoint))
+        return False
+
+    def _roll_back(self, one: Deployment, reason: str) -> bool:
+        try:
+            moved = move_traffic(self.desk, one.number)
+        except MLOpsError as error:
+            self.cause = error
+            failed = f"{reason}; the traffic could not be moved: {one_line(error)}"
+            self._enter(one, S.ROLLBACK_FAILED, reason=reason if one.status is S.ROLLBACK_FAILED else failed, weight=one.weight)
+            return False
+        if record(self.desk, one.number, moved, reason).status in TERMINAL:
+            self.desk.unload_unneeded(self.desk.ledger.read(), self.desk.deployer.observe(self.desk.endpoint))
+        return False
+
+
+def _because(one: Deployment) -> str:
+    return f" ({one.reason})" if one.reason else ""

@@ -1,0 +1,170 @@
+"""The journaled state of an endpoint, and the pure functions that change it.
+
+Entering a state is the intent to do what the state stands for; ``confirmed`` tells that it was done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+
+from mlops_core.deployment.routes import heaviest, mix, variants_of
+from mlops_core.deployment.states import ON_ITS_WAY, TERMINAL, check_edge
+from mlops_core.exceptions import DeploymentError
+from mlops_core.records import Deployment, DeploymentStatus, Record, Variant
+from mlops_core.records import DeploymentStatus as S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from mlops_core.records import EndpointKey, Rollout
+
+__all__ = ["EndpointState", "create", "deployment_id", "forget", "move", "planned"]
+
+_KEPT: Final = 8
+
+
+@frozen
+class EndpointState(Record):
+    """Everything the core knows of an endpoint.
+
+    ``number`` is the newest deployment's, ``revision`` that of the routes confirmed last. ``deployments`` holds those that are not over,
+    and the newest of the others; ``format`` is the version of this form.
+    """
+
+    format: int = 1
+    number: int = 0
+    revision: int = 0
+    deployments: tuple[Deployment, ...] = ()
+
+    @property
+    def live(self) -> Deployment | None:
+        """The deployment that serves."""
+        return next((one for one in self.deployments if one.status is S.LIVE), None)
+
+    @property
+    def open(self) -> Deployment | None:
+        """The deployment that is on its way."""
+        return next((one for one in self.deployments if one.status in ON_ITS_WAY), None)
+
+    def find(self, number: int) -> Deployment | None:
+        """A deployment by number, None once it was forgotten."""
+        return next((one for one in self.deployments if one.number == number), None)
+
+    def get(self, number: int) -> Deployment:
+        """A deployment by number.
+
+        Raises:
+            DeploymentError: There is none, or not any more.
+        """
+        found = self.find(number)
+        if found is None:
+            raise DeploymentError(f"deployment {number}: there is none of that number - `history` lists them")
+        return found
+
+
+def deployment_id(key: EndpointKey, number: int) -> str:
+    """``environment/model/number``: readable, and enough to find the endpoint without the registry."""
+    return f"{key.environment}/{key.model}/{number}"
+
+
+def create(
+    state: EndpointState,
+    endpoint: EndpointKey,
+    weights: Mapping[str, float],
+    *,
+    now: datetime,
+    key: str,
+    rollout: Rollout | None = None,
+    reason: str = "",
+) -> EndpointState:
+    """Add a pending deployment.
+
+    Raises:
+        DeploymentError: Another one is on its way.
+    """
+    if state.open is not None:
+        raise DeploymentError(
+            f"deployment {state.open.deployment_id}: is {state.open.status}, and an endpoint changes by one deployment at a time - "
+            "let it end, or roll it back"
+        )
+    number = state.number + 1
+    variants = variants_of(number, weights)
+    added = Deployment(
+        deployment_id=deployment_id(endpoint, number),
+        tenant=endpoint.tenant,
+        environment=endpoint.environment,
+        model=endpoint.model,
+        version=heaviest(variants),
+        number=number,
+        status=DeploymentStatus.PENDING,
+        variants=variants,
+        created=now,
+        changed=now,
+        key=key,
+        rollout=rollout,
+        reason=reason,
+        replaced=None if state.live is None else state.live.number,
+    )
+    return evolve(state, number=number, deployments=_pruned((*state.deployments, added)))
+
+
+def move(
+    state: EndpointState, number: int, to: DeploymentStatus, *, now: datetime, window: timedelta | None = None, **changes: Any
+) -> EndpointState:
+    """Follow an edge. Shares follow from it: what goes live takes all requests and supersedes what was live.
+
+    Args:
+        state: The state before.
+        number: Whose edge.
+        to: The state to enter; its own again to confirm it.
+        now: When.
+        window: How long a superseded deployment stays loaded.
+        changes: Other fields of the deployment.
+
+    Raises:
+        DeploymentError: There is no such edge.
+    """
+    before = state.get(number)
+    if to is not before.status:
+        check_edge(before.deployment_id, before.status, to)
+    weight = {S.LIVE: 1.0, S.CANARY: before.weight, S.PAUSED: before.weight, S.PROMOTING: before.weight}.get(to, 0.0)
+    after = evolve(before, **{"status": to, "changed": now, "weight": weight, "retire_at": None, "confirmed": True, **changes})
+    deployments = tuple(_beside(one, after, now, window) for one in state.deployments)
+    revision = max(state.revision, after.revision)
+    return evolve(state, revision=revision, deployments=_pruned(tuple(after if one.number == number else one for one in deployments)))
+
+
+def _beside(one: Deployment, changed: Deployment, now: datetime, window: timedelta | None) -> Deployment:
+    """What a change of one deployment means for the live one beside it."""
+    if one.status is not S.LIVE or one.number == changed.number:
+        return one
+    if changed.status is S.LIVE:
+        retire_at = now if window is None else now + window
+        return evolve(one, status=S.DRAINING, weight=0.0, changed=now, retire_at=retire_at, reason=f"superseded by {changed.deployment_id}")
+    return evolve(one, weight=1.0 - changed.weight) if changed.status in ON_ITS_WAY or changed.status in TERMINAL else one
+
+
+def planned(state: EndpointState) -> tuple[Variant, ...]:
+    """The routes that the state asks for."""
+    live = () if state.live is None else state.live.variants
+    if state.open is None or state.open.weight == 0:
+        return live
+    return mix(live, state.open.variants, state.open.weight)
+
+
+def forget(state: EndpointState, revision: int) -> EndpointState:
+    """The same state over a deployer that lost its routes and counts its revisions anew; so does an open canary."""
+    deployments = tuple(
+        one if one.rollout is None else evolve(one, rollout=evolve(one.rollout, first_revision=revision, step_revision=revision))
+        for one in state.deployments
+    )
+    return evolve(state, revision=revision, deployments=deployments)
+
+
+def _pruned(deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
+    over = [one.number for one in deployments if one.status in TERMINAL]
+    dropped = set(over[:-_KEPT])
+    return tuple(one for one in deployments if one.number not in dropped)

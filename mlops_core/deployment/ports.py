@@ -1,0 +1,88 @@
+"""What the core hands to a deployer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import define
+
+from mlops_core.artifacts import Artifacts
+from mlops_core.exceptions import ConfigError
+from mlops_core.records import canonical_json
+from mlops_core.stack import Stack
+
+if TYPE_CHECKING:
+    from mlops_core.records import ModelVersion
+    from mlops_core.roles import Clock, Predictor
+
+__all__ = ["Ports", "environment_folder"]
+
+
+def environment_folder(stack: Stack, environment: str) -> Path:
+    """Where an environment's deployer keeps its files."""
+    return stack.workdir / "environments" / environment
+
+
+@define(eq=False)
+class Ports:
+    """The ``DeployContext`` of one environment."""
+
+    stack: Stack
+    environment: str
+    timeout: float
+    guarded: bool
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Verified files of registered versions."""
+        return Artifacts(self.stack)
+
+    @property
+    def workdir(self) -> Path:
+        """A folder of this environment's own."""
+        return environment_folder(self.stack, self.environment)
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        return self.stack.clock
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Starts ``mlops_core.serve`` over a private file that says how to compose this stack again.
+
+        Raises:
+            ConfigError: A part of the stack cannot be composed in another process.
+        """
+        if (part := self.stack.parts.unportable()) is not None:
+            raise ConfigError(
+                f"environments.{self.environment}: its server runs in a process of its own, which cannot compose {part} - "
+                "name the part in the configuration, or deploy in process"
+            )
+        path = self.workdir / "stack.json"
+        _write_private(path, canonical_json(self.stack.ref().to_dict()))
+        return (sys.executable, "-m", "mlops_core.serve", "--stack", str(path), "--environment", self.environment, "--")
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Loads are too short to be worth a bar."""
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """Fetch, verify and load a model in this process."""
+        return self.artifacts.predictor(version)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace a file that only this user may read, in one step."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

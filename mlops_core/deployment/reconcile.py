@@ -1,0 +1,114 @@
+"""What is wanted and what is there: brought together after a crash, a lost server, or a rollback that the journal did not see."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from mlops_core.deployment.endpoint import EndpointState, forget, move, planned
+from mlops_core.deployment.rollback import Moved, follow
+from mlops_core.deployment.routes import number_of
+from mlops_core.deployment.states import ON_ITS_WAY, ROUTED, TERMINAL
+from mlops_core.records import DeploymentStatus as S
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mlops_core.deployment.desk import Desk
+    from mlops_core.records import Deployment, Observed
+
+__all__ = ["adopt", "reconcile", "sweep"]
+
+_LOG: Final = logging.getLogger(__name__)
+_REASON: Final = "traffic was moved off it while the journal could not be written"
+
+
+def reconcile(desk: Desk) -> EndpointState:
+    """Bring journal and deployer together; the caller holds the endpoint's lease.
+
+    Traffic that was moved since is a fact, and the journal follows it. A deployer that lost its routes, or whose server is down, gets
+    back what the journal asks for. A server that a person shut down stays down.
+    """
+    state = desk.ledger.read()
+    if state.number == 0:
+        return state
+    seen = desk.deployer.observe(desk.endpoint)
+    if seen.revision > state.revision:
+        now = desk.stack.clock.now()
+        state = desk.ledger.change(lambda before: adopt(before, seen, now=now))
+    if seen.revision < state.revision:
+        _LOG.warning("endpoint %s: its routes are lost, set again from the journal", desk.endpoint.model)
+        state = desk.ledger.change(lambda before: forget(before, seen.revision))
+    _restore(desk, state, seen)
+    return state if seen.routes == planned(state) else _settle(desk, state)
+
+
+def adopt(state: EndpointState, seen: Observed, *, now: datetime) -> EndpointState:
+    """The state that the routes tell of: an intent that was carried out, or traffic that was moved beside the journal."""
+    if seen.routes == planned(state):
+        return evolve(state, revision=seen.revision)
+    routed = {number_of(variant) for variant in seen.routes}
+    gone = [one for one in state.deployments if one.status in ROUTED and one.weight > 0 and one.number not in routed]
+    if not gone:
+        return evolve(state, revision=seen.revision)
+    first = min(one.number for one in gone)
+    return follow(state, first, Moved(seen.routes, seen.revision, took=True), now=now, reason=_REASON)
+
+
+def sweep(desk: Desk, now: datetime) -> EndpointState:
+    """Release what was superseded and whose time for a rollback has passed; the caller holds the endpoint's lease."""
+    state = desk.ledger.read()
+    for one in state.deployments:
+        if one.status is S.DRAINING and one.retire_at is not None and one.retire_at <= now and not _shared(state, one):
+            desk.unload_unneeded(_without(state, one.number), desk.deployer.observe(desk.endpoint))
+            state = desk.ledger.change(functools.partial(_retired, number=one.number, now=now))
+    if state.number and state.open is None:
+        desk.unload_unneeded(state, desk.deployer.observe(desk.endpoint))
+    return state
+
+
+def _shared(state: EndpointState, one: Deployment) -> bool:
+    """Whether another deployment that could still serve has one of its versions: then there is nothing to release."""
+    mine = {variant.version for variant in one.variants}
+    others = (other for other in state.deployments if other.number != one.number and other.status not in TERMINAL)
+    return any(variant.version in mine for other in others for variant in other.variants)
+
+
+def _without(state: EndpointState, number: int) -> EndpointState:
+    return evolve(state, deployments=tuple(one for one in state.deployments if one.number != number))
+
+
+def _retired(state: EndpointState, number: int, now: datetime) -> EndpointState:
+    one = state.find(number)
+    if one is None or one.status is not S.DRAINING:
+        return state
+    return move(state, number, S.RETIRED, now=now, reason=one.reason)
+
+
+def _restore(desk: Desk, state: EndpointState, seen: Observed) -> None:
+    """Have everything loaded that could take requests."""
+    if seen.detail.get("server") == "stopped":
+        return
+    wanted = {variant.version for one in state.deployments if one.status in ROUTED for variant in one.variants}
+    wanted |= {variant.version for variant in seen.routes}
+    desk.load(sorted(wanted - set(seen.loaded)))
+
+
+def _settle(desk: Desk, state: EndpointState) -> EndpointState:
+    """Do what an intent in the journal still owes: routes that were written down and not set."""
+    wanted = planned(state)
+    seen = desk.deployer.observe(desk.endpoint)
+    owed = bool(wanted) or all(_is_draining(state, number_of(variant)) for variant in seen.routes)
+    busy = state.open is not None and state.open.status in ON_ITS_WAY - ROUTED
+    if seen.revision != state.revision or not owed or busy or seen.detail.get("server") == "stopped":
+        return state
+    revision = desk.route(wanted, seen.revision)
+    return desk.ledger.change(lambda before: evolve(before, revision=max(before.revision, revision)))
+
+
+def _is_draining(state: EndpointState, number: int) -> bool:
+    found = state.find(number)
+    return found is not None and found.status is S.DRAINING

@@ -1,0 +1,216 @@
+"""What the facade's calls do at one endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, field, frozen
+
+from mlops_core.deployment.desk import EndpointBusyError
+from mlops_core.deployment.drive import Driver
+from mlops_core.deployment.endpoint import EndpointState, create, move, planned
+from mlops_core.deployment.guard import one_line
+from mlops_core.deployment.reconcile import reconcile, sweep
+from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
+from mlops_core.exceptions import DeploymentError, MLOpsError
+from mlops_core.records import Deployment, Rollout
+from mlops_core.records import DeploymentStatus as S
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mlops_core.deployment.desk import Desk
+
+__all__ = ["Order", "advance", "deploy", "pause", "place", "resume", "roll_back", "withdraw"]
+
+_HELD: Final = frozenset({S.CANARY, S.PAUSED})
+
+
+@frozen
+class Order:
+    """What to deploy: versions with their shares, registered and checked. ``key`` makes a repeated order the same one; empty: none."""
+
+    weights: Mapping[str, float]
+    key: str = ""
+    rollout: Rollout | None = None
+    reason: str = field(default="")
+
+
+def place(desk: Desk, order: Order) -> Deployment:
+    """Write a pending deployment down, for the control loop to carry out; or find the one that this order made before.
+
+    Raises:
+        DeploymentError: Another deployment is on its way.
+    """
+    name, known = _known(desk, order)
+    if known is not None:
+        return known
+    now = desk.stack.clock.now()
+
+    def change(state: EndpointState) -> EndpointState:
+        return create(state, desk.endpoint, order.weights, now=now, key=name, rollout=order.rollout, reason=order.reason)
+
+    state = desk.ledger.change(change, key=name)
+    return (desk.ledger.of_key(name) if name else None) or state.get(state.number)
+
+
+def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
+    """Carry an order out: until it is live, or its canary has begun.
+
+    Raises:
+        DeploymentError: It failed, and nothing else changed; or another is on its way.
+    """
+    with desk.alone(patience):
+        state = reconcile(desk)
+        _, known = _known(desk, order)
+        if known is None:
+            if order.rollout is None and state.live is not None and _shares(state.live) == order.weights and state.open is None:
+                return state.live
+            if state.open is not None and state.open.status not in _HELD:  # the process that began it has died
+                Driver(desk, desk.stack.clock.now()).run(state.open.number)
+            known = place(desk, order)
+        driver = Driver(desk, desk.stack.clock.now())
+        done = driver.run(known.number)
+        sweep(desk, desk.stack.clock.now())
+    if done.status is S.FAILED:
+        raise DeploymentError(f"deployment {done.deployment_id}: {done.reason}") from driver.cause
+    return done
+
+
+def roll_back(desk: Desk, number: int, reason: str, patience: float) -> Deployment:
+    """Return to what served before: traffic first.
+
+    Raises:
+        DeploymentError: It serves nothing any more, or the traffic could not be moved.
+    """
+    try:
+        done = record(desk, number, move_traffic(desk, number), reason)
+    except NeedsDeployment as needed:
+        done = _return_to(desk, number, needed.deployment, reason, patience)
+    except MLOpsError as error:
+        _note_failure(desk, number, f"{reason}; the traffic could not be moved: {one_line(error)}")
+        raise
+    if done.status is not S.ROLLED_BACK:
+        raise DeploymentError(f"deployment {done.deployment_id}: is {done.status} and takes no requests - there is nothing to roll back")
+    return done
+
+
+def _return_to(desk: Desk, number: int, target: Deployment, reason: str, patience: float) -> Deployment:
+    """The rollback window has passed: deploy the old versions again, then mark the deployment as rolled back."""
+    state = desk.ledger.read()
+    if state.open is not None and state.open.number > number:
+        roll_back(desk, state.open.number, reason, patience)
+    deploy(desk, Order(_shares(target), reason=f"rollback of {desk.name(number)} to {target.deployment_id}"), patience)
+    now = desk.stack.clock.now()
+    desk.ledger.change(lambda before: move(before, number, S.ROLLED_BACK, now=now, reason=reason))
+    return desk.ledger.deployment(number)
+
+
+def _note_failure(desk: Desk, number: int, reason: str) -> None:
+    """The control loop repeats what is written down as failed; where the journal cannot be reached either, the caller is all there is."""
+    now = desk.stack.clock.now()
+
+    def change(state: EndpointState) -> EndpointState:
+        one = state.find(number)
+        if one is None or one.status in {S.ROLLED_BACK, S.RETIRED, S.FAILED, S.DRAINING, S.LIVE}:
+            return state
+        return move(state, number, S.ROLLBACK_FAILED, now=now, reason=reason, weight=one.weight)
+
+    try:
+        desk.ledger.change(change)
+    except MLOpsError:
+        return
+
+
+def advance(desk: Desk, now: datetime) -> tuple[Deployment, ...]:
+    """One pass: reconcile, take the open deployment as far as it goes, release what is due. Answers what changed."""
+    before = desk.ledger.read()
+    if not _has_work(desk, before, now):
+        return ()
+    try:
+        with desk.alone(0):
+            state = reconcile(desk)
+            if state.open is not None:
+                Driver(desk, now).run(state.open.number)
+            state = sweep(desk, now)
+    except EndpointBusyError:
+        return ()
+    return tuple(one for one in state.deployments if before.find(one.number) != one)
+
+
+def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
+    if state.number == 0:
+        return False
+    if state.open is not None and state.open.status is not S.PAUSED:
+        return True
+    if any(one.retire_at is not None and one.retire_at <= now for one in state.deployments if one.status is S.DRAINING):
+        return True
+    seen = desk.deployer.observe(desk.endpoint)
+    wanted = planned(state)
+    return seen.detail.get("server") != "stopped" and (seen.routes != wanted or not {one.version for one in wanted} <= set(seen.loaded))
+
+
+def withdraw(desk: Desk, reason: str, patience: float) -> Deployment:
+    """Take the endpoint out of service and release its versions.
+
+    Raises:
+        DeploymentError: Nothing is live, or a deployment is on its way.
+    """
+    now = desk.stack.clock.now()
+    with desk.alone(patience):
+        state = reconcile(desk)
+        if state.open is not None:
+            raise DeploymentError(
+                f"deployment {state.open.deployment_id}: is {state.open.status} - roll it back before you withdraw the endpoint"
+            )
+        if state.live is None:
+            raise DeploymentError(f"endpoint {desk.endpoint.environment}/{desk.endpoint.model}: nothing is live here")
+        number = state.live.number
+        state = desk.ledger.change(lambda before: move(before, number, S.DRAINING, now=now, reason=reason, retire_at=now))
+        revision = desk.route((), state.revision)
+        desk.ledger.change(lambda before: evolve(before, revision=revision))
+        sweep(desk, now)
+    return desk.ledger.deployment(number)
+
+
+def pause(desk: Desk, number: int, reason: str) -> Deployment:
+    """Hold a canary where it is."""
+    now = desk.stack.clock.now()
+
+    def change(state: EndpointState) -> EndpointState:
+        return state if state.get(number).status is S.PAUSED else move(state, number, S.PAUSED, now=now, reason=reason)
+
+    return desk.ledger.change(change).get(number)
+
+
+def resume(desk: Desk, number: int, reason: str) -> Deployment:
+    """Let a held canary go on: its step and its deadline begin anew."""
+    now = desk.stack.clock.now()
+
+    def change(state: EndpointState) -> EndpointState:
+        one = state.get(number)
+        if one.status is S.CANARY:
+            return state
+        plan = one.rollout
+        anew = None if plan is None else evolve(plan, step_started=now, ends=now + plan.deadline)
+        return move(state, number, S.CANARY, now=now, reason=reason, rollout=anew)
+
+    return desk.ledger.change(change).get(number)
+
+
+def _known(desk: Desk, order: Order) -> tuple[str, Deployment | None]:
+    """The key to use, and the deployment that it made. One that failed did nothing, so the same order may be tried again."""
+    if not order.key:
+        return "", None
+    for attempt in count(1):
+        name = order.key if attempt == 1 else f"{order.key}#{attempt}"
+        found = desk.ledger.of_key(name)
+        if found is None or found.status is not S.FAILED:
+            return name, found
+    raise AssertionError("counting does not end")
+
+
+def _shares(one: Deployment) -> dict[str, float]:
+    return {variant.version: variant.weight for variant in one.variants}
