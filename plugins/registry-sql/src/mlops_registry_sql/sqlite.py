@@ -40,14 +40,14 @@ class SqliteRegistry(SqlRegistry):
     artifacts: Path | None = field(
         default=None, metadata={"help": "the folder of artifacts; by default the database's path with .artifacts behind it"}
     )
-    timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others"})
+    busy_timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others"})
     _database: Database = field(init=False, repr=False)
     _statements: Statements = field(init=False, repr=False)
     _blobs: BlobFolder = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         path = self.path.absolute()
-        self._database = Database(_NAME, self._open, FileGate(path.with_name(path.name + ".lock"), self.timeout))
+        self._database = Database(_NAME, self._open, FileGate(path.with_name(path.name + ".lock"), self.busy_timeout))
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
         self._blobs = BlobFolder((self.artifacts or path.with_name(path.name + ".artifacts")).absolute())
 
@@ -78,7 +78,7 @@ class SqliteRegistry(SqlRegistry):
         options: dict[str, Any] = {
             "poolclass": NullPool,
             "paramstyle": "named",
-            "connect_args": {"timeout": self.timeout, "check_same_thread": False},
+            "connect_args": {"timeout": self.busy_timeout, "check_same_thread": False},
         }
         reader = create_engine(url, isolation_level="AUTOCOMMIT", **options)
         writer = create_engine(url, **options)

@@ -39,11 +39,11 @@ class SqliteSink(MonitorSink):
     path: Path = field(
         default=Path(".mlops/monitoring.db"), converter=Path, metadata={"help": "the file; created with its folder when missing"}
     )
-    timeout: float = field(default=30.0, metadata={"help": "seconds that a writer waits for the others"})
+    busy_timeout: float = field(default=30.0, metadata={"help": "seconds that a writer waits for the others"})
     _database: Database = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._database = Database(self.path.absolute(), self.timeout)
+        self._database = Database(self.path.absolute(), self.busy_timeout)
 
     def check(self) -> None:
         """Open the file and look at its schema."""
