@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
 
+from mlops_core.deployment import ModelDeployment
 from mlops_core.exceptions import MLOpsError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.operations.loop import Pass
 from mlops_core.stack import Stack
+from mlops_core.tracking import ExperimentTracker
+from mlops_core.versioning import ModelVersioning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Upkeep"]
 
-_log = logging.getLogger(__name__)
+Facade = TypeVar("Facade", ModelDeployment, ModelMonitoring, ModelVersioning, ExperimentTracker)
+_ADVANCE: Final = timedelta(seconds=2)
+_EVALUATE: Final = timedelta(seconds=10)
+_DRAIN: Final = timedelta(seconds=30)
+_SWEEP: Final = timedelta(hours=1)
 
 
 @define(eq=False)
 class Upkeep:
-    """Facades per tenant, made when they are first needed, and the passes over them. Close it after the loop."""
+    """Facades per tenant, made when they are first needed, and the passes over them. Close it after the loop.
+
+    Rollouts and alerts are each tenant's; spools and leftovers belong to the project.
+    """
 
     stack: Stack
-    _monitoring: dict[str, ModelMonitoring] = field(factory=dict, init=False, repr=False)
+    _facades: dict[tuple[type, str], Any] = field(factory=dict, init=False, repr=False)
 
     def passes(self) -> tuple[Pass, ...]:
         """What to give to the control loop."""
         return (
-            Pass("monitoring.evaluate", lambda: self._each(lambda tenant: self.monitoring(tenant).evaluate()), timedelta(seconds=10)),
-            Pass("monitoring.drain", lambda: self.monitoring(self.stack.tenant).drain(), timedelta(seconds=10)),
+            Pass("deployment.advance", self._advance, _ADVANCE),
+            Pass("monitoring.evaluate", self._evaluate, _EVALUATE),
+            Pass("monitoring.drain", self._drain, _DRAIN),
+            Pass("tracking.recover", self._recover, _DRAIN),
+            Pass("versioning.sweep", self._sweep, _SWEEP),
         )
 
-    def monitoring(self, tenant: str) -> ModelMonitoring:
-        """The facade of a tenant."""
-        if tenant not in self._monitoring:
-            self._monitoring[tenant] = ModelMonitoring(stack=self.stack.for_tenant(tenant))
-        return self._monitoring[tenant]
-
-    def close(self) -> None:
-        """Close every facade that was made."""
-        for facade in self._monitoring.values():
-            facade.close()
+    def facade(self, kind: type[Facade], tenant: str) -> Facade:
+        """The facade of a tenant, always the same one."""
+        if (kind, tenant) not in self._facades:
+            self._facades[kind, tenant] = kind(stack=self.stack.for_tenant(tenant))
+        found: Facade = self._facades[kind, tenant]
+        return found
 
     def tenants(self) -> list[str]:
         """The project's tenant, and every other one that has a record in the registry."""
@@ -57,8 +65,33 @@ class Upkeep:
                 return sorted(found)
             cursor = page.cursor
 
+    def close(self) -> None:
+        """Close every facade that was made and has something to close. Idempotent."""
+        for facade in self._facades.values():
+            if hasattr(facade, "close"):
+                facade.close()
+        self._facades.clear()
+
+    def _advance(self) -> None:
+        self._each(lambda tenant: self.facade(ModelDeployment, tenant).advance())
+
+    def _evaluate(self) -> None:
+        if self.stack.parts.sinks:
+            self._each(lambda tenant: self.facade(ModelMonitoring, tenant).evaluate())
+
+    def _drain(self) -> None:
+        if self.stack.parts.sinks:
+            self.facade(ModelMonitoring, self.stack.tenant).drain()
+
+    def _recover(self) -> None:
+        if self.stack.parts.trackers:
+            self.facade(ExperimentTracker, self.stack.tenant).recover()
+
+    def _sweep(self) -> None:
+        self.facade(ModelVersioning, self.stack.tenant).sweep()
+
     def _each(self, act: Callable[[str], Any]) -> None:
-        """Act for every tenant; one that fails is logged and stops no other."""
+        """Act for every tenant; one that fails stops no other, and all are named in the end."""
         failed = []
         for tenant in self.tenants():
             try:

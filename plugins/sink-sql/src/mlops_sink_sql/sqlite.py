@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -57,9 +58,9 @@ class SqliteSink(MonitorSink):
     def write(self, segments: Sequence[Segment]) -> None:
         """Keep each (writer, sequence) once, all of the call in one transaction."""
         with self._database.writing() as connection:
+            owner = cache(partial(_series_id, connection))
             for writer, group in groupby(sorted(segments, key=_origin), key=lambda segment: segment.writer):
-                fresh = _admit(connection, writer, list(group))
-                rows = [segment_row(segment, _series_id(connection, segment.series), _WRITTEN) for segment in fresh]
+                rows = [segment_row(segment, owner(segment.series), _WRITTEN) for segment in _admit(connection, writer, list(group))]
                 if rows:
                     connection.execute(insert(SEGMENTS), rows)
 
@@ -104,7 +105,8 @@ class SqliteSink(MonitorSink):
     def log(self, rows: Sequence[Logged]) -> None:
         """Keep each (tenant, kind, prediction id) once, all of the call in one transaction."""
         with self._database.writing() as connection:
-            given = [log_row(row, _series_id(connection, row.series)) for row in rows]
+            owner = cache(partial(_series_id, connection))
+            given = [log_row(row, owner(row.series)) for row in rows]
             if given:
                 connection.execute(insert(LOG).on_conflict_do_nothing(), given)
 
