@@ -110,9 +110,9 @@ def test_importing_the_plugin_loads_no_library() -> None:
 def test_an_unknown_type_is_refused_until_it_is_named(tmp_path: Path) -> None:
     sio.dump(Homemade(), tmp_path / "model")
     name = f"{Homemade.__module__}.Homemade"
-    with pytest.raises(UntrustedFormatError, match="Homemade, not known to be harmless - name it in option 'trusted'"):
+    with pytest.raises(UntrustedFormatError, match="Homemade, not known to be harmless - store the model as joblib"):
         SkopsFormat().read(tmp_path / "model")
-    with pytest.raises(ArtifactError, match=r"Homemade holds .*Homemade - name these types"):
+    with pytest.raises(ArtifactError, match=r"Homemade holds .*Homemade, not known to be harmless"):
         SkopsFormat().write(Homemade(), tmp_path / "other")
     trusting = SkopsFormat(trusted=(name,))
     assert trusting.accepts(Homemade())

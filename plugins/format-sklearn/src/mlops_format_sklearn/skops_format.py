@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SkopsFormat"]
 
+_REMEDY: Final = "store the model as joblib and trust that, or name the types in option 'trusted'"
 _SCHEMA: Final = "schema.json"
 _END: Final = b"PK\x05\x06"
 _TAIL: Final = 66 * 1024  # the end record of a zip, with the longest comment it may have
@@ -45,8 +46,7 @@ class SkopsFormat(Format):
 
     def accepts(self, value: Any) -> bool:
         """Whether it is an estimator made of trusted types only: tried in memory."""
-        base = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
-        if base is None or not isinstance(value, base):
+        if not _is_estimator(value):
             return False
         import skops.io as sio
 
@@ -67,6 +67,8 @@ class SkopsFormat(Format):
 
     def write(self, value: Any, path: Path) -> None:
         """Write the estimator; one with a type that is not trusted is refused, naming the types."""
+        if not _is_estimator(value):
+            raise ArtifactError(f"format skops: a {type(value).__qualname__} is no estimator of scikit-learn - give one, or another format")
         import skops.io as sio
 
         try:
@@ -75,9 +77,9 @@ class SkopsFormat(Format):
         except Exception as error:
             cause = " ".join(str(error).split())
             raise ArtifactError(f"format skops: cannot hold {type(value).__qualname__}: {cause}") from error
-        if unknown or not self.accepts(value):
-            what = ", ".join(sorted(unknown)) or "no estimator of scikit-learn"
-            raise ArtifactError(f"format skops: {type(value).__qualname__} holds {what} - name these types in its option 'trusted'")
+        if unknown:
+            what = ", ".join(sorted(unknown))
+            raise ArtifactError(f"format skops: {type(value).__qualname__} holds {what}, not known to be harmless - {_REMEDY}")
         path.write_bytes(content)
 
     def read(self, path: Path) -> Any:
@@ -111,10 +113,15 @@ class SkopsFormat(Format):
 
         if unknown := set(sio.get_untrusted_types(file=path)) - self._trusted():
             what = ", ".join(sorted(unknown))
-            raise UntrustedFormatError(f"format skops: {path.name} holds {what}, not known to be harmless - name it in option 'trusted'")
+            raise UntrustedFormatError(f"format skops: {path.name} holds {what}, not known to be harmless - {_REMEDY}")
 
     def _trusted(self) -> set[str]:
         return {*TRUSTED, *self.trusted}
+
+
+def _is_estimator(value: Any) -> bool:
+    base = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
+    return base is not None and isinstance(value, base)
 
 
 def _is_small_zip(path: Path) -> bool:
