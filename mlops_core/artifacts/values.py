@@ -96,8 +96,11 @@ class Artifacts:
             UntrustedFormatError: Reading it would run code, and ``models.trust`` does not name its format.
             CapabilityError: Its format cannot predict.
         """
+        return self.predictor_at(self.fetch(version, self.stack.workdir / "cache" / "models"), version)
+
+    def predictor_at(self, path: Path, version: ModelVersion) -> Predictor:
+        """The same over a copy that the caller has verified."""
         name = f"{version.model} {version.version}"
-        path = self.fetch(version, self.stack.workdir / "cache" / "models")
         chosen, value = self._read(path, version.format, name)
         with _wrapped(f"model {name}: format {chosen.name} could not make a predictor of it"):
             return chosen.predictor(value, version.schema)

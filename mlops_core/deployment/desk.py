@@ -13,7 +13,7 @@ from mlops_core.deployment.endpoint import deployment_id
 from mlops_core.deployment.ledger import Ledger, journal_name
 from mlops_core.deployment.ports import Ports
 from mlops_core.deployment.states import TERMINAL
-from mlops_core.deployment.tokens import Tokens
+from mlops_core.deployment.tokens import Tokens, tokens_of
 from mlops_core.exceptions import ConflictError, DeploymentError
 from mlops_core.journal import Journal, Lease
 from mlops_core.names import check_name
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "EndpointBusyError"]
 
+_NOTHING_SAID: Final = EnvironmentSettings(Use(""))
 _LEASE: Final = timedelta(seconds=10)
 _POLL: Final = 0.1
 _TIMEOUT: Final = 300.0
@@ -59,12 +60,12 @@ class Desk:
     @property
     def settings(self) -> EnvironmentSettings:
         """What the configuration says of the environment."""
-        return self.stack.settings.environments.get(self.endpoint.environment, EnvironmentSettings(Use("")))
+        return self.stack.settings.environments.get(self.endpoint.environment, _NOTHING_SAID)
 
     @property
     def tokens(self) -> Tokens:
         """Who may send requests."""
-        return Tokens.parse(self.settings.tokens)
+        return tokens_of(self.stack, self.endpoint.environment)
 
     def name(self, number: int) -> str:
         """The id of a deployment."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlops_core.records import ModelVersion
     from mlops_core.roles import Clock, Predictor
 
-__all__ = ["Ports", "environment_folder"]
+__all__ = ["Ports", "environment_folder", "write_private"]
 
 
 def environment_folder(stack: Stack, environment: str) -> Path:
@@ -64,7 +64,7 @@ class Ports:
                 "name the part in the configuration, or deploy in process"
             )
         path = self.workdir / "stack.json"
-        _write_private(path, canonical_json(self.stack.ref().to_dict()))
+        write_private(path, canonical_json(self.stack.ref().to_dict()))
         return (sys.executable, "-m", "mlops_core.serve", "--stack", str(path), "--environment", self.environment, "--")
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
@@ -75,7 +75,7 @@ class Ports:
         return self.artifacts.predictor(version)
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Replace a file that only this user may read, in one step."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

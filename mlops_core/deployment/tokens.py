@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from attrs import field, frozen
 
-from mlops_core.exceptions import DeploymentError
+from mlops_core.exceptions import DeploymentError, MLOpsError
 from mlops_core.names import check_name
 
-__all__ = ["Tokens"]
+if TYPE_CHECKING:
+    from mlops_core.stack import Stack
+
+__all__ = ["Tokens", "tokens_of"]
 
 _SHORTEST = 16
 
@@ -69,6 +72,21 @@ class Tokens:
         if found is None:
             raise DeploymentError("token: it is missing or wrong - send the header Authorization: Bearer TOKEN")
         return found
+
+
+def tokens_of(stack: Stack, environment: str) -> Tokens:
+    """The tokens of an environment, read now.
+
+    Raises:
+        DeploymentError: They cannot be read.
+    """
+    settings = stack.settings.environments.get(environment)
+    if settings is None or settings.tokens is None:
+        return Tokens()
+    try:
+        return Tokens.parse(stack.resolve(settings.tokens))
+    except MLOpsError as error:
+        raise DeploymentError(f"environments.{environment}.{error.message}") from error
 
 
 def _digest(token: str) -> bytes:

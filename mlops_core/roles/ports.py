@@ -116,9 +116,17 @@ class DeployContext(Protocol):
 class ServingHost(Protocol):
     """What a serving process is handed: the same stack, recomposed there."""
 
-    workdir: Path
-    clock: Clock
-    tenant: str
+    @property
+    def workdir(self) -> Path:
+        """The environment's folder."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose requests they are where neither token nor header says so."""
 
     def version(self, tenant: str, model: str, version: str) -> ModelVersion:
         """The registered version, from the registry or this server's own cache; raises ``VersioningError``."""
