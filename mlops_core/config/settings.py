@@ -1,17 +1,20 @@
 """The frozen configuration: what ``mlops.yaml`` says, structured and checked, secrets still unresolved.
 
-Durations are ``timedelta``, shares are fractions. ``Use.options`` stay as written (``${VAR}`` unresolved) until a backend is built.
+Durations are ``timedelta``, shares are fractions. ``Use.options`` stay as written (``${VAR}`` unresolved) until a backend is built. A
+field's metadata holds its help and, where the file spells it otherwise, its ``key``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from attrs import field, frozen
 
+from mlops_core.config import rules
 from mlops_core.records import Record
+from mlops_core.structure import SHARE, Check
 
 __all__ = [
     "AlertRule",
@@ -25,6 +28,15 @@ __all__ = [
     "StageSettings",
     "Use",
 ]
+
+_NAME: Final = Check(rules.name)
+_COUNT: Final = Check(rules.not_negative)
+_SPAN: Final = Check(rules.span)
+_LONGER: Final = Check(rules.longer_span)
+
+
+def _says(text: str, key: str | None = None) -> dict[str, str]:
+    return {"help": text} if key is None else {"help": text, "key": key}
 
 
 @frozen
@@ -42,62 +54,72 @@ class EnvironmentSettings(Record):
     """A deployment target: a deployer, and what the core adds to it."""
 
     deployer: Use
-    tokens: str | None = None
-    rollback_window: timedelta = timedelta(hours=1)
-    watch: bool = False
+    tokens: str | None = field(default=None, metadata=_says("where the tokens of clients are, such as ${file:tokens}"))
+    rollback_window: Annotated[timedelta, _SPAN] = field(
+        default=timedelta(hours=1), metadata=_says("how long a replaced version stays loaded; 0s releases it")
+    )
+    watch: bool = field(default=False, metadata=_says("run the control loop beside the server"))
 
 
 @frozen
 class AlertRule(Record):
     """A threshold rule: ``when`` is one comparison, such as ``error_rate > 0.02``, over ``window``, that must hold for ``hold_for``."""
 
-    name: str
-    when: str
-    hold_for: timedelta = timedelta(0)
-    window: timedelta = timedelta(minutes=5)
-    model: str | None = None
-    environment: str | None = None
-    notify: tuple[str, ...] = ()
+    name: Annotated[str, _NAME] = field(metadata=_says("what the rule is called"))
+    when: Annotated[str, Check(rules.condition)] = field(metadata=_says("the comparison, such as error_rate > 0.02"))
+    hold_for: Annotated[timedelta, _SPAN] = field(default=timedelta(0), metadata=_says("how long it must hold before it fires", "for"))
+    window: Annotated[timedelta, _LONGER] = field(default=timedelta(minutes=5), metadata=_says("the time that the figure is taken over"))
+    model: str | None = field(default=None, metadata=_says("one model only; every model by default"))
+    environment: str | None = field(default=None, metadata=_says("one environment only; every one by default"))
+    notify: tuple[str, ...] = field(default=(), metadata=_says("the channels that are told"))
 
 
 @frozen
 class MonitoringSettings(Record):
     """``monitoring``: where segments go, and the alert rules."""
 
-    sinks: tuple[Use, ...] = ()
-    durability: Literal["flush", "sync"] = "flush"
-    alerts: tuple[AlertRule, ...] = ()
-    max_error_rate: float = 0.05
-    health_window: timedelta = timedelta(minutes=5)
+    sinks: tuple[Use, ...] = field(default=(), metadata=_says("where measurements go; the first answers questions"))
+    durability: Literal["flush", "sync"] = field(
+        default="flush", metadata=_says("flush survives a killed process, sync also a loss of power")
+    )
+    alerts: tuple[AlertRule, ...] = field(default=(), metadata=_says("alert rules"))
+    max_error_rate: Annotated[float, SHARE] = field(default=0.05, metadata=_says("a model with more errors is unhealthy"))
+    health_window: Annotated[timedelta, _LONGER] = field(
+        default=timedelta(minutes=5), metadata=_says("the time that health is judged over")
+    )
 
 
 @frozen
 class DriftSettings(Record):
     """``drift``: which tests run and when they count. ``min_effect`` is the practical threshold of the effect size."""
 
-    tests: tuple[Use, ...] = ()
-    alpha: float = 0.05
-    correction: Literal["benjamini-hochberg", "benjamini-yekutieli", "bonferroni", "holm", "none"] = "benjamini-hochberg"
-    min_effect: float = 0.0
+    tests: tuple[Use, ...] = field(default=(), metadata=_says("the tests of a check"))
+    alpha: Annotated[float, SHARE, Check(rules.level)] = field(default=0.05, metadata=_says("the share of false alarms that is accepted"))
+    correction: Literal["benjamini-hochberg", "benjamini-yekutieli", "bonferroni", "holm", "none"] = field(
+        default="benjamini-hochberg", metadata=_says("how p-values of many columns and tests are adjusted")
+    )
+    min_effect: Annotated[float, _COUNT] = field(default=0.0, metadata=_says("drift with a smaller effect size is not reported"))
 
 
 @frozen
 class ModelsSettings(Record):
     """``models``: formats that may run code on load."""
 
-    trust: tuple[str, ...] = ()
+    trust: tuple[str, ...] = field(default=(), metadata=_says("formats that may run code when they are loaded, such as joblib"))
 
 
 @frozen
 class CanarySettings(Record):
     """A canary by steps of traffic (fractions, the last is 1.0). ``slo`` maps a metric to its bound, such as error_rate 0.01."""
 
-    steps: tuple[float, ...] = (0.05, 0.25, 1.0)
-    step_time: timedelta = timedelta(minutes=2)
-    min_requests: int = 100
-    deadline: timedelta = timedelta(hours=1)
-    at_deadline: Literal["hold", "promote", "rollback"] = "hold"
-    slo: Mapping[str, float] = field(factory=dict)
+    steps: Annotated[tuple[Annotated[float, SHARE], ...], Check(rules.steps)] = field(
+        default=(0.05, 0.25, 1.0), metadata=_says("shares of traffic, rising to 100%")
+    )
+    step_time: Annotated[timedelta, _SPAN] = field(default=timedelta(minutes=2), metadata=_says("the least time of a step"))
+    min_requests: Annotated[int, _COUNT] = field(default=100, metadata=_says("requests that a step must see"))
+    deadline: Annotated[timedelta, _LONGER] = field(default=timedelta(hours=1), metadata=_says("when at_deadline happens"))
+    at_deadline: Literal["hold", "promote", "rollback"] = field(default="hold", metadata=_says("what happens at the deadline"))
+    slo: Mapping[str, float] = field(factory=dict, metadata=_says("bounds of metrics, such as error_rate: 1%"))
 
 
 @frozen
@@ -107,14 +129,14 @@ class StageSettings(Record):
     name: str
     use: Use | None = None
     options: Mapping[str, Any] = field(factory=dict)
-    inputs: Mapping[str, str] = field(factory=dict)
-    outputs: tuple[str, ...] = ()
-    retries: int = 0
-    timeout: timedelta | None = None
-    when: str | None = None
-    on_failure: Literal["stop", "continue", "rollback"] = "stop"
-    cache: bool = False
-    executor: str | None = None
+    inputs: Mapping[str, str] = field(factory=dict, metadata=_says("inputs that take another name's value"))
+    outputs: tuple[Annotated[str, _NAME], ...] = field(default=(), metadata=_says("names of the values that the stage answers"))
+    retries: Annotated[int, _COUNT] = field(default=0, metadata=_says("further attempts after a failure"))
+    timeout: Annotated[timedelta, _LONGER] | None = field(default=None, metadata=_says("the longest time of an attempt"))
+    when: str | None = field(default=None, metadata=_says("a condition on earlier metrics; where it is false, the stage is skipped"))
+    on_failure: Literal["stop", "continue", "rollback"] = field(default="stop", metadata=_says("what a failure does to the run"))
+    cache: bool = field(default=False, metadata=_says("reuse outputs of the same options, code and inputs"))
+    executor: str | None = field(default=None, metadata=_says("where this stage runs, instead of the project's executor"))
     at: str = ""
 
 
@@ -122,26 +144,33 @@ class StageSettings(Record):
 class PipelineSettings(Record):
     """``pipeline``: its name, the registered model it makes, and its stages in the order written."""
 
-    name: str = "pipeline"
-    model: str = ""
-    stages: tuple[StageSettings, ...] = ()
-    seed: int = 0
+    name: Annotated[str, _NAME] = field(default="pipeline", metadata=_says("what the pipeline is called"))
+    model: Annotated[str, Check(rules.optional_name)] = field(default="", metadata=_says("the registered model that it makes"))
+    stages: tuple[StageSettings, ...] = field(default=(), metadata=_says("the stages by name, in their order"))
+    seed: int = field(default=0, metadata=_says("seed of what the stages draw at random"))
 
 
 @frozen
 class Settings(Record):
-    """A whole configuration. The defaults are those of the embedded stack in ``./.mlops``."""
+    """A whole configuration. What a file leaves out is as in the embedded stack in ``./.mlops``."""
 
-    project: str = "project"
-    tenant: str = "default"
-    trackers: tuple[Use, ...] = ()
-    registry: Use | None = None
-    environments: Mapping[str, EnvironmentSettings] = field(factory=dict)
-    channels: Mapping[str, Use] = field(factory=dict)
-    monitoring: MonitoringSettings = MonitoringSettings()
-    drift: DriftSettings = DriftSettings()
-    models: ModelsSettings = ModelsSettings()
-    formats: tuple[str, ...] = ("json", "npy", "arrow", "parquet", "skops", "joblib")
-    observers: tuple[Use, ...] = ()
-    executor: str = "inline"
-    pipeline: PipelineSettings | None = None
+    project: Annotated[str, _NAME] = field(default="project", metadata=_says("what the project is called"))
+    tenant: Annotated[str, _NAME] = field(default="default", metadata=_says("whom it works for where no tenant is named"))
+    trackers: tuple[Use, ...] = field(
+        default=(), metadata=_says("where experiments are tracked; of several, the first answers searches", "tracker")
+    )
+    registry: Use | None = field(default=None, metadata=_says("where versions, aliases, deployments and runs are kept"))
+    environments: Mapping[Annotated[str, _NAME], EnvironmentSettings] = field(
+        factory=dict, metadata=_says("where models are deployed to, each with its deployer")
+    )
+    channels: Mapping[Annotated[str, _NAME], Use] = field(factory=dict, metadata=_says("where alerts are sent, by name"))
+    monitoring: MonitoringSettings = field(factory=MonitoringSettings, metadata=_says("measurements, health and alerts"))
+    drift: DriftSettings = field(factory=DriftSettings, metadata=_says("drift checks"))
+    models: ModelsSettings = field(factory=ModelsSettings, metadata=_says("how models are loaded"))
+    formats: tuple[str, ...] = field(
+        default=("json", "npy", "arrow", "parquet", "skops", "joblib"),
+        metadata=_says("formats of values and models in the order asked; of the default, those that are installed"),
+    )
+    observers: tuple[Use, ...] = field(default=(), metadata=_says("who listens to events and guards deployments"))
+    executor: str = field(default="inline", metadata=_says("where stages run; one with a timeout needs an executor that can kill"))
+    pipeline: PipelineSettings | None = field(default=None, metadata=_says("the pipeline"))

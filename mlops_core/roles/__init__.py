@@ -21,7 +21,7 @@ from mlops_core.roles.ports import (
 )
 from mlops_core.roles.registry import RegistryStore
 from mlops_core.roles.sink import MonitorSink
-from mlops_core.roles.stage import Stage
+from mlops_core.roles.stage import Help, Stage
 from mlops_core.roles.tracker import Tracker
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "DriftTest",
     "Executor",
     "Format",
+    "Help",
     "MonitorSink",
     "Observer",
     "Predictor",

@@ -5,12 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from attrs import frozen
+
 from mlops_core.roles.backend import Backend
 
 if TYPE_CHECKING:
     from mlops_core.roles.ports import StageContext
 
-__all__ = ["Stage"]
+__all__ = ["Help", "Stage"]
+
+
+@frozen
+class Help:
+    """The help of an option that is a parameter: ``def train(data, *, depth: Annotated[int, Help("levels of the tree")] = 3)``."""
+
+    text: str
 
 
 class Stage(Backend):

@@ -1,17 +1,8 @@
-"""The composed backends of one project and tenant: what every facade stands on."""
+"""What a stack is made of."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from attrs import define, evolve, field
-
-from mlops_core.clock import SystemClock
-from mlops_core.config.settings import Settings
-from mlops_core.exceptions import ConfigError
-from mlops_core.names import check_name
-from mlops_core.roles import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +21,7 @@ if TYPE_CHECKING:
         Tracker,
     )
 
-__all__ = ["Parts", "Stack"]
+__all__ = ["Parts"]
 
 
 class Parts(Protocol):
@@ -88,41 +79,3 @@ class Parts(Protocol):
 
     def close(self) -> None:
         """Close every backend that was built. Idempotent."""
-
-
-@define(eq=False, kw_only=True)
-class Stack:
-    """Everything a facade needs. ``workdir`` (``root/.mlops``) is where the project keeps its own files."""
-
-    root: Path
-    tenant: str
-    parts: Parts
-    settings: Settings = field(factory=Settings)
-    profile: str | None = None
-    clock: Clock = field(factory=SystemClock)
-
-    @property
-    def workdir(self) -> Path:
-        """``root/.mlops``; whoever writes there creates it."""
-        return self.root / ".mlops"
-
-    def for_tenant(self, tenant: str | None) -> Stack:
-        """The same backends for another tenant; None keeps this one's.
-
-        Raises:
-            NameRuleError: The tenant breaks the name rule.
-        """
-        return self if tenant is None else evolve(self, tenant=check_name(tenant, "tenant"))
-
-    def environment(self, name: str) -> Deployer:
-        """The deployer of an environment (``prod`` is accepted for ``production``).
-
-        Raises:
-            ConfigError: No environment of that name.
-        """
-        wanted = "production" if name == "prod" and "prod" not in self.parts.environments else name
-        try:
-            return self.parts.environments[wanted]
-        except KeyError:
-            known = ", ".join(self.parts.environments) or "none"
-            raise ConfigError(f"environments: no environment {name!r} (there are: {known}) - add it under 'environments'") from None

@@ -1,0 +1,127 @@
+"""References in options: ``${VAR}``, ``${VAR:-default}`` and ``${file:path}``, resolved when a backend is built."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+
+from mlops_core.exceptions import ConfigError
+from mlops_core.structure import Deferred, Secret
+
+__all__ = ["Resolver", "has_reference", "malformed", "resolve"]
+
+_REFERENCE: Final = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
+_VARIABLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.ASCII | re.DOTALL)
+_FILE: Final = "file:"
+_SHORTEST_MASKED: Final = 4
+_LARGEST: Final = 1 << 20
+
+
+def has_reference(text: str) -> bool:
+    """Whether something in the text is resolved later; ``$${`` is a plain ``${``."""
+    return any(found[0] != "$${" for found in _REFERENCE.finditer(text))
+
+
+def malformed(text: str) -> str | None:
+    """What is wrong with the references in a text, or None."""
+    for found in _REFERENCE.finditer(text):
+        inside = found[1]
+        if found[0] == "$${" or (inside and (inside[len(_FILE) :] if inside.startswith(_FILE) else _VARIABLE.fullmatch(inside))):
+            continue
+        return f"{found[0]!r} is no reference - write ${{NAME}}, ${{NAME:-default}} or ${{file:PATH}}, and $${{ for a plain ${{"
+    return None
+
+
+def resolve(text: str, root: Path) -> str:
+    """The text with its references resolved, as a ``Secret`` if it has any.
+
+    Raises:
+        ConfigError: A variable is not set, or a file below or beside ``root`` cannot be read.
+    """
+    return Resolver(root).text(text)
+
+
+@define(eq=False)
+class Resolver:
+    """Resolves references and remembers what they hid, so that messages can be masked. Files are relative to ``root``."""
+
+    root: Path
+    _secrets: set[str] = field(factory=set, init=False, repr=False)
+
+    def text(self, text: str) -> str:
+        """One text resolved; raises ``ConfigError``."""
+        wrong = malformed(text)
+        if wrong is not None:
+            raise ConfigError(wrong)
+        plain = _REFERENCE.sub(self._value, text)
+        if not has_reference(text):
+            return plain
+        self._hide(plain)
+        return Secret(plain)
+
+    def resolved(self, options: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
+        """Options with every text resolved.
+
+        Raises:
+            ConfigError: One line that begins with ``at`` and ``key``, for the first that cannot be.
+        """
+        try:
+            return {name: _each(value, self.text) for name, value in options.items()}
+        except ConfigError as error:
+            raise ConfigError(": ".join(part for part in (at, key, error.message) if part)) from error.__cause__
+
+    def tried(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options with the texts resolved that can be now; the others fit whatever is asked of them."""
+        return {name: _each(value, self._try) for name, value in options.items()}
+
+    def mask(self, text: str) -> str:
+        """The text with ``***`` in place of every secret of four characters or more."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def _try(self, text: str) -> str:
+        try:
+            return self.text(text)
+        except ConfigError:
+            return Deferred(text)
+
+    def _value(self, found: re.Match[str]) -> str:
+        if found[0] == "$${":
+            return "${"
+        if found[1].startswith(_FILE):
+            return self._hide(self._read(found[1][len(_FILE) :]))
+        variable = _VARIABLE.fullmatch(found[1])
+        name, default = (variable[1], variable[2]) if variable is not None else (found[1], None)
+        value = os.environ.get(name)
+        if value is None or (not value and default is not None):
+            if default is None:
+                raise ConfigError(f"${{{name}}}: the variable is not set - set it, or write ${{{name}:-default}}")
+            return default
+        return self._hide(value)
+
+    def _read(self, name: str) -> str:
+        try:
+            with (self.root / Path(name).expanduser()).open("rb") as stream:
+                return stream.read(_LARGEST).decode().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            cause = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+            raise ConfigError(f"${{file:{name}}}: the file cannot be read: {cause} - relative paths begin at the configuration") from error
+
+    def _hide(self, secret: str) -> str:
+        if len(secret) >= _SHORTEST_MASKED:
+            self._secrets.add(secret)
+        return secret
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _each(one, change) for key, one in value.items()}
+    return [_each(one, change) for one in value] if isinstance(value, list | tuple) else value

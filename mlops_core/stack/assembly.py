@@ -1,0 +1,94 @@
+"""A plugin that the configuration names becomes a backend: load, resolve references, structure the options, build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from mlops_core.config.origin import Origin
+from mlops_core.config.references import Resolver
+from mlops_core.config.settings import Settings, Use
+from mlops_core.exceptions import ConfigError, PluginError, PluginNotFoundError
+from mlops_core.plugins import GROUPS, Loader, is_inline
+from mlops_core.structure import Misfit, Structurer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_core.plugins import Loaded
+    from mlops_core.roles import Backend, Format
+
+__all__ = ["Assembly"]
+
+
+@define(eq=False)
+class Assembly:
+    """Makes backends. Errors point to the line of the configuration and show no secret."""
+
+    loader: Loader
+    root: Path
+    origin: Origin | None = None
+    _resolver: Resolver = field(init=False)
+    _structurer: Structurer = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._resolver = Resolver(self.root)
+        self._structurer = Structurer(self.root)
+
+    def load(self, role: str, use: Use) -> Loaded:
+        """The checked class.
+
+        Raises:
+            PluginError: With the place of its name in the configuration.
+        """
+        try:
+            return self.loader.load(role, use.use)
+        except PluginNotFoundError as error:
+            raise PluginNotFoundError(_placed(use, error.message)) from error
+        except PluginError as error:
+            raise PluginError(_placed(use, error.message)) from error
+
+    def build(self, role: str, use: Use) -> Backend:
+        """The backend.
+
+        Raises:
+            ConfigError: One line for each option that is wrong, or the reference that cannot be resolved.
+            PluginError: The plugin cannot be loaded.
+        """
+        loaded = self.load(role, use)
+        return self._fitted(loaded, use, self._resolver.resolved(use.options, use.key, use.at))
+
+    def try_options(self, role: str, use: Use) -> None:
+        """Check the options without needing the secrets: a reference that cannot be resolved yet fits any option.
+
+        Raises:
+            ConfigError: One line for each option that is wrong.
+            PluginError: The plugin cannot be loaded.
+        """
+        self._fitted(self.load(role, use), use, self._resolver.tried(use.options))
+
+    def formats(self, names: tuple[str, ...]) -> Mapping[str, Use]:
+        """Formats by the name that stored values carry; of the default list, those that are installed."""
+        if names == Settings().formats:
+            there = self.loader.catalogue.names("format")
+            names = tuple(name for name in names if name in there)
+        uses = [Use(name, key="formats") for name in names]
+        return {self._format_name(use) if is_inline(use.use) else use.use: use for use in uses}
+
+    def _format_name(self, use: Use) -> str:
+        cls: type[Format] = self.load("format", use).cls  # type: ignore[assignment]  # the loader checked the role
+        return cls.name
+
+    def _fitted(self, loaded: Loaded, use: Use, options: Mapping[str, Any]) -> Backend:
+        try:
+            return self._structurer.fit(options, loaded.cls, GROUPS[loaded.role].reserved)
+        except Misfit as misfit:
+            origin = self.origin or Origin()
+            lines = [self._resolver.mask(line) for line in origin.lines(misfit, use.key or f"{loaded.role}.{use.use}", use.at)]
+            raise ConfigError(*lines) from None
+
+
+def _placed(use: Use, message: str) -> str:
+    return ": ".join(part for part in (use.at, use.key, message) if part)

@@ -1,0 +1,86 @@
+"""The stack of the project around the caller, shared by all who ask for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mlops_core.exceptions import ConfigError
+from mlops_core.stack.composing import compose
+from mlops_core.stack.stack import Stack
+
+if TYPE_CHECKING:
+    from mlops_core.stack.composed import ComposedParts
+
+__all__ = ["locate"]
+
+_Key = tuple[str, str | None]
+
+
+class _Shared:
+    """The composed parts that are alive in one process, by root and profile."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.parts: weakref.WeakValueDictionary[_Key, ComposedParts] = weakref.WeakValueDictionary()
+
+
+_BY_PROCESS: Final[dict[int, _Shared]] = {}
+"""The one global state of the library: facades built one by one share a stack. A forked child begins with an empty one."""
+
+
+def locate(path: str | os.PathLike[str] | None = None, profile: str | None = None, tenant: str | None = None) -> Stack:
+    """The stack of a project: that of ``path``, else ``MLOPS_PROJECT``, else the nearest ``mlops.yaml`` upwards, else the default one.
+
+    The default one lives in ``.mlops`` below the current folder. All who ask for the same project and profile share one stack; it closes
+    when the last of them lets go.
+
+    Args:
+        path: A configuration file, or the folder of one.
+        profile: An overlay, ``mlops.<profile>.yaml`` beside the file.
+        tenant: Instead of the project's.
+
+    Raises:
+        ConfigError: One line for each mistake in the configuration.
+        NameRuleError: The tenant breaks the name rule.
+    """
+    file = _file(path)
+    if file is None and profile is not None:
+        raise ConfigError(f"profile {profile!r}: there is no mlops.yaml here or above to lay it over - run 'mlops init'")
+    root = (file.parent if file is not None else Path.cwd()).resolve()
+    shared = _BY_PROCESS.setdefault(os.getpid(), _Shared())
+    with shared.lock:
+        found = shared.parts.get((str(file or root), profile))
+        if found is None:
+            stack = _composed(file, root, profile)
+            shared.parts[str(file or root), profile] = stack.parts  # type: ignore[assignment]  # compose makes no other parts
+            return stack.for_tenant(tenant)
+    settings, origin = found.settings, found.origin
+    return Stack(root=root, tenant=settings.tenant, parts=found, settings=settings, profile=profile, origin=origin).for_tenant(tenant)
+
+
+def _file(path: str | os.PathLike[str] | None) -> Path | None:
+    from mlops_core.config.loading import FILE, find
+
+    named, source = (path, "project") if path is not None else (os.environ.get("MLOPS_PROJECT") or None, "MLOPS_PROJECT")
+    if named is None:
+        return find(Path.cwd())
+    place = Path(named).absolute()
+    file = place / FILE if place.is_dir() else place
+    if not file.is_file():
+        missing = f"no {FILE} in it" if place.is_dir() else "no such file or folder"
+        raise ConfigError(f"{source}: {os.fspath(named)!r}: {missing} - name a configuration file or its folder, or run 'mlops init'")
+    return file.resolve()
+
+
+def _composed(file: Path | None, root: Path, profile: str | None) -> Stack:
+    from mlops_core.config.loading import documents_of, read
+    from mlops_core.stack.embedded import embedded
+
+    if file is None:
+        return compose(embedded(), root)
+    settings, origin = read(documents_of(file, profile), embedded())
+    return compose(settings, root, profile=profile, origin=origin)
