@@ -1,0 +1,198 @@
+"""The whole life of a model on real data: late departures from New York in 2013.
+
+    python run.py
+
+Every figure that it prints is computed from the data in this run. What it starts, it stops.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow.compute as pc
+from pyarrow import csv
+from sklearn.metrics import roc_auc_score
+
+from mlops_core import Project
+from mlops_core.config.settings import CanarySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from mlops_core.records import Deployment, RunReport
+
+HERE: Final = Path(__file__).parent
+MODEL: Final = "flight_delay"
+FEATURES: Final = ("carrier", "origin", "hour", "weekday", "distance", "temp", "humid", "wind_speed", "precip", "visib")
+WATCHED: Final = ("carrier", "origin", "hour", "distance", "temp", "humid", "wind_speed", "dep_delay")
+CANARY: Final = CanarySettings(steps=(0.2, 0.5, 1.0), min_requests=50, slo={"error_rate": 0.02})
+APRIL, JULY = 4, 7
+
+
+def heading(number: int, text: str) -> None:
+    """Begin a step of the story."""
+    print(f"\n{number}. {text}", flush=True)
+
+
+def say(text: str) -> None:
+    """One line of it."""
+    print(f"   {text}", flush=True)
+
+
+def month(flights: pa.Table, number: int) -> pa.Table:
+    """One month's flights, in the order of the schedule."""
+    return flights.filter(pc.field("month") == number)
+
+
+def requests(flights: pa.Table, rows: int) -> Iterator[tuple[dict[str, list[Any]], list[int]]]:
+    """Requests of so many rows each: the inputs that a model may see, and the truth that comes later."""
+    for batch in flights.to_batches(max_chunksize=rows):
+        columns = batch.to_pydict()
+        yield {name: columns[name] for name in FEATURES}, columns["late"]
+
+
+def train(project: Project) -> RunReport:
+    """Run the pipeline, and show what each stage did."""
+    report = project.pipeline().run_pipeline()
+    for stage in report.stages:
+        say(f"{stage.stage:<20} {stage.status.value:<10} {stage.seconds:5.1f} s")
+    if report.status != "succeeded":
+        raise SystemExit(f"the pipeline {report.status.value}: {report.error}")
+    return report
+
+
+def scores(report: RunReport) -> dict[str, float]:
+    """What the training stage measured on April, which it had not seen."""
+    return next(dict(stage.metrics) for stage in report.stages if stage.stage == "training")
+
+
+def replay(project: Project, environment: str, flights: pa.Table, rows: int) -> dict[str, Any]:
+    """Send flights to an endpoint as requests; answers how well the probabilities ranked them, and which versions answered."""
+    truth: list[int] = []
+    chance: list[float] = []
+    answered: dict[str, int] = {}
+    for columns, late in requests(flights, rows):
+        prediction = project.deployment.predict(MODEL, environment, columns)
+        chance += [row[1] for row in prediction.outputs["probability"]]
+        truth += late
+        answered[prediction.version] = answered.get(prediction.version, 0) + 1
+    hits = [int(one > 0.5) for one in chance]
+    return {"truth": truth, "hits": hits, "roc_auc": float(roc_auc_score(truth, chance)), "answered": answered}
+
+
+def show_health(project: Project, environment: str, version: str) -> None:
+    """What monitoring counted."""
+    project.monitoring.flush()
+    health = project.monitoring.check_health(MODEL, environment=environment, version=version)
+    metrics = project.monitoring.get_metrics(MODEL, environment=environment, version=version)
+    latency = f"{metrics.p50_latency * 1000:.1f} / {metrics.p99_latency * 1000:.1f} ms" if metrics.p50_latency else "unknown"
+    say(f"{environment}: {health.status.value}, {metrics.total_predictions} requests, {metrics.total_errors} errors, p50 / p99 {latency}")
+
+
+def show_drift(project: Project, version: str, flights: pa.Table) -> float:
+    """Compare a month with what the version learnt from; answers the largest effect."""
+    found = project.drift.check_version(MODEL, version, flights.select(list(WATCHED)))
+    for one in sorted(found.columns, key=lambda one: -one.effect_size)[:3]:
+        word = "drift" if one.drifted else ""
+        say(f"{one.column:<12} {one.test:<4} effect {one.effect_size:.3f}  adjusted p {one.adjusted_p_value:.2g}  {word}")
+    largest = max(one.effect_size for one in found.columns)
+    project.monitoring.record_values(MODEL, {"drift.max_effect": largest}, environment="production", version=version)
+    return largest
+
+
+def roll_out(project: Project, version: str, flights: pa.Table) -> Deployment:
+    """A canary in steps, with real requests while it is judged."""
+    canary = project.deployment.start_canary(MODEL, version, "production", canary=CANARY)
+    traffic = requests(flights, 1)
+    shown = None
+    while canary.status not in {"live", "rolled_back", "failed", "paused"}:
+        for columns, _ in (pair for pair, _ in zip(traffic, range(50), strict=False)):
+            project.deployment.predict(MODEL, "production", columns)
+        project.monitoring.flush()
+        project.deployment.advance()
+        canary = project.deployment.get(canary.deployment_id)
+        if (canary.status, canary.weight) != shown:
+            shown = (canary.status, canary.weight)
+            say(f"{canary.status.value:<10} {canary.weight:4.0%} of the requests  {canary.reason}")
+    return canary
+
+
+def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
+    """From the first model to the rollback; answers the figures for the summary."""
+    heading(1, "A first model, a logistic regression, goes to staging and production")
+    with Project.open(HERE, profile="baseline") as first:
+        before = scores(train(first))
+    old = project.versioning.get_version(MODEL).version
+
+    heading(2, "A better model: collect, check, preprocess, train, validate, register, deploy to staging")
+    after = scores(train(project))
+    new = project.versioning.get_version(MODEL).version
+    for line in project.versioning.get_lineage(MODEL, new).to_text().splitlines()[:8]:
+        say(line)
+
+    heading(3, "April's flights as requests to staging")
+    april = replay(project, "staging", month(flights, APRIL), 25)
+    say(f"roc_auc of the served answers {april['roc_auc']:.3f}, answered by {april['answered']}")
+    show_health(project, "staging", new)
+
+    heading(4, "Drift of April against January to March")
+    april_effect = show_drift(project, new, month(flights, APRIL))
+
+    heading(5, f"Canary of version {new} in production, beside version {old}")
+    canary = roll_out(project, new, month(flights, APRIL))
+    if canary.status != "live":
+        raise SystemExit(f"the canary ended {canary.status.value}: {canary.reason}")
+    project.versioning.set_alias(MODEL, "champion", new)
+
+    heading(6, "July's flights in production: the season changes")
+    july = replay(project, "production", month(flights, JULY), 25)
+    show_health(project, "production", new)
+    july_effect = show_drift(project, new, month(flights, JULY))
+    model = project.drift.detect_model_drift({"roc_auc": april["roc_auc"]}, {"roc_auc": july["roc_auc"]}, threshold=0.1)
+    concept = project.drift.detect_concept_drift(april["truth"], april["hits"], july["truth"], july["hits"])
+    say(f"ranking: roc_auc {april['roc_auc']:.3f} -> {july['roc_auc']:.3f}, model drift: {model.drift_detected}")
+    say(f"errors at 0.5: {concept.reference_error_rate:.3f} -> {concept.current_error_rate:.3f}, concept drift: {concept.drift_detected}")
+    for incident in project.monitoring.evaluate():
+        say(f"alert: {incident.rule} is {incident.state} ({incident.condition})")
+
+    heading(7, "Roll back")
+    project.deployment.rollback_deployment(canary.deployment_id, reason="the season changed: train again with summer data")
+    serving = project.deployment.status(MODEL, "production").live
+    say(f"production serves version {serving.version if serving else 'none'} again")
+
+    return [
+        (f"version {old}: logistic regression, April", f"roc_auc {before['roc_auc']:.3f}, log loss {before['log_loss']:.3f}"),
+        (f"version {new}: gradient boosting, April", f"roc_auc {after['roc_auc']:.3f}, log loss {after['log_loss']:.3f}"),
+        ("trivial baseline, April", f"roc_auc {after['baseline_roc_auc']:.3f}, log loss {after['baseline_log_loss']:.3f}"),
+        ("largest drift effect, April / July", f"{april_effect:.3f} / {july_effect:.3f}"),
+        ("served roc_auc, April / July", f"{april['roc_auc']:.3f} / {july['roc_auc']:.3f}"),
+    ]
+
+
+def main() -> None:
+    """Run everything, print the summary, stop what was started."""
+    began = time.monotonic()
+    flights = csv.read_csv(HERE / "data" / "flights.csv.gz")
+    with Project.open(HERE) as project:
+        try:
+            figures = life(project, flights)
+            heading(8, "What happened")
+            for name, value in figures:
+                say(f"{name:<45} {value}")
+            say(f"{'seconds of work':<45} {time.monotonic() - began:.0f}")
+            heading(9, "Where to look")
+            say(f"cd {HERE}")
+            say("mlops status; mlops runs; mlops models; mlops deployments; mlops monitor flight_delay")
+            say(f"mlflow ui --backend-store-uri {project.tracker.tracking_uri}")
+        finally:
+            for environment in project.settings.environments:
+                project.deployment.shutdown(environment)
+    say("the servers are stopped")
+
+
+if __name__ == "__main__":
+    main()

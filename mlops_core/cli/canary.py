@@ -1,0 +1,87 @@
+"""``mlops canary``: rollouts in steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mlops_core.cli.deployments import show_deployment
+from mlops_core.cli.options import DURATION, Session, project_options
+from mlops_core.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from mlops_core.config.settings import CanarySettings
+
+__all__ = ["command"]
+
+
+@click.group("canary")
+def command() -> None:
+    """Give a version a growing share of the requests while it keeps its objectives."""
+
+
+@command.command("start")
+@click.argument("model")
+@click.argument("version")
+@click.option("--to", "environment", required=True, help="The environment, such as production.")
+@click.option("--steps", default="5%,25%,100%", show_default=True, help="Shares of the requests; the last is 100%.")
+@click.option("--step-time", type=DURATION, default="2m", show_default=True, help="How long a step lasts at least.")
+@click.option("--min-requests", type=click.IntRange(1), default=100, show_default=True, help="Requests that a step must have seen.")
+@click.option("--max-error-rate", type=float, help="Roll back above this fraction of errors.")
+@click.option("--wait", is_flag=True, help="Stay until it is live, rolled back or held; else `mlops watch` advances it.")
+@project_options
+def _start(
+    session: Session,
+    model: str,
+    version: str,
+    environment: str,
+    steps: str,
+    step_time: timedelta,
+    min_requests: int,
+    max_error_rate: float | None,
+    wait: bool,  # noqa: FBT001  click passes flags so
+) -> None:
+    """Begin a canary of VERSION of MODEL."""
+    plan = _plan(steps, step_time, min_requests, max_error_rate)
+    done = session.project.deployment.start_canary(model, version, environment, canary=plan, wait=wait)
+    show_deployment(session, done)
+
+
+def _plan(steps: str, step_time: timedelta, min_requests: int, max_error_rate: float | None) -> CanarySettings:
+    from mlops_core.config.settings import CanarySettings
+
+    try:
+        shares = tuple(float(one.strip().removesuffix("%")) / (100 if "%" in one else 1) for one in steps.split(","))
+    except ValueError:
+        raise ConfigError(f"canary: --steps {steps!r} are not shares - write 5%,25%,100%") from None
+    slo = {} if max_error_rate is None else {"error_rate": max_error_rate}
+    return CanarySettings(steps=shares, step_time=step_time, min_requests=min_requests, slo=slo)
+
+
+@command.command("pause")
+@click.argument("deployment_id")
+@project_options
+def _pause(session: Session, deployment_id: str) -> None:
+    """Hold a canary at the share it has."""
+    show_deployment(session, session.project.deployment.pause(deployment_id))
+
+
+@command.command("resume")
+@click.argument("deployment_id")
+@project_options
+def _resume(session: Session, deployment_id: str) -> None:
+    """Let a held canary go on."""
+    show_deployment(session, session.project.deployment.resume(deployment_id))
+
+
+@command.command("advance")
+@project_options
+def _advance(session: Session) -> None:
+    """Judge open rollouts once, as `mlops watch` does all the time."""
+    changed = session.project.deployment.advance()
+    session.out.record(changed)
+    rows = [(one.deployment_id, one.status.value, f"{one.weight:.0%}", one.reason) for one in changed]
+    session.out.table("Changed", ("deployment", "status", "share", "reason"), rows, empty="nothing to do")

@@ -1,0 +1,49 @@
+"""``mlops deploy``: put a version into use."""
+
+from __future__ import annotations
+
+import click
+
+from mlops_core.cli.deployments import show_deployment
+from mlops_core.cli.options import Session, project_options
+from mlops_core.exceptions import ConfigError
+
+__all__ = ["command"]
+
+
+@click.command("deploy")
+@click.argument("model")
+@click.argument("version")
+@click.option("--to", "environment", required=True, help="The environment, such as staging.")
+@click.option("--weight", "weights", multiple=True, help="An A/B test: VERSION=SHARE, repeated, such as --weight 1=0.9 --weight 2=0.1.")
+@click.option("--no-wait", is_flag=True, help="Only write it down; `mlops watch` carries it out.")
+@project_options
+def command(
+    session: Session,
+    model: str,
+    version: str,
+    environment: str,
+    weights: tuple[str, ...],
+    no_wait: bool,  # noqa: FBT001  click passes flags so
+) -> None:
+    """Deploy VERSION (a name or @ALIAS) of MODEL; with --weight, share the requests among versions."""
+    deployment = session.project.deployment
+    if weights:
+        shares = dict(_share(text) for text in weights)
+        if version not in shares:
+            raise ConfigError(f"deploy: {version!r} has no share - add --weight {version}=0.5")
+        done = deployment.set_traffic(model, environment, shares)
+    else:
+        done = deployment.deploy_model(model, version, environment, wait=not no_wait)
+    show_deployment(session, done)
+
+
+def _share(text: str) -> tuple[str, float]:
+    version, _, share = text.rpartition("=")
+    try:
+        weight = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+    except ValueError:
+        weight = -1.0
+    if not version or not 0 <= weight <= 1:
+        raise ConfigError(f"deploy: --weight {text!r} is not VERSION=SHARE - write 2=0.1 or 2=10%")
+    return version, weight

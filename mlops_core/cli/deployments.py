@@ -1,0 +1,93 @@
+"""``mlops deployments``: endpoints and their history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mlops_core.cli.options import Session, project_options
+from mlops_core.cli.output import age
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlops_core.records import Deployment, Endpoint, Variant
+
+__all__ = ["command", "show_deployment", "show_endpoints"]
+
+
+@click.group("deployments", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Endpoints. Without a subcommand: all of them."""
+    if context.invoked_subcommand is None:
+        context.invoke(_list)
+
+
+@command.command("list")
+@click.option("--environment", help="One environment. Default: all.")
+@project_options
+def _list(session: Session, environment: str | None) -> None:
+    """Every endpoint with what serves it."""
+    found = session.project.deployment.list(environment)
+    session.out.record(found)
+    show_endpoints(session, found)
+
+
+@command.command("history")
+@click.argument("model")
+@click.argument("environment")
+@project_options
+def _history(session: Session, model: str, environment: str) -> None:
+    """Every deployment of an endpoint, oldest first."""
+    found = session.project.deployment.history(model, environment)
+    session.out.record(found)
+    now = session.project.stack.clock.now()
+    rows = [(one.deployment_id, one.version, one.status.value, age(one.created, now), age(one.changed, now), one.reason) for one in found]
+    columns = ("deployment", "version", "status", "begun", "changed", "reason")
+    session.out.table(f"Deployments of {model} to {environment}", columns, rows, empty="none yet")
+
+
+@command.command("shutdown")
+@click.argument("environment")
+@project_options
+def _shutdown(session: Session, environment: str) -> None:
+    """Stop the servers of ENVIRONMENT; its routes stay, and the next deployment starts it with them."""
+    session.project.deployment.shutdown(environment)
+    session.out.line(f"{environment}: stopped")
+
+
+def show_endpoints(session: Session, found: Sequence[Endpoint]) -> None:
+    """A table of endpoints."""
+    rows = [
+        (
+            one.environment,
+            one.model,
+            _routes(one.routes),
+            one.open.status.value if one.open else None,
+            one.url,
+        )
+        for one in found
+    ]
+    columns = ("environment", "model", "serving", "on its way", "url")
+    session.out.table("Endpoints", columns, rows, empty="none yet - `mlops deploy MODEL VERSION --to staging`")
+
+
+def _routes(routes: Sequence[Variant]) -> str:
+    return ", ".join(f"{one.version} {one.weight:.0%}" for one in routes)
+
+
+def show_deployment(session: Session, done: Deployment) -> None:
+    """One deployment as it stands now."""
+    session.out.record(done)
+    session.out.pairs(
+        f"{done.deployment_id}: {done.status.value}",
+        {
+            "model": f"{done.model} {done.version}",
+            "environment": done.environment,
+            "share of the requests": f"{done.weight:.0%}",
+            "url": done.url,
+            "reason": done.reason,
+        },
+    )
