@@ -16,7 +16,7 @@ from mlops_core.query import parse
 from mlops_core.records import And, ArtifactRef, Comparison, LineageLink, NewEntry, OrderBy, Page, Query, Schema
 from mlops_core.versioning.aliases import Aliases
 from mlops_core.versioning.content import check_key
-from mlops_core.versioning.database import backend_of
+from mlops_core.versioning.database import store_of
 from mlops_core.versioning.diff import compare
 from mlops_core.versioning.guard import guarded
 from mlops_core.versioning.lineage import trace
@@ -298,10 +298,7 @@ class ModelVersioning:
 
 
 def _stack(stack: Stack | None, tenant: str | None, db: Any) -> Stack:
-    if stack is None:
-        from mlops_core.stack import locate
+    from mlops_core.stack import locate
 
-        found: Stack = locate(tenant=tenant)
-    else:
-        found = stack.for_tenant(tenant)
-    return found if db is None else found.replacing(registry=backend_of(db))
+    found = locate(tenant=tenant) if stack is None else stack.for_tenant(tenant)
+    return found if db is None else found.replacing(registry=store_of(db, found.root))
