@@ -191,7 +191,7 @@ class Collector:
 
     def _write(self) -> None:
         """Append pending segments to the spool. While that fails they are merged, so that counts stay exact in bounded memory."""
-        failing = ""
+        failing, before = "", self._spooled
         try:
             while self._pending:
                 self._current_spool().append(self._pending[0].to_dict())
@@ -204,8 +204,9 @@ class Collector:
         if failing and not self._failing:
             _log.error("monitoring: predictions wait in memory: %s", failing)
         self._failing = failing
-        for delivery in self._deliveries:
-            delivery.announce(self._spooled)
+        if self._spooled > before:
+            for delivery in self._deliveries:
+                delivery.announce(self._spooled)
 
     def _raise_failure(self) -> None:
         if self._failing:

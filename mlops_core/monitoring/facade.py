@@ -253,6 +253,8 @@ class ModelMonitoring:
 
     def _open(self) -> Collector:
         """The collector, made at the first use; it ends with the facade."""
+        if self._collector is not None:
+            return self._collector
         with self._opening:
             if self._collector is None:
                 sinks = self._stack.parts.sinks

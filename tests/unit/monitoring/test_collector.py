@@ -64,12 +64,12 @@ def total(sink: MonitorSink) -> int:
 
 
 def test_nothing_runs_before_the_first_prediction(start: Callable[..., Collector], folder: Path, sink: MemorySink) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     collector = start(memory=sink)
     collector.recorder(SERIES, 0)
     collector.flush(SOON)
     assert collector.drain() == 0
-    assert (threading.active_count(), folder.exists()) == (before, False)
+    assert (set(threading.enumerate()) - before, folder.exists()) == (set(), False)
 
 
 def test_a_series_and_revision_have_one_recorder(start: Callable[..., Collector], sink: MemorySink) -> None:
@@ -150,13 +150,13 @@ def test_a_spool_stays_until_every_sink_has_it(start: Callable[..., Collector], 
 
 
 def test_closing_leaves_nothing_behind(start: Callable[..., Collector], folder: Path, sink: MemorySink) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     collector = start(memory=sink)
     record = collector.recorder(SERIES, 0)
     record(0.5, success=True)
     collector.close(SOON)
     collector.close(SOON)
-    assert (total(sink), list(folder.iterdir()), threading.active_count()) == (1, [], before)
+    assert (total(sink), list(folder.iterdir()), set(threading.enumerate()) - before) == (1, [], set())
     with pytest.raises(MonitoringError, match="it is closed"):
         record(0.5, success=True)
 
