@@ -79,7 +79,7 @@ class FormatSuite:
         """The contract stands in the class's own body, and every option explains itself."""
         kind: Any = type(self.format())
         assert issubclass(kind, Format)
-        assert vars(kind)["contract"] == 1
+        assert vars(kind).get("contract") == 1
         assert kind.name
         options = [one for one in attrs.fields(kind) if one.init]
         assert [one.name for one in options if not one.metadata.get("help")] == []

@@ -1,6 +1,6 @@
 """Files that run code when they are unpickled, in every disguise: none of them may run by default.
 
-Each would create a marker file, so a test sees whether one ran.
+Each would create a folder as its mark, so a test sees whether one ran.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class _Call:
 
 def hostile_pickles(marker: Path) -> dict[str, bytes]:
     """Contents by kind. Reading any with pickle or joblib creates ``marker``."""
-    touch = _Call(os.open, (str(marker), os.O_CREAT | os.O_WRONLY))
+    touch = _Call(os.mkdir, (str(marker),))
     files = {f"protocol {protocol}": pickle.dumps(touch, protocol=protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)}
     files |= {f"nested, protocol {protocol}": pickle.dumps({"a": [1.5, touch]}, protocol=protocol) for protocol in (0, 2, 4, 5)}
-    files["by eval"] = pickle.dumps(_Call(eval, (f"open({str(marker)!r}, 'w')",)))
-    files["by system"] = pickle.dumps(_Call(os.system, (f": > '{marker}'",)))
+    files["by eval"] = pickle.dumps(_Call(eval, (f"__import__('os').mkdir({str(marker)!r})",)))
+    files["by system"] = pickle.dumps(_Call(os.system, (f"mkdir '{marker}'",)))
     files["followed by noise"] = files["protocol 4"] + b"\x00" * 300
     files["after a large value"] = pickle.dumps([b"\x00" * 200_000, touch])
     whole = files["protocol 4"]

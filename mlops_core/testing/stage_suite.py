@@ -45,7 +45,7 @@ class StageSuite:
         """The contract stands in the class's own body; options explain themselves and leave the core's keys alone."""
         kind: Any = type(self.stage())
         assert issubclass(kind, Stage)
-        assert vars(kind)["contract"] == 1
+        assert vars(kind).get("contract") == 1
         options = [one for one in attrs.fields(kind) if one.init]
         assert [one.name for one in options if not one.metadata.get("help")] == []
         assert _RESERVED & {one.alias for one in options} == set()

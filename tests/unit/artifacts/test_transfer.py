@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
@@ -148,3 +149,14 @@ def test_a_folder_that_cannot_be_written_is_one_typed_line(folder: Path, tmp_pat
     (tmp_path / "into").write_bytes(b"a file where a folder should be")
     with pytest.raises(ArtifactError, match="cannot write in"):
         download(store, "acme", files, tmp_path / "into", "model")
+
+
+def test_many_that_fetch_at_once_share_one_whole_copy(folder: Path, tmp_path: Path) -> None:
+    store = MemoryRegistry()
+    files = upload(store, "acme", folder, "model")
+    into = tmp_path / "into"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: download(store, "acme", files, into, "model"), range(32)))
+    assert len({str(one) for one in found}) == 1
+    assert (found[0] / "a").read_bytes() == b"hello"
+    assert len(list(into.iterdir())) == 1
