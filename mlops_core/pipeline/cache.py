@@ -39,13 +39,14 @@ class StageCache:
     def key(self, step: Step, inputs: Mapping[str, ArtifactRef]) -> str:
         """sha256 of everything that the outputs follow from."""
         settings = self.stack.settings.pipeline
-        fields = attrs.asdict(step.stage, recurse=False, filter=_is_option) if attrs.has(type(step.stage)) else {}
+        kind = type(step.stage)
+        fields = [one.name for one in attrs.fields(kind) if one.init] if attrs.has(kind) else []
         return digest_of(
             {
                 "format": _FORMAT,
                 "stage": step.name,
                 "code": code_digest(step.stage),
-                "options": {name: repr(value) for name, value in fields.items()},
+                "options": {name: repr(getattr(step.stage, name)) for name in fields},
                 "outputs": list(step.outputs),
                 "inputs": {name: ref.sha256 for name, ref in inputs.items()},
                 "seed": settings.seed if settings is not None else 0,
@@ -91,8 +92,3 @@ def code_digest(stage: Any) -> str:
     for path in files:
         digest.update(f"\0{path.relative_to(source.parent).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _is_option(attribute: attrs.Attribute[Any], value: Any) -> bool:
-    del value
-    return attribute.init

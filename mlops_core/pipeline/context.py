@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from mlops_core.records import ArtifactRef, StageTask
-    from mlops_core.roles import Clock
+    from mlops_core.roles import Clock, StageContext
     from mlops_core.stack import Stack
 
 __all__ = ["RunContext", "rng_of"]
@@ -53,6 +53,17 @@ class RunContext:
         self.held: str = ""
         self._listen = listen
         self._began = stack.clock.monotonic()
+
+    @classmethod
+    def of(cls, context: StageContext) -> RunContext:
+        """The context of a built-in stage, which needs more than the port.
+
+        Raises:
+            PipelineError: It was made by somebody else.
+        """
+        if not isinstance(context, cls):
+            raise PipelineError("a built-in stage runs in a pipeline only - run it with MLOpsPipeline")
+        return context
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Tell whoever listens to the run, and the log."""

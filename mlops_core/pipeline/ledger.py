@@ -16,14 +16,15 @@ from mlops_core.records import NewEntry, PipelineStatus, StageResult, StageStatu
 from mlops_core.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
     from mlops_core.journal import Head
     from mlops_core.records import ArtifactRef
 
-__all__ = ["SNAPSHOT_EVERY", "RunLedger", "read_run", "run_names"]
+__all__ = ["SNAPSHOT_EVERY", "RunLedger", "beginnings", "read_run"]
 
 SNAPSHOT_EVERY: Final = 64
 _TTL: Final = timedelta(seconds=30)
@@ -87,13 +88,13 @@ class RunLedger:
             f"or, if its machine died, for {_TTL.total_seconds():.0f} s"
         )
 
-    def start(self, stages: tuple[str, ...], model: str, inputs: Mapping[str, ArtifactRef]) -> None:
+    def start(self, stages: tuple[str, ...], model: str, inputs: Mapping[str, ArtifactRef], *, single: bool = False) -> None:
         """Write the first entry of a new run.
 
         Raises:
             PipelineError: There is a run of this id.
         """
-        state = RunState(self.pipeline, model, stages, self.owner, self.stack.clock.now(), inputs=inputs)
+        state = RunState(self.pipeline, model, stages, self.owner, self.stack.clock.now(), inputs=inputs, single=single)
 
         def decide(head: Head) -> NewEntry:
             if head.position:
@@ -116,11 +117,11 @@ class RunLedger:
         """An attempt ended, or a stage was skipped."""
         self._put(f"stage_{result.status}", kept_of(result))
 
-    def finish(self, status: PipelineStatus, error: str | None) -> None:
-        """The run ended."""
+    def finish(self, status: PipelineStatus, error: str | None, *, final: bool = False) -> None:
+        """The run ended; a ``final`` one is not to be resumed."""
         now = self.stack.clock.now()
-        state = evolve(self.known, status=status, error=error, ended=now)
-        self._write("finished", {"status": status.value, "error": error, "ended": now.isoformat()}, state)
+        state = evolve(self.known, status=status, error=error, ended=now, final=final)
+        self._write("finished", {"status": status.value, "error": error, "ended": now.isoformat(), "final": final}, state)
 
     @property
     def known(self) -> RunState:
@@ -177,12 +178,14 @@ def read_run(stack: Stack, pipeline: str, run_id: str) -> tuple[RunState, bool] 
     return state, state.status is PipelineStatus.RUNNING
 
 
-def run_names(stack: Stack, pipeline: str) -> list[str]:
-    """Ids of every run of the pipeline, by name."""
-    prefix, found, cursor = journal_of(pipeline, ""), list[str](), None
+def beginnings(stack: Stack, pipeline: str) -> Iterator[tuple[str, datetime, bool]]:
+    """Every run of the pipeline by name: its id, when it began, and whether it is the run of a single stage."""
+    prefix, cursor = journal_of(pipeline, ""), None
     while True:
         page = stack.parts.registry.journals(stack.tenant, prefix, cursor=cursor)
-        found += [head.name.removeprefix(prefix) for head in page.items]
+        for head in page.items:
+            for first in stack.parts.registry.read(stack.tenant, head.name, limit=1):
+                yield head.name.removeprefix(prefix), first.at, bool(first.change.get("single", False))
         cursor = page.cursor
         if cursor is None:
-            return found
+            return

@@ -138,8 +138,6 @@ class _Planner:
             self.problems.append(
                 f"stage {name!r}: the executor {executor!r} cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
             )
-        if settings.retries < 0:
-            self.problems.append(f"stage {name!r}: retries: {settings.retries} is negative - give 0 or more")
         return "remote" in capabilities
 
     def _check_portable(self, steps: Sequence[Step]) -> None:

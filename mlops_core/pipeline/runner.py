@@ -25,7 +25,8 @@ __all__ = ["Runner"]
 class Runner:
     """One run, whose ledger the caller holds. ``cause`` is what the last failing stage raised, where it ran in this process.
 
-    ``listen`` receives every lifecycle event and, of stages in this process, their progress.
+    ``listen`` receives every lifecycle event and, of stages in this process, their progress. ``base`` are results of another run that count
+    as earlier ones.
     """
 
     stack: Stack
@@ -33,12 +34,14 @@ class Runner:
     ledger: RunLedger
     reference: StackRef
     listen: Callable[[Record], None] | None = None
+    base: tuple[StageResult, ...] = ()
+    _rolled_back: bool = field(default=False, init=False)
     _tracked: TrackedRun = field(init=False, repr=False)
     _steps: StepRunner = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._tracked = TrackedRun(self.stack, self.ledger.pipeline, self.ledger.run_id)
-        self._steps = StepRunner(self.stack, self.plan, self.ledger, self.reference, self._tracked.log, self._tell, self.listen)
+        self._steps = StepRunner(self.stack, self.plan, self.ledger, self.reference, self._tracked.log, self._tell, self.listen, self.base)
 
     @property
     def cause(self) -> BaseException | None:
@@ -51,7 +54,7 @@ class Runner:
         self._tracked.open(self.ledger.known.model)
         try:
             status, error = self._run()
-            self.ledger.finish(status, error)
+            self.ledger.finish(status, error, final=self._rolled_back)
         finally:
             self._tracked.close(self.ledger.known.status)
         self._tell(RunFinished, status=status, error=error)
@@ -73,7 +76,8 @@ class Runner:
         error = result.error or f"stage {step.name!r} failed"
         if step.settings.on_failure != "rollback":
             return error
-        return f"{error}; {roll_back(self.stack, self.ledger.known, self.ledger.run_id)}"
+        self._rolled_back = True
+        return f"{error}; {roll_back(self.stack, self.ledger.run_id, error)}"
 
     def _tell(self, kind: Callable[..., Record], **fields: object) -> None:
         event = kind(

@@ -20,7 +20,10 @@ _MAPPINGS: Final = ("outputs", "metrics", "params")
 
 @frozen
 class RunState(Record):
-    """``stages`` in the order of the plan; ``results`` of those that have begun. ``owner`` is the lease of the process that runs it."""
+    """``stages`` in the order of the plan; ``results`` of those that have begun. ``owner`` is the lease of the process that runs it.
+
+    ``single``: the run of one stage on what another run made. ``final``: it was rolled back, and cannot be resumed.
+    """
 
     pipeline: str
     model: str
@@ -33,6 +36,8 @@ class RunState(Record):
     results: Mapping[str, StageResult] = field(factory=dict)
     ended: datetime | None = None
     error: str | None = None
+    single: bool = False
+    final: bool = False
 
     @classmethod
     def read(cls, state: Mapping[str, Any], run_id: str) -> RunState:

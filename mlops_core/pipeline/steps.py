@@ -47,6 +47,7 @@ class StepRunner:
     log: Callable[[StageResult], None]
     tell: Callable[..., None]
     listen: Callable[[Record], None] | None = None
+    base: tuple[StageResult, ...] = ()
     cause: BaseException | None = field(default=None, init=False)
 
     @property
@@ -99,7 +100,7 @@ class StepRunner:
 
     def _earlier(self, step: Step) -> tuple[StageResult, ...]:
         before = self.plan.names[: self.plan.names.index(step.name)]
-        return tuple(result for result in self._state.done() if result.stage in before)
+        return self.base + tuple(result for result in self._state.done() if result.stage in before)
 
     def _next(self, step: Step) -> int:
         return self._state.next_attempt(step.name)

@@ -56,7 +56,7 @@ class Wiring:
             if source is None and (inputs[name] or name in renamed):
                 wanted = renamed.get(name, name)
                 said = f"input {name!r}" if wanted == name else f"input {name!r} from {wanted!r}"
-                raise PipelineError(f"stage {stage!r}: nothing before it gives its {said} - {nearest(wanted, self._names(), 'there are')}")
+                raise PipelineError(f"stage {stage!r}: nothing before it gives its {said} - {self._remedy(name, wanted)}")
         return {name: source for name, source in found.items() if source is not None}
 
     def _find(self, stage: str, name: str, renamed: str | None) -> Source | None:
@@ -81,6 +81,11 @@ class Wiring:
                 f"stage {stage!r}: input {name!r} is ambiguous: {' and '.join(ways)} - say which: inputs: {{{name}: {ways[-1]}}}"
             )
         return next(iter(found), None)
+
+    def _remedy(self, name: str, wanted: str) -> str:
+        names = self._names()
+        said = nearest(wanted, names)
+        return f"{said} - take one of them with inputs: {{{name}: {names[-1]}}}" if names and said.startswith("there") else said
 
     def _names(self) -> list[str]:
         outputs = [output for outputs in self._earlier.values() for output in outputs]

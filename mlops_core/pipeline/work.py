@@ -88,7 +88,7 @@ def run_task(task: StageTask) -> StageResult:
             traceback.print_exception(work.cause)  # to standard error, which the executor keeps as the stage's log
         return result
     finally:
-        stack.close()
+        stack.parts.close()
 
 
 def explain(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_core.exceptions import PipelineError
-from mlops_core.pipeline.ledger import SNAPSHOT_EVERY, RunLedger, read_run, run_names
+from mlops_core.pipeline.ledger import SNAPSHOT_EVERY, RunLedger, beginnings, read_run
 from mlops_core.records import PipelineStatus, StageResult, StageStatus
 from mlops_core.stack import Stack
 from mlops_core.testing.clock import FakeClock
@@ -162,6 +162,13 @@ def test_a_ledger_of_no_run_knows_nothing(stack: Stack) -> None:
 def test_runs_of_one_pipeline_and_tenant_are_listed(stack: Stack) -> None:
     for number in range(3):
         started(stack, "collect", run_id=f"run-{number}")
-    assert run_names(stack, "tickets") == ["run-0", "run-1", "run-2"]
-    assert run_names(stack, "other") == []
-    assert run_names(stack.for_tenant("globex"), "tickets") == []
+    with ledger(stack, "run-9") as book:
+        book.start(("collect",), "m", {}, single=True)
+    assert [(name, single) for name, _, single in beginnings(stack, "tickets")] == [
+        ("run-0", False),
+        ("run-1", False),
+        ("run-2", False),
+        ("run-9", True),
+    ]
+    assert list(beginnings(stack, "other")) == []
+    assert list(beginnings(stack.for_tenant("globex"), "tickets")) == []

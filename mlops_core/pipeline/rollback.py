@@ -1,0 +1,47 @@
+"""``on_failure: rollback``: what a run deployed is taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mlops_core.deployment import ModelDeployment
+from mlops_core.exceptions import MLOpsError
+from mlops_core.records import DeploymentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlops_core.records import Deployment
+    from mlops_core.stack import Stack
+
+__all__ = ["roll_back"]
+
+_ENDED: Final = frozenset({DeploymentStatus.ROLLED_BACK, DeploymentStatus.RETIRED, DeploymentStatus.FAILED, DeploymentStatus.DRAINING})
+
+
+def roll_back(stack: Stack, run_id: str, reason: str) -> str:
+    """Roll back every deployment of this run that serves or is on its way, the newest first; answers one line on what was done.
+
+    A rollback that fails is part of that line: the others are made all the same.
+    """
+    facade = ModelDeployment(stack=stack)
+    said = []
+    try:
+        found = sorted(_of_run(facade, run_id), key=lambda one: one.created, reverse=True)
+    except MLOpsError as error:
+        return f"what it deployed could not be found: {error.message}"
+    for one in found:
+        try:
+            done = facade.rollback_deployment(one.deployment_id, reason=reason)
+            said.append(f"{done.deployment_id} is {done.status}")
+        except MLOpsError as error:
+            said.append(f"{one.deployment_id} could not be rolled back: {error.message}")
+    return "; ".join(said) if said else "it had deployed nothing that could be rolled back"
+
+
+def _of_run(facade: ModelDeployment, run_id: str) -> Iterator[Deployment]:
+    """Deployments name the run that made them in their key, ``run_id/stage/environment``."""
+    for endpoint in facade.list():
+        for one in facade.history(endpoint.model, endpoint.environment):
+            if one.key.startswith(f"{run_id}/") and one.status not in _ENDED:
+                yield one
