@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from mlops_core.exceptions import ConfigError
 from mlops_core.stack import locate
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Project:
     """
 
     def __init__(self, stack: Stack) -> None:
-        self.stack = stack
+        self._stack: Stack | None = stack
         self._facades: dict[str, Any] = {}
         self._lock = threading.RLock()
 
@@ -48,6 +49,13 @@ class Project:
             ConfigError: One line for each mistake in the configuration.
         """
         return cls(locate(path, profile, tenant_id))
+
+    @property
+    def stack(self) -> Stack:
+        """What every facade stands on; raises ``ConfigError`` once the project is closed."""
+        if self._stack is None:
+            raise ConfigError("project: it is closed - open it again with Project.open")
+        return self._stack
 
     @property
     def settings(self) -> Settings:
@@ -103,13 +111,13 @@ class Project:
             return self._facades[name]
 
     def close(self) -> None:
-        """Close every facade that was used, then the backends. Idempotent."""
+        """Close every facade that was used and let go of the stack, which closes when the last of its users has. Idempotent."""
         with self._lock:
             facades, self._facades = list(self._facades.values()), {}
         for facade in facades:
             if hasattr(facade, "close"):
                 facade.close()
-        self.stack.close()
+        self._stack = None
 
     def __enter__(self) -> Self:
         return self

@@ -51,7 +51,7 @@ def _show(session: Session, found: DataDrift) -> None:
     session.out.record(found)
     rows = [
         (one.column, one.test, one.statistic, one.p_value, one.adjusted_p_value, one.effect_size, "drift" if one.drifted else "-")
-        for one in sorted(found.columns, key=lambda one: (one.adjusted_p_value, -one.effect_size))
+        for one in sorted(found.outcomes, key=lambda one: (one.adjusted_p_value, -one.effect_size))
     ]
     session.out.table("Columns", ("column", "test", "statistic", "p", "adjusted p", "effect", ""), rows)
     word = "drift" if found.drift_detected else "no drift"

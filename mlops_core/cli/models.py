@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,7 +34,7 @@ def command(context: click.Context) -> None:
 def _list(session: Session) -> None:
     """Models, with their newest version and aliases."""
     versioning = session.project.versioning
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "model": name,
             "versions": len(versions := versioning.list_versions(name)),

@@ -35,9 +35,9 @@ def command(
 ) -> None:
     """Throughput, latency, errors, drift and alerts of MODEL."""
     while True:
-        asked = {"environment": environment, "version": model_version}
-        metrics = session.project.monitoring.get_metrics(model, window, **asked)
-        health = session.project.monitoring.check_health(model, window, **asked)
+        monitoring = session.project.monitoring
+        metrics = monitoring.get_metrics(model, window, environment=environment, version=model_version)
+        health = monitoring.check_health(model, window, environment=environment, version=model_version)
         if live and session.out.fancy:
             click.clear()
         _show(session, model, metrics, health)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DURATION", "Session", "project_options"]
 
 
-class _Duration(click.ParamType):
+class _Duration(click.ParamType["timedelta"]):
     """A duration as the configuration writes it: ``5m``, ``1h30m``, ``30d``."""
 
     name = "duration"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _POLL = 0.25
+_SHOWN = 5
 _STYLES = {"succeeded": "green", "failed": "red", "held": "yellow"}
 
 
@@ -44,7 +45,8 @@ def command(session: Session, stages: tuple[str, ...], resume: bool, run_id: str
 
 
 def _line(result: StageResult) -> str:
-    tail = result.error or result.summary or ", ".join(f"{name}={value:.4g}" for name, value in result.metrics.items())
+    figures = [f"{name}={value:.4g}" for name, value in result.metrics.items() if not name.startswith("baseline_")]
+    tail = result.error or result.summary or ", ".join(figures[:_SHOWN])
     return f"  {result.stage:<20} {result.status.value:<10} {result.seconds:6.1f} s  {tail or ''}".rstrip()
 
 

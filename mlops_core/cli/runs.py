@@ -101,7 +101,7 @@ def _compare(session: Session, run_ids: tuple[str, ...]) -> None:
     """Params and metrics in which runs differ."""
     compared = session.project.tracker.compare_runs(run_ids)
     session.out.record(compared)
-    rows = [(f"params.{name}", *values) for name, values in compared.params.items()]
+    rows: list[tuple[object, ...]] = [(f"params.{name}", *values) for name, values in compared.params.items()]
     rows += [(f"metrics.{name}", *values) for name, values in compared.metrics.items()]
     session.out.table("Differences", ("", *(run.name for run in compared.runs)), rows, empty="none")
 
