@@ -5,10 +5,10 @@ A writer holds an flock on its temporary file for as long as it lives, so that a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
+import sys
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from attrs import define, field, frozen
 
 from mlops_core.exceptions import ArtifactError
+from mlops_registry_sql.locks import lock, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobFolder", "Written", "make_folder", "sync_folder"]
 
+_BINARY = getattr(os, "O_BINARY", 0)
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
@@ -78,22 +80,25 @@ class BlobFolder:
         """
         make_folder(self.temporary)
         path, descriptor = self._reserve()
+        file = os.fdopen(descriptor, "wb", buffering=0)
         try:
             found = _copy(source, descriptor, size, progress)
             if sha256 not in (None, found):
                 raise ArtifactError(f"registry: expected sha256 {sha256}, the source has {found} - did it change while it was read?")
             os.fsync(descriptor)
+            if sys.platform == "win32":  # pragma: no cover  an open file cannot be renamed there
+                file.close()
             yield Written(path, found, size)
         finally:
             path.unlink(missing_ok=True)
-            os.close(descriptor)
+            file.close()
 
     def _reserve(self) -> tuple[Path, int]:
         """A locked temporary file; once more if a sweep took it between its creation and the lock."""
         while True:
             path = self.temporary / uuid.uuid4().hex
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+            lock(descriptor)
             if os.fstat(descriptor).st_nlink:
                 return path, descriptor
             os.close(descriptor)
@@ -184,16 +189,13 @@ def _copy(source: BinaryIO, descriptor: int, size: int, progress: Progress | Non
 def _dead(path: Path) -> Iterator[os.stat_result | None]:
     """The file's stat, with its lock held, if no writer holds it; else None."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         yield None
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found = os.fstat(descriptor)
-        yield found if found.st_nlink else None
-    except BlockingIOError:
-        yield None
+        found = os.fstat(descriptor) if try_lock(descriptor) else None
+        yield found if found is not None and found.st_nlink else None
     finally:
         os.close(descriptor)
 
@@ -210,8 +212,10 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Write the folder's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Write the folder's entries to the disk, where the system opens folders."""
+    if sys.platform == "win32":  # pragma: no cover
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

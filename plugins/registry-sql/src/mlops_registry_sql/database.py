@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,9 +35,8 @@ class _Session:
     writer: Connection
 
     def close(self) -> None:
-        if self.pid == os.getpid():
-            self.reader.close()
-            self.writer.close()
+        self.reader.close()
+        self.writer.close()
 
 
 @define(eq=False)
@@ -116,18 +116,21 @@ class Database:
 
     def close(self) -> None:
         """Close every connection of this process. A later use opens again."""
-        for session in list(self._sessions):
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            mine, self._sessions, self._local = list(self._sessions), weakref.WeakSet(), threading.local()
+        for session in mine:
             session.close()
-        self._sessions.clear()
-        self._local = threading.local()
 
     def _session(self) -> _Session:
         session: _Session | None = getattr(self._local, "session", None)
         if session is None or session.pid != os.getpid():
             reader, writer = self._open()
             session = _Session(os.getpid(), reader.connect(), writer.connect())
-            self._local.session = session
-            self._sessions.add(session)
+            with self._lock:
+                self._local.session = session
+                self._sessions.add(session)
         return session
 
     def _open(self) -> tuple[Engine, Engine]:
@@ -151,7 +154,7 @@ def wrapped(name: str) -> Iterator[None]:
     """Turn what the driver or the disk raises into a ``VersioningError`` of one line."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:  # the second: from a listener of a new connection
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise VersioningError(f"{name}: {cause}") from error
     except OSError as error:

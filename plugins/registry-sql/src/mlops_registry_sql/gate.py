@@ -5,7 +5,6 @@ SQLite's own busy handler polls, so that one of many writers can starve for seco
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from mlops_core.exceptions import VersioningError
+from mlops_registry_sql.locks import lock, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class FileGate:
             VersioningError: Another writer held it for the whole timeout.
         """
         # Opened anew for each turn: then threads of one process exclude each other too, and no fork hands a turn on for good.
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         if not self._take(descriptor):
             raise VersioningError(
                 f"registry.sqlite: another writer held {self.path.name} for {self.timeout:g} s - is a process stopped in a write?"
@@ -49,13 +49,10 @@ class FileGate:
 
     def _take(self, descriptor: int) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _Waiter(descriptor).wait(self.timeout)
-        except BaseException:
+            return try_lock(descriptor) or _Waiter(descriptor).wait(self.timeout)
+        except OSError:
             os.close(descriptor)
             raise
-        return True
 
 
 @define(eq=False)
@@ -78,7 +75,7 @@ class _Waiter:
         return self._taken
 
     def _block(self) -> None:
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        lock(self.descriptor)
         with self._lock:
             self._taken = not self._left
             if self._left:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import define, field
-from sqlalchemy import Float, create_engine, event, literal_column
+from attrs import converters, define, field
+from sqlalchemy import Float, create_engine, event, inspect, literal_column
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
@@ -17,15 +17,22 @@ from mlops_registry_sql.database import Database
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.mounts import network_file_system
 from mlops_registry_sql.registry import SqlRegistry
-from mlops_registry_sql.schema import METADATA, VERSION
+from mlops_registry_sql.schema import METADATA, VERSION, info
 from mlops_registry_sql.statements import Statements
 
 if TYPE_CHECKING:
+    import os
+
     from sqlalchemy import Connection, Engine
 
 __all__ = ["SqliteRegistry"]
 
 _NAME = "registry.sqlite"
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """As the working folder is now: it may change before the first use."""
+    return Path(path).absolute()
 
 
 @define(eq=False)
@@ -35,10 +42,14 @@ class SqliteRegistry(SqlRegistry):
     contract: ClassVar[int] = 1
 
     path: Path = field(
-        default=Path(".mlops/registry.db"), converter=Path, metadata={"help": "the database file; created with its folder when missing"}
+        default=Path(".mlops/registry.db"),
+        converter=_absolute,
+        metadata={"help": "the database file; created with its folder when missing"},
     )
     artifacts: Path | None = field(
-        default=None, metadata={"help": "the folder of artifacts; by default the database's path with .artifacts behind it"}
+        default=None,
+        converter=converters.optional(_absolute),
+        metadata={"help": "the folder of artifacts; by default the database's path with .artifacts behind it"},
     )
     busy_timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others"})
     _database: Database = field(init=False, repr=False)
@@ -46,10 +57,10 @@ class SqliteRegistry(SqlRegistry):
     _blobs: BlobFolder = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        path = self.path.absolute()
+        path = self.path
         self._database = Database(_NAME, self._open, FileGate(path.with_name(path.name + ".lock"), self.busy_timeout))
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
-        self._blobs = BlobFolder((self.artifacts or path.with_name(path.name + ".artifacts")).absolute())
+        self._blobs = BlobFolder(self.artifacts or path.with_name(path.name + ".artifacts"))
 
     @property
     def database(self) -> Database:
@@ -68,7 +79,7 @@ class SqliteRegistry(SqlRegistry):
 
     def _open(self) -> tuple[Engine, Engine]:
         """Engines for reads and for writes, over a file that has this release's schema."""
-        path = self.path.absolute()
+        path = self.path
         make_folder(path.parent)
         if kind := network_file_system(path):
             raise VersioningError(
@@ -94,8 +105,11 @@ class SqliteRegistry(SqlRegistry):
 def _configure(connection: Any, record: object) -> None:
     del record
     connection.isolation_level = None  # BEGIN is ours: the driver's own would come too late and would not be IMMEDIATE
-    for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise VersioningError(f"{_NAME}: the file's journal mode stays {mode!r} - use a local disk that is writable")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin(connection: Connection) -> None:
@@ -103,9 +117,9 @@ def _begin(connection: Connection) -> None:
 
 
 def _bring_schema(connection: Connection, statements: Statements, path: Path) -> None:
-    METADATA.create_all(connection)
-    stored = connection.execute(statements.schema_version).scalar()
-    if stored is None:
+    if not inspect(connection).has_table(info.name):
+        METADATA.create_all(connection)
         connection.execute(statements.set_schema_version, {"value": str(VERSION)})
-    elif int(stored) > VERSION:
+    stored = connection.execute(statements.schema_version).scalar()
+    if stored != str(VERSION):
         raise VersioningError(f"{_NAME}: {path} has schema {stored}, this release knows {VERSION} - upgrade motadata-mlops-registry-sql")
