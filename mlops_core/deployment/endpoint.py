@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
-from mlops_core.deployment.routes import heaviest, mix, variants_of
-from mlops_core.deployment.states import ON_ITS_WAY, TERMINAL, check_edge
+from mlops_core.deployment.routes import heaviest, mix, number_of, variants_of
+from mlops_core.deployment.states import ON_ITS_WAY, ROUTED, TERMINAL, check_edge
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import Deployment, DeploymentStatus, Record, Variant
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mlops_core.records import EndpointKey, Rollout
 
-__all__ = ["EndpointState", "create", "deployment_id", "forget", "move", "planned"]
+__all__ = ["EndpointState", "create", "deployment_id", "follow", "forget", "move", "planned"]
 
 _KEPT: Final = 8
 
@@ -162,6 +162,23 @@ def forget(state: EndpointState, revision: int) -> EndpointState:
         for one in state.deployments
     )
     return evolve(state, revision=revision, deployments=deployments)
+
+
+def follow(state: EndpointState, number: int, routes: Sequence[Variant], revision: int, *, now: datetime, reason: str) -> EndpointState:
+    """The state after traffic was moved away from ``number``: it and what stood on it are rolled back, what took over is live again."""
+    state = evolve(state, revision=revision)
+    routed = {number_of(variant) for variant in routes}
+    for one in state.deployments:
+        if one.status in TERMINAL or one.number in routed or one.status is S.DRAINING:
+            continue
+        if one.number == number or (one.number > number and one.status in ROUTED):
+            why = reason if one.number == number else f"{reason}; it stood on deployment {number}"
+            state = move(state, one.number, S.ROLLED_BACK, now=now, reason=why, revision=revision)
+    for one in state.deployments:
+        if one.number in routed and one.status is S.DRAINING:
+            why = f"live again: deployment {number} was rolled back"
+            state = move(state, one.number, S.LIVE, now=now, reason=why, revision=revision)
+    return state
 
 
 def _pruned(deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from mlops_core.deployment.endpoint import EndpointState, forget, move, planned
-from mlops_core.deployment.rollback import Moved, follow
+from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned
 from mlops_core.deployment.routes import number_of
 from mlops_core.deployment.states import ON_ITS_WAY, ROUTED, TERMINAL
 from mlops_core.records import DeploymentStatus as S
@@ -55,7 +54,7 @@ def adopt(state: EndpointState, seen: Observed, *, now: datetime) -> EndpointSta
     if not gone:
         return evolve(state, revision=seen.revision)
     first = min(one.number for one in gone)
-    return follow(state, first, Moved(seen.routes, seen.revision, took=True), now=now, reason=_REASON)
+    return follow(state, first, seen.routes, seen.revision, now=now, reason=_REASON)
 
 
 def sweep(desk: Desk, now: datetime) -> EndpointState:

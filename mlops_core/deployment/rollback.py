@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from mlops_core.deployment.endpoint import EndpointState, move
+from mlops_core.deployment.endpoint import EndpointState, follow
 from mlops_core.deployment.guard import one_line
+from mlops_core.deployment.reconcile import reconcile
 from mlops_core.deployment.routes import number_of, restored
-from mlops_core.deployment.states import ROUTED, TERMINAL
+from mlops_core.deployment.states import ON_ITS_WAY
 from mlops_core.exceptions import ConflictError, DeploymentError
 from mlops_core.records import Deployment, Variant
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mlops_core.deployment.desk import Desk
     from mlops_core.records import Observed
 
-__all__ = ["Moved", "NeedsDeployment", "follow", "move_traffic", "record"]
+__all__ = ["Moved", "NeedsDeployment", "move_traffic", "record"]
 
 _LOG: Final = logging.getLogger(__name__)
 _ATTEMPTS: Final = 20
@@ -37,36 +36,43 @@ class NeedsDeployment(Exception):  # noqa: N818  a signal to the caller, not a f
 
 @frozen
 class Moved:
-    """What a rollback did to the traffic: the routes now, at which revision, and whether (and with which version) it took requests."""
+    """What a rollback did to the traffic: the routes now, at which revision; ``version`` is the one that took requests, if any did."""
 
     routes: tuple[Variant, ...]
     revision: int
-    took: bool
     version: str = ""
 
 
-def move_traffic(desk: Desk, number: int) -> Moved:
-    """Take all requests from a deployment, at once. Reads neither journal nor lease unless the deployer cannot tell what served before.
+def move_traffic(desk: Desk, number: int, *, again: bool = False) -> Moved:
+    """Take all requests from a deployment, at once: without the journal, unless the deployer cannot tell what served before.
 
     A deployment that takes no requests is fenced: the routes stay, at a new revision, so that whoever is about to route it conflicts.
 
     Raises:
         NeedsDeployment: What served before has been unloaded.
-        DeploymentError: The deployer failed.
+        DeploymentError: There is no such deployment, or the deployer failed.
     """
     for _ in range(_ATTEMPTS):
         seen = desk.deployer.observe(desk.endpoint)
-        took = any(number_of(variant) == number for variant in seen.routes)
-        if seen.revision == 0:
-            return Moved((), 0, took=False)
-        target = _target(desk, number, seen) if took else seen.routes
+        mine = [variant for variant in seen.routes if number_of(variant) == number]
+        if not mine and (status := desk.ledger.deployment(number).status) not in ON_ITS_WAY:
+            if status is S.LIVE and not again:
+                return _reconciled(desk, number)
+            return Moved(seen.routes, seen.revision)
+        target = _target(desk, number, seen) if mine else seen.routes
         try:
             revision = desk.deployer.set_routes(desk.endpoint, target, None, seen.revision)
         except ConflictError:
             continue
-        version = next((variant.version for variant in seen.routes if number_of(variant) == number), "")
-        return Moved(target, revision, took, version)
+        return Moved(target, revision, mine[0].version if mine else "")
     raise DeploymentError(f"deployment {desk.name(number)}: the routes changed {_ATTEMPTS} times meanwhile - roll back again")
+
+
+def _reconciled(desk: Desk, number: int) -> Moved:
+    """It should take requests and takes none: its deployer lost its routes, or somebody moved them. Mend that first."""
+    with desk.alone(desk.timeout):
+        reconcile(desk)
+    return move_traffic(desk, number, again=True)
 
 
 def _target(desk: Desk, number: int, seen: Observed) -> tuple[Variant, ...]:
@@ -98,28 +104,11 @@ def record(desk: Desk, number: int, moved: Moved, reason: str) -> Deployment:
     """Write down that the traffic was moved. Where the registry fails, the next pass of the control loop does it: it sees the routes."""
     now = desk.stack.clock.now()
     try:
-        state = desk.ledger.change(lambda before: follow(before, number, moved, now=now, reason=reason))
+        state = desk.ledger.change(lambda before: follow(before, number, moved.routes, moved.revision, now=now, reason=reason))
         return state.find(number) or desk.ledger.deployment(number)
     except Exception as error:  # noqa: BLE001  the traffic has moved: that must be told, whatever the registry raises
         _LOG.warning("deployment %s: rolled back, but not yet in the journal: %s", desk.name(number), one_line(error))
         return _unwritten(desk, number, moved, reason)
-
-
-def follow(state: EndpointState, number: int, moved: Moved, *, now: datetime, reason: str) -> EndpointState:
-    """The state after the traffic was moved from ``number``: it and what came after it are rolled back, what took over is live again."""
-    state = evolve(state, revision=moved.revision)
-    routed = {number_of(variant) for variant in moved.routes}
-    for one in state.deployments:
-        if one.status in TERMINAL or one.number in routed or one.status is S.DRAINING:
-            continue
-        if one.number == number or (one.number > number and one.status in ROUTED):
-            why = reason if one.number == number else f"{reason}; it stood on deployment {number}"
-            state = move(state, one.number, S.ROLLED_BACK, now=now, reason=why, revision=moved.revision)
-    for one in state.deployments:
-        if one.number in routed and one.status is S.DRAINING:
-            why = f"live again: deployment {number} was rolled back"
-            state = move(state, one.number, S.LIVE, now=now, reason=why, revision=moved.revision)
-    return state
 
 
 def _unwritten(desk: Desk, number: int, moved: Moved, reason: str) -> Deployment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Order", "advance", "deploy", "pause", "place", "resume", "roll_back", "withdraw"]
 
+_LOG: Final = logging.getLogger(__name__)
 _HELD: Final = frozenset({S.CANARY, S.PAUSED})
 
 
@@ -94,7 +96,17 @@ def roll_back(desk: Desk, number: int, reason: str, patience: float) -> Deployme
         raise
     if done.status is not S.ROLLED_BACK:
         raise DeploymentError(f"deployment {done.deployment_id}: is {done.status} and takes no requests - there is nothing to roll back")
+    _tidy(desk)
     return done
+
+
+def _tidy(desk: Desk) -> None:
+    """Release what was rolled back; what keeps that from happening now, a later pass of the control loop finds mended."""
+    try:
+        with desk.alone(0):
+            sweep(desk, desk.stack.clock.now())
+    except Exception as error:  # noqa: BLE001  the rollback is done, whatever the registry raises
+        _LOG.info("endpoint %s: not tidied up after a rollback: %s", desk.endpoint.model, one_line(error))
 
 
 def _return_to(desk: Desk, number: int, target: Deployment, reason: str, patience: float) -> Deployment:

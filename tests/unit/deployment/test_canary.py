@@ -1,0 +1,135 @@
+"""Verdicts and moves of a canary."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_core.config.settings import CanarySettings
+from mlops_core.deployment.canary import Judgement, Look, Move, Verdict, check_plan, judge, pace
+from mlops_core.exceptions import DeploymentError
+from mlops_core.records import Rollout, Window
+from mlops_core.records.histogram import bucket
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def plan(**changes: Any) -> Rollout:
+    begun = Rollout((0.1, 0.5, 1.0), MINUTE, 100, timedelta(hours=1), slo={"error_rate": 0.01})
+    return evolve(begun, started=NOW, step_started=NOW, ends=NOW + timedelta(hours=1), **changes)
+
+
+def look(total: int, errors: int = 0, *, after: timedelta = MINUTE, step: int | None = None, seconds: float = 0.01) -> Look:
+    window = Window(total=total, errors=errors, latency_sum=total * seconds, histogram={bucket(seconds): total} if total else {})
+    return Look(NOW + after, window, Window(), total if step is None else step)
+
+
+@pytest.mark.parametrize(
+    ("total", "errors", "verdict"),
+    [
+        (0, 0, Verdict.CONTINUE),
+        (99, 0, Verdict.CONTINUE),
+        (99, 1, Verdict.CONTINUE),
+        (100, 0, Verdict.PROMOTE),
+        (100, 1, Verdict.PROMOTE),
+        (2, 2, Verdict.ROLLBACK),
+        (100, 2, Verdict.ROLLBACK),
+        (1000, 10, Verdict.PROMOTE),
+        (1000, 11, Verdict.ROLLBACK),
+    ],
+)
+def test_an_error_rate_is_judged_as_soon_as_nothing_could_mend_it(total: int, errors: int, verdict: Verdict) -> None:
+    assert judge(look(total, errors), plan()).verdict is verdict
+
+
+def test_the_verdict_says_why() -> None:
+    assert judge(look(100, 5), plan()).reason == "5 errors in 100 requests break the objective of 0.01"
+    assert judge(look(40), plan()).reason == "40 of 100 requests seen"
+    assert judge(look(100), plan()).reason == "0 errors in 100 requests"
+
+
+def test_a_success_rate_is_an_error_rate_from_the_other_side() -> None:
+    assert judge(look(100, 2), plan(slo={"success_rate": 0.99})).verdict is Verdict.ROLLBACK
+    assert judge(look(100, 1), plan(slo={"success_rate": 0.99})).verdict is Verdict.PROMOTE
+
+
+def test_a_latency_is_judged_once_there_are_enough_requests() -> None:
+    slow = plan(slo={"p95_latency": 0.05})
+    assert judge(look(99, seconds=0.2), slow).verdict is Verdict.CONTINUE
+    assert judge(look(100, seconds=0.2), slow).verdict is Verdict.ROLLBACK
+    assert judge(look(100, seconds=0.02), slow).verdict is Verdict.PROMOTE
+    assert judge(look(100, seconds=0.2), plan(slo={"avg_latency": 0.1})).reason == "avg_latency of 0.2 s breaks the objective of 0.1 s"
+
+
+def test_without_an_objective_only_an_outage_ends_it() -> None:
+    free = plan(slo={})
+    assert judge(look(10, 10), free).verdict is Verdict.CONTINUE
+    assert judge(look(11, 11), free).verdict is Verdict.ROLLBACK
+    assert judge(look(1000, 400), free).verdict is Verdict.PROMOTE
+    assert judge(look(1000, 501), free).reason == "501 errors in 1000 requests are an outage"
+
+
+@given(total=st.integers(0, 5000), errors=st.integers(0, 5000), bound=st.floats(0, 1))
+def test_more_successes_never_turn_a_verdict_to_rollback(total: int, errors: int, bound: float) -> None:
+    errors = min(errors, total)
+    before = judge(look(total, errors), plan(slo={"error_rate": bound})).verdict
+    after = judge(look(total + 500, errors), plan(slo={"error_rate": bound})).verdict
+    assert after is not Verdict.ROLLBACK or before is Verdict.ROLLBACK
+
+
+def moved(judged: Verdict, seen: Look, **changes: Any) -> Move:
+    return pace(seen, plan(**changes), Judgement(judged, ""))
+
+
+def test_a_step_ends_after_its_time_and_its_requests() -> None:
+    assert moved(Verdict.CONTINUE, look(100)) is Move.STEP
+    assert moved(Verdict.CONTINUE, look(100, after=MINUTE / 2)) is Move.WAIT
+    assert moved(Verdict.CONTINUE, look(500, step=99)) is Move.WAIT
+
+
+def test_the_last_step_is_entered_only_on_promote() -> None:
+    assert moved(Verdict.CONTINUE, look(100), step=1) is Move.WAIT
+    assert moved(Verdict.PROMOTE, look(100), step=1) is Move.PROMOTE
+    assert moved(Verdict.PROMOTE, look(500, step=99), step=1) is Move.WAIT
+
+
+def test_a_rollback_waits_for_nothing() -> None:
+    assert moved(Verdict.ROLLBACK, look(1, 1, after=timedelta(0))) is Move.ROLLBACK
+
+
+@pytest.mark.parametrize(("at_deadline", "move"), [("hold", Move.PAUSE), ("promote", Move.PROMOTE), ("rollback", Move.ROLLBACK)])
+def test_the_deadline_does_what_it_is_told(at_deadline: Literal["hold", "promote", "rollback"], move: Move) -> None:
+    late = look(0, after=timedelta(hours=1))
+    assert moved(Verdict.CONTINUE, late, at_deadline=at_deadline) is move
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"steps": ()}, "canary.steps: []"),
+        ({"steps": (0.5, 0.1, 1.0)}, "canary.steps: [0.5, 0.1, 1.0]"),
+        ({"steps": (0.0, 1.0)}, "canary.steps: [0.0, 1.0]"),
+        ({"steps": (0.5,)}, "canary.steps: [0.5]"),
+        ({"step_time": -MINUTE}, "canary: step_time and deadline"),
+        ({"deadline": timedelta(0)}, "canary: step_time and deadline"),
+        ({"min_requests": 0}, "canary.min_requests: 0"),
+        ({"slo": {"error_rte": 0.01}}, "canary.slo: unknown metric 'error_rte' - known are error_rate, "),
+        ({"slo": {"error_rate": 5}}, "canary.slo.error_rate: 5 is no fraction - 1 % is written 0.01"),
+        ({"slo": {"p95_latency": "fast"}}, "canary.slo.p95_latency: 'fast' is no bound"),
+        ({"slo": {"error_rate": True}}, "canary.slo.error_rate: True is no bound"),
+    ],
+)
+def test_a_plan_that_cannot_be_followed_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeploymentError) as raised:
+        check_plan(evolve(CanarySettings(), **changes))
+    assert raised.value.message.startswith(said)
+
+
+def test_the_default_plan_can_be_followed() -> None:
+    check_plan(CanarySettings())
