@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +19,9 @@ from mlops_core.names import is_name
 from mlops_core.structure import Misfit, Problem, named, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["FILE", "VERSION", "documents_of", "find", "load", "read"]
+__all__ = ["FILE", "VERSION", "documents_of", "examine", "find", "load", "read"]
 
 FILE: Final = "mlops.yaml"
 VERSION: Final = 1
@@ -59,6 +61,14 @@ def read(documents: Sequence[tuple[str, str]], defaults: Settings | None = None)
     Raises:
         ConfigError: One line for each mistake.
     """
+    settings, origin, wrong = examine(documents, defaults)
+    if settings is None or wrong:
+        raise ConfigError(*wrong)
+    return settings, origin
+
+
+def examine(documents: Sequence[tuple[str, str]], defaults: Settings | None = None) -> tuple[Settings | None, Origin, list[str]]:
+    """As ``read``, but mistakes are answered: one line each, beside the settings without what is wrong (None: nothing is left)."""
     tree, wrong = None, list[str]()
     for name, text in documents:
         try:
@@ -70,28 +80,51 @@ def read(documents: Sequence[tuple[str, str]], defaults: Settings | None = None)
             wrong.append(f"{node.at}: expected a mapping of settings, got {named(values(node))}")
             continue
         tree = merged(tree, node)
-    if wrong:
-        raise ConfigError(*wrong)
-    name = documents[0][0] if documents else FILE
-    tree = tree or Table({}, f"{name}:1:1")
+    tree = tree or Table({}, f"{documents[0][0] if documents else FILE}:1:1")
     origin = Origin(tuple((name, text) for name, text in documents), dict(places(tree)))
-    try:
-        return _settings(values(tree), origin, defaults or Settings()), origin
-    except Misfit as misfit:
-        raise ConfigError(*origin.lines(misfit)) from None
+    if wrong:
+        return None, origin, wrong
+    settings, problems = _settings(values(tree), origin, defaults or Settings())
+    return settings, origin, origin.lines(Misfit(*problems))
 
 
-def _settings(found: dict[str, Any], origin: Origin, defaults: Settings) -> Settings:
+def _settings(found: dict[str, Any], origin: Origin, defaults: Settings) -> tuple[Settings | None, list[Problem]]:
     problems = [*_version(found), *wrong_references(found), *unsupported(found)]
-    try:
-        settings = settings_structurer().fit(found, Settings, also=("version",))
-    except Misfit as misfit:
-        raise Misfit(*problems, *misfit.problems) from None
-    settings = _placed(_filled(settings, found, defaults), origin)
-    problems += _unknown_channels(settings)
-    if problems:
-        raise Misfit(*problems)
-    return settings
+    channels = found.get("channels", defaults.channels)
+    settings, misfits = _fitted(found)
+    if misfits:
+        problems += misfits[0].problems
+    if settings is None:
+        return None, problems
+    if isinstance(channels, Mapping):
+        problems += _unknown_channels(settings, channels)
+    return _placed(_filled(settings, found, defaults), origin), problems
+
+
+def _fitted(found: dict[str, Any]) -> tuple[Settings | None, list[Misfit]]:
+    """The settings, at the first attempt or after what is wrong was taken out: then only the first finding counts."""
+    structurer, misfits = settings_structurer(), list[Misfit]()
+    while True:
+        try:
+            return structurer.fit(found, Settings, also=("version",)), misfits
+        except Misfit as misfit:
+            misfits.append(misfit)
+            if not _prune(found, misfit.problems):
+                return None, misfits
+
+
+def _prune(found: dict[str, Any], problems: Sequence[Problem]) -> bool:
+    """Take out what is wrong (of a list, all of it), so that the rest can be looked at; answers whether anything was."""
+    pruned = False
+    for problem in problems:
+        path = list(itertools.takewhile(lambda step: isinstance(step, str), problem.path))
+        holder: Any = found
+        for step in path[:-1]:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+        if path and isinstance(holder, dict) and path[-1] in holder:
+            del holder[path[-1]]
+            pruned = True
+    return pruned
 
 
 def _version(found: dict[str, Any]) -> list[Problem]:
@@ -151,12 +184,12 @@ def _placed_stages(pipeline: PipelineSettings, origin: Origin, one: Any) -> Pipe
     return evolve(pipeline, stages=tuple(stages))
 
 
-def _unknown_channels(settings: Settings) -> list[Problem]:
+def _unknown_channels(settings: Settings, channels: Mapping[str, Any]) -> list[Problem]:
     return [
-        Problem(("monitoring", "alerts", index, "notify", place), f"no channel {name!r} - {nearest(name, settings.channels)}")
+        Problem(("monitoring", "alerts", index, "notify", place), f"no channel {name!r} - {nearest(name, channels)}")
         for index, rule in enumerate(settings.monitoring.alerts)
         for place, name in enumerate(rule.notify)
-        if name not in settings.channels
+        if name not in channels
     ]
 
 

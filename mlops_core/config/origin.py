@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -13,7 +13,7 @@ from mlops_core.structure import Misfit, Problem, key_text
 __all__ = ["Origin"]
 
 _LAST: Final = re.compile(r"(\.[^.\[]+|\[\d+\]|^[^.\[]+)$")
-_PLACE: Final = re.compile(r"(.*):(\d+):(\d+)")
+_PLACE: Final = re.compile(r"(.*?):(\d+):(\d+): ", re.DOTALL)
 
 
 @frozen
@@ -34,8 +34,12 @@ class Origin:
     def lines(self, misfit: Misfit, key: str = "", at: str = "") -> list[str]:
         """One line per problem, ``file:line:column: key: message``, in the order of the file. ``at`` stands in where no place is known."""
         found = [self._line(problem, key, at) for problem in misfit.problems]
+        return self.ordered(f"{place}: {text}" if place else text for place, text in found)
+
+    def ordered(self, lines: Iterable[str]) -> list[str]:
+        """Lines in the order of the files; those that name no place stay first. Equal lines are one."""
         names = [name for name, _ in self.documents]
-        return [f"{place}: {text}" if place else text for place, text in sorted(found, key=lambda one: _order(one[0], names))]
+        return sorted(dict.fromkeys(lines), key=lambda line: _order(line, names))
 
     def _line(self, problem: Problem, key: str, at: str) -> tuple[str, str]:
         full = key_text((*((key,) if key else ()), *problem.path))
@@ -43,9 +47,8 @@ class Origin:
         return self.place(full, on_key=problem.on_key) or at, f"{shown}: {problem.message}" if shown else problem.message
 
 
-def _order(place: str, names: Iterable[str]) -> tuple[int, int, int]:
-    found = _PLACE.fullmatch(place)
+def _order(line: str, names: Sequence[str]) -> tuple[int, int, int]:
+    found = _PLACE.match(line)
     if found is None:
-        return (0, 0, 0)
-    known = list(names)
-    return (known.index(found[1]) if found[1] in known else len(known), int(found[2]), int(found[3]))
+        return (-1, 0, 0)
+    return (names.index(found[1]) if found[1] in names else len(names), int(found[2]), int(found[3]))

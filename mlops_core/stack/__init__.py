@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mlops_core.stack.composing import compose
 from mlops_core.stack.locating import locate
 from mlops_core.stack.parts import Parts
 from mlops_core.stack.recomposing import from_ref
 from mlops_core.stack.stack import Stack
 
-__all__ = ["Parts", "Stack", "compose", "from_ref", "locate"]
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Parts", "Stack", "check", "compose", "from_ref", "locate"]
+
+
+def check(
+    path: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
+    *,
+    connect: bool = False,
+    further: Callable[[Stack], Iterable[str]] | None = None,
+) -> list[str]:
+    """Every mistake of a configuration, one line each: see ``mlops_core.stack.checking.check``, which this loads at the first call."""
+    from mlops_core.stack import checking
+
+    return checking.check(path, profile, connect=connect, further=further)

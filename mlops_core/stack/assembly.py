@@ -70,12 +70,19 @@ class Assembly:
         self._fitted(self.load(role, use), use, self._resolver.tried(use.options))
 
     def formats(self, names: tuple[str, ...]) -> Mapping[str, Use]:
-        """Formats by the name that stored values carry; of the default list, those that are installed."""
+        """Formats by the name that stored values carry."""
+        return {self._format_name(use) if is_inline(use.use) else use.use: use for use in self.format_uses(names)}
+
+    def format_uses(self, names: tuple[str, ...]) -> list[Use]:
+        """Formats to compose; of the default list, those that are installed."""
         if names == Settings().formats:
             there = self.loader.catalogue.names("format")
             names = tuple(name for name in names if name in there)
-        uses = [Use(name, key="formats") for name in names]
-        return {self._format_name(use) if is_inline(use.use) else use.use: use for use in uses}
+        return [Use(name, key="formats") for name in names]
+
+    def mask(self, text: str) -> str:
+        """The text without the secrets that were resolved here."""
+        return self._resolver.mask(text)
 
     def _format_name(self, use: Use) -> str:
         cls: type[Format] = self.load("format", use).cls  # type: ignore[assignment]  # the loader checked the role

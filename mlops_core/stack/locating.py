@@ -15,7 +15,7 @@ from mlops_core.stack.stack import Stack
 if TYPE_CHECKING:
     from mlops_core.stack.composed import ComposedParts
 
-__all__ = ["locate"]
+__all__ = ["examined", "locate"]
 
 _Key = tuple[str, str | None]
 
@@ -47,10 +47,7 @@ def locate(path: str | os.PathLike[str] | None = None, profile: str | None = Non
         ConfigError: One line for each mistake in the configuration.
         NameRuleError: The tenant breaks the name rule.
     """
-    file = _file(path)
-    if file is None and profile is not None:
-        raise ConfigError(f"profile {profile!r}: there is no mlops.yaml here or above to lay it over - run 'mlops init'")
-    root = (file.parent if file is not None else Path.cwd()).resolve()
+    file, root = _place(path, profile)
     shared = _BY_PROCESS.setdefault(os.getpid(), _Shared())
     with shared.lock:
         found = shared.parts.get((str(file or root), profile))
@@ -60,6 +57,29 @@ def locate(path: str | os.PathLike[str] | None = None, profile: str | None = Non
             return stack.for_tenant(tenant)
     settings, origin = found.settings, found.origin
     return Stack(root=root, tenant=settings.tenant, parts=found, settings=settings, profile=profile, origin=origin).for_tenant(tenant)
+
+
+def examined(path: str | os.PathLike[str] | None = None, profile: str | None = None) -> tuple[Stack | None, list[str]]:
+    """A stack of what is right in a project's configuration, shared with nobody, and one line for each mistake.
+
+    Raises:
+        ConfigError: The file cannot be found or read.
+    """
+    from mlops_core.config.loading import documents_of, examine
+    from mlops_core.stack.embedded import embedded
+
+    file, root = _place(path, profile)
+    if file is None:
+        return compose(embedded(), root), []
+    settings, origin, wrong = examine(documents_of(file, profile), embedded())
+    return (compose(settings, root, profile=profile, origin=origin) if settings is not None else None), wrong
+
+
+def _place(path: str | os.PathLike[str] | None, profile: str | None) -> tuple[Path | None, Path]:
+    file = _file(path)
+    if file is None and profile is not None:
+        raise ConfigError(f"profile {profile!r}: there is no mlops.yaml here or above to lay it over - run 'mlops init'")
+    return file, (file.parent if file is not None else Path.cwd()).resolve()
 
 
 def _file(path: str | os.PathLike[str] | None) -> Path | None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
-__all__ = ["SHARE", "UNIONS", "Check", "expected", "field_type", "key_of", "resolved", "type_text"]
+__all__ = ["LISTS", "SHARE", "UNIONS", "Check", "expected", "field_type", "key_of", "origin_of", "resolved", "type_text"]
 
 SHARE: Final = "share"
 """Marks a number as a share: ``Annotated[float, SHARE]`` reads ``5%`` and refuses a bare 5."""
@@ -38,6 +38,16 @@ _WORDS: Final[Mapping[Any, str]] = {
     type(None): "nothing",
 }
 _NAMES: Final[Mapping[Any, str]] = {Any: "any", timedelta: "duration", Path: "path", str: "text", type(None): "none"}
+LISTS: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    list: list,
+    tuple: tuple,
+    Sequence: tuple,
+    set: set,
+    frozenset: frozenset,
+    AbstractSet: frozenset,
+}
+"""Types that are written as a list, and what makes each of one."""
+
 _PLURALS: Final[Mapping[Any, str]] = {list: "list", tuple: "list", Sequence: "list", set: "set", frozenset: "set", AbstractSet: "set"}
 
 
@@ -61,6 +71,11 @@ def field_type(cls: type, option: attrs.Attribute[Any]) -> Any:
         return annotation
     owner = next((one for one in cls.__mro__ if option.name in inspect.get_annotations(one)), cls)
     return resolved(annotation, {**vars(sys.modules[owner.__module__]), owner.__name__: owner})
+
+
+def origin_of(kind: Any) -> Any:
+    """The bare type of a parametrised one."""
+    return typing.get_origin(kind) or kind
 
 
 def type_text(kind: Any) -> str:

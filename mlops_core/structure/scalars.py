@@ -115,7 +115,7 @@ def duration(value: Any) -> timedelta:
     text = value.strip() if isinstance(value, str) else ""
     if not _DURATION.fullmatch(text):
         bare = isinstance(value, int | float) and not isinstance(value, bool)
-        hint = f"{text_of(value)} has no unit - write {text_of(value)}s or {text_of(value)}m" if bare else "write 30s, 5m, 1h30m or 30d"
+        hint = f"give it a unit: {text_of(value)}s or {text_of(value)}m" if bare else "write 30s, 5m, 1h30m or 30d"
         raise Misfit.of(f"expected a duration, got {named(value)} - {hint}")
     try:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import attrs
 
-from mlops_core.structure.annotations import SHARE, UNIONS, Check, expected, type_text
+from mlops_core.structure.annotations import LISTS, SHARE, UNIONS, Check, expected, origin_of, type_text
 from mlops_core.structure.fields import fit_fields
 from mlops_core.structure.problems import Misfit, Problem, nearest
 from mlops_core.structure.scalars import Deferred, Secret, duration, named, plain, share, text_of, value_of
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Structurer"]
 
 T = TypeVar("T")
-_LISTS: Final[Mapping[Any, Callable[[Iterable[Any]], Any]]] = {
-    list: list,
-    tuple: tuple,
-    Sequence: tuple,
-    set: set,
-    frozenset: frozenset,
-    AbstractSet: frozenset,
-}
 
 
 class Structurer:
@@ -49,8 +41,8 @@ class Structurer:
             (lambda kind: kind is Any or kind is object, lambda value, _: plain(value)),
             (lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _enum),
             (lambda kind: isinstance(kind, type) and attrs.has(kind), self.fit),
-            (lambda kind: _origin(kind) in _LISTS, self._list),
-            (lambda kind: isinstance(_origin(kind), type) and issubclass(_origin(kind), Mapping), self._mapping),
+            (lambda kind: origin_of(kind) in LISTS, self._list),
+            (lambda kind: isinstance(origin_of(kind), type) and issubclass(origin_of(kind), Mapping), self._mapping),
             (lambda kind: typing.get_origin(kind) is Literal, _literal),
             (lambda kind: typing.get_origin(kind) in UNIONS, self._union),
             (lambda kind: typing.get_origin(kind) is typing.Annotated, self._annotated),
@@ -93,12 +85,12 @@ class Structurer:
         if isinstance(value, str) or not isinstance(value, Sequence | AbstractSet):
             hint = f" - write [{value}]" if isinstance(value, str) and not isinstance(value, Secret) else ""
             raise Misfit.of(f"expected a list, got {named(value)}{hint}")
-        origin, args = _origin(kind), typing.get_args(kind)
+        origin, args = origin_of(kind), typing.get_args(kind)
         fixed = origin is tuple and args and args[-1] is not ...
         if fixed and len(args) != len(value):
             raise Misfit.of(f"expected a list of {len(args)}, got one of {len(value)}")
         kinds = args if fixed else [args[0] if args else Any] * len(value)
-        return _LISTS[origin](self._each(zip(range(len(value)), value, kinds, strict=True)))
+        return LISTS[origin](self._each(zip(range(len(value)), value, kinds, strict=True)))
 
     def _each(self, parts: Iterable[tuple[str | int, Any, Any]]) -> list[Any]:
         """Every part's value, or every part's problems."""
@@ -116,9 +108,20 @@ class Structurer:
         if not isinstance(value, Mapping):
             raise Misfit.of(f"expected a mapping, got {named(value)}")
         key_kind, inner = typing.get_args(kind) or (Any, Any)
-        keys = [self.one(key, key_kind) for key in value]
-        values = self._each((key, one, inner) for key, one in value.items())
-        return dict(zip(keys, values, strict=True))
+        made, problems = {}, list[Problem]()
+        for key, one in value.items():
+            try:
+                name = self.one(key, key_kind)
+            except Misfit as misfit:
+                problems += [Problem((key,), problem.message, on_key=True) for problem in misfit.problems]
+                name = key
+            try:
+                made[name] = self.one(one, inner)
+            except Misfit as misfit:
+                problems += misfit.below(key)
+        if problems:
+            raise Misfit(*problems)
+        return made
 
     def _union(self, value: Any, kind: Any) -> Any:
         arms = [one for one in typing.get_args(kind) if one is not type(None)]
@@ -151,10 +154,6 @@ def _path(value: Any) -> Path:
     if isinstance(value, Path) or (isinstance(value, str) and value and "\0" not in value):
         return Path(value)
     raise Misfit.of(f"expected a path, got {named(value)}")
-
-
-def _origin(kind: Any) -> Any:
-    return typing.get_origin(kind) or kind
 
 
 def _read(value: Any) -> Any:

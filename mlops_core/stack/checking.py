@@ -1,0 +1,147 @@
+"""``mlops check``: everything that can be known about a configuration before it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlops_core.config.origin import Origin
+from mlops_core.config.settings import Use
+from mlops_core.exceptions import ConfigError, MLOpsError
+from mlops_core.plugins import Catalogue, is_inline
+from mlops_core.stack.locating import examined
+from mlops_core.structure import Misfit, Problem, nearest, one_line
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+
+    from mlops_core.config.settings import Settings
+    from mlops_core.stack.composed import ComposedParts
+    from mlops_core.stack.stack import Stack
+
+__all__ = ["check"]
+
+
+def check(
+    path: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
+    *,
+    connect: bool = False,
+    further: Callable[[Stack], Iterable[str]] | None = None,
+) -> list[str]:
+    """Every mistake of a configuration, one line each; empty if there is none.
+
+    Reads the files, imports the plugins that they name, checks their options (a reference that cannot be resolved yet fits any) and what
+    is asked of their capabilities. Nothing is connected to.
+
+    Args:
+        path: As for ``locate``.
+        profile: The overlay.
+        connect: Also resolve every reference and reach every backend.
+        further: What floors above this one know; called with the composed stack once everything here is right.
+    """
+    try:
+        stack, wrong = examined(path, profile)
+    except MLOpsError as error:
+        return _lines(error)
+    if stack is None:
+        return wrong
+    parts: ComposedParts = stack.parts  # type: ignore[assignment]  # it was composed just now
+    found = [*wrong, *_plugins(parts), *_formats(parts), *_executors(parts)]
+    if not found:
+        found = [*_capabilities(parts), *(further(stack) if further is not None else ())]
+    if connect and not found:
+        found = [parts.assembly.mask(line) for line in _unreachable(parts)]
+    parts.close()
+    return (parts.origin or Origin()).ordered(found)
+
+
+def _plugins(parts: ComposedParts) -> Iterator[str]:
+    for role, use in parts.uses():
+        try:
+            parts.assembly.try_options(role, use)
+        except MLOpsError as error:
+            yield from _lines(error)
+
+
+def _formats(parts: ComposedParts) -> Iterator[str]:
+    names = parts.settings.formats
+    for index, use in enumerate(parts.assembly.format_uses(names)):
+        try:
+            parts.assembly.try_options("format", use)
+        except MLOpsError as error:
+            yield from _at(parts, ("formats", index), error.message)
+    known = {*names, *Catalogue().names("format")}
+    for index, name in enumerate(parts.settings.models.trust):
+        if name not in known and not any(is_inline(one) for one in names):
+            yield from _at(parts, ("models", "trust", index), f"there is no format {name!r} - {nearest(name, sorted(known))}")
+
+
+def _executors(parts: ComposedParts) -> Iterator[str]:
+    for key, name in _executor_names(parts.settings):
+        try:
+            parts.assembly.try_options("executor", Use(name))
+        except MLOpsError as error:
+            yield from _at(parts, key, error.message)
+
+
+def _executor_names(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    yield ("executor",), settings.executor
+    stages = settings.pipeline.stages if settings.pipeline is not None else ()
+    yield from ((("pipeline", "stages", one.name, "executor"), one.executor) for one in stages if one.executor is not None)
+
+
+def _capabilities(parts: ComposedParts) -> Iterator[str]:
+    settings, load = parts.settings, parts.assembly.load
+    for stage in settings.pipeline.stages if settings.pipeline is not None else ():
+        executor = stage.executor or settings.executor
+        if stage.timeout is not None and "kill" not in load("executor", Use(executor)).cls.capabilities:
+            message = f"the executor {executor!r} cannot end a stage that hangs - use one that can, such as 'executor: process'"
+            yield from _at(parts, ("pipeline", "stages", stage.name, "timeout"), message)
+    for key, name in _executor_names(settings):
+        part = parts.unportable() if "remote" in load("executor", Use(name)).cls.capabilities else None
+        if part is not None:
+            yield from _at(parts, key, f"the executor {name!r} runs stages in other processes, but {part} - use 'executor: inline'")
+    for name, environment in settings.environments.items():
+        if environment.watch and "process" not in load("deployer", environment.deployer).cls.capabilities:
+            message = f"the deployer {environment.deployer.use!r} has no serving process to watch beside - run 'mlops watch' instead"
+            yield from _at(parts, ("environments", name, "watch"), message)
+    yield from _first_answers(parts, "tracker", settings.trackers, "search", "tracker")
+    yield from _first_answers(parts, "sink", settings.monitoring.sinks, "read", "monitoring.sinks")
+    readers = [use for use in settings.monitoring.sinks if "read" in load("sink", use).cls.capabilities]
+    if settings.monitoring.alerts and not readers:
+        yield from _at(parts, ("monitoring", "alerts"), "no sink can be read, so no rule can be judged - add one such as sqlite")
+
+
+def _first_answers(parts: ComposedParts, role: str, uses: tuple[Use, ...], capability: str, key: str) -> Iterator[str]:
+    """The first of several answers: it must be able to, if another is."""
+    able = [use for use in uses if capability in parts.assembly.load(role, use).cls.capabilities]
+    if able and able[0] is not uses[0]:
+        message = f"{uses[0].use!r} stands first but cannot {capability} - put {able[0].use!r} first"
+        yield from _at(parts, (key,), message)
+
+
+def _unreachable(parts: ComposedParts) -> Iterator[str]:
+    uses: list[tuple[str, Use]] = [*parts.uses(), *(("format", use) for use in parts.assembly.format_uses(parts.settings.formats))]
+    for role, use in uses:
+        try:
+            backend = parts.assembly.build(role, use)
+        except MLOpsError as error:
+            yield from _lines(error)
+            continue
+        try:
+            backend.check()
+        except MLOpsError as error:
+            yield ": ".join(part for part in (use.at, use.key, error.message) if part)
+        except Exception as error:  # noqa: BLE001  a backend that raises something else is a finding too
+            yield ": ".join(part for part in (use.at, use.key, one_line(error)) if part)
+        finally:
+            backend.close()
+
+
+def _at(parts: ComposedParts, path: tuple[str | int, ...], message: str) -> list[str]:
+    return (parts.origin or Origin()).lines(Misfit(Problem(path, message)))
+
+
+def _lines(error: MLOpsError) -> list[str]:
+    return list(error.problems) if isinstance(error, ConfigError) else [error.message]
