@@ -58,8 +58,8 @@ class ColumnOutcome(Record):
 class DataDrift(Record):
     """A data drift check: ``drift_detected`` if any outcome drifted, ``p_value`` the smallest adjusted one.
 
-    ``new_columns`` are in the current data only, ``missing_columns`` in the reference only, ``untested_columns`` are of a kind that none of
-    the tests takes. ``new_categories`` and ``missing_categories`` are told by column. ``model`` and ``version`` name whose reference it was.
+    ``new_columns`` are in the current data only, ``missing_columns`` in the reference only, ``untested_columns`` are of a kind that no test
+    takes. ``new_categories`` and ``missing_categories`` are told by column. ``model`` and ``version`` name whose reference it was.
     """
 
     drift_detected: bool
@@ -88,7 +88,7 @@ class DataDrift(Record):
         return tuple(one for one in self.outcomes if one.column == column)
 
     def figures(self) -> dict[str, float]:
-        """The check as figures for monitoring, by name: ``drift.detected`` (0 or 1), ``drift.p_value``, ``drift.columns`` (that drifted)."""
+        """Figures for monitoring, by name: ``drift.detected`` (0 or 1), ``drift.p_value``, ``drift.columns`` (how many drifted)."""
         return {
             "drift.detected": float(self.drift_detected),
             "drift.p_value": self.p_value,
@@ -121,7 +121,10 @@ class ModelDrift(Record):
 
 @frozen
 class ConceptDrift(Record):
-    """Error rates of labelled predictions before and after. ``statistic`` is current minus reference, ``effect_size`` its absolute value."""
+    """Error rates of labelled predictions, before and after.
+
+    ``statistic`` is the current rate minus the reference's, ``effect_size`` its absolute value.
+    """
 
     drift_detected: bool
     p_value: float

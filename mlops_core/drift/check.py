@@ -1,0 +1,83 @@
+"""One data drift check from its arguments to its verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import numpy as np
+
+from mlops_core.drift.comparison import run_tests
+from mlops_core.drift.pairing import pair
+from mlops_core.drift.reference import Reference
+from mlops_core.drift.selection import choose_tests, test_names
+from mlops_core.drift.table import column_names, read_table
+from mlops_core.drift.verdict import check_level, effect_thresholds, judge
+from mlops_core.exceptions import DriftDetectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlops_core.records import DataDrift
+    from mlops_core.roles import DriftTest
+    from mlops_core.stack import Stack
+
+__all__ = ["CheckOptions", "check_data"]
+
+
+class CheckOptions(TypedDict, total=False):
+    """Options of ``DriftDetector.detect_data_drift``; None and what is left out mean the configuration's."""
+
+    threshold: float | None
+    columns: Sequence[str] | None
+    correction: str | None
+    min_effect: float | Mapping[str, float] | Literal["conventional"] | None
+    tests: Sequence[str] | str | None
+    seed: int
+
+
+def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, current: Any, options: CheckOptions) -> DataDrift:
+    """Compare current data with a reference; ``names`` are the detector's own tests.
+
+    Raises:
+        DriftDetectionError: An option is wrong, or the data cannot be compared.
+    """
+    settings = stack.settings.drift
+    threshold = check_level(_given(options.get("threshold"), settings.alpha))
+    correction = _given(options.get("correction"), settings.correction)
+    least = _given(options.get("min_effect"), settings.min_effect)
+    columns = column_names(options.get("columns"))
+    rng = _generator(options.get("seed", 0))
+    chosen = test_names(options.get("tests")) or names
+
+    tests: Mapping[str, DriftTest]
+    if isinstance(reference, Reference):
+        tests = choose_tests(stack, _fitted(reference, chosen))
+        fitted = reference if columns is None else reference.select(columns)
+    else:
+        tests = choose_tests(stack, chosen)
+        fitted = Reference.fit(reference, tests, columns=columns)
+    pairing = pair(fitted, read_table("current", current, columns))
+    thresholds = effect_thresholds(least, tests)
+    found = run_tests(fitted, pairing, tests, rng)
+    return judge(fitted, pairing, found, threshold=threshold, correction=correction, least=thresholds)
+
+
+def _given(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _fitted(reference: Reference, names: Sequence[str] | None) -> Sequence[str]:
+    """A fitted reference knows the tests it was fitted for, and no others."""
+    for name in names or ():
+        if name not in reference.tests:
+            known = ", ".join(reference.tests)
+            raise DriftDetectionError(
+                f"drift: test {name!r} is not in the reference (it was fitted for {known}) - fit it again for {name!r}"
+            )
+    return names or reference.tests
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise DriftDetectionError(f"drift: seed: {seed!r:.40} is no seed - give a whole number from 0 on")
+    return np.random.default_rng(seed)

@@ -1,0 +1,294 @@
+"""The facade of drift detection."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+
+from mlops_core.drift.guard import own_errors
+from mlops_core.drift.selection import choose_tests, locate_stack, test_names
+from mlops_core.exceptions import DriftDetectionError
+from mlops_core.names import check_name
+from mlops_core.records import ConceptDrift, DataDrift, DriftChecked, DriftResults, ModelDrift
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mlops_core.drift.check import CheckOptions
+    from mlops_core.drift.reference import Reference
+    from mlops_core.stack import Stack
+
+    MinEffect = float | Mapping[str, float] | Literal["conventional"]
+
+__all__ = ["DriftDetector"]
+
+_DAY: Final = timedelta(days=1)
+
+
+class DriftDetector:
+    """Tells whether data, a model's metrics or its errors changed by more than chance.
+
+    Needs no project: without one the tests ``ks`` and ``psi`` are used, and nothing is written anywhere. Keeps no state between calls, so
+    it is thread-safe. Derive from it to add checks of your own.
+
+    Args:
+        tenant_id: The tenant; None for the project's.
+        tests: Names of drift tests as the configuration writes them; None for those of the configuration, else ``ks`` and ``psi``.
+        stack: The stack to stand on; None: that of the project (see ``mlops_core.stack.locate``), found at the first check.
+
+    Raises:
+        DriftDetectionError: From every method, one line.
+    """
+
+    def __init__(self, tenant_id: str | None = None, *, tests: Sequence[str] | str | None = None, stack: Stack | None = None) -> None:
+        self._tenant = None if tenant_id is None else check_name(tenant_id, "tenant", DriftDetectionError)
+        self._tests = test_names(tests)
+        self._given = stack
+
+    @property
+    def tenant_id(self) -> str:
+        """Whose checks these are."""
+        return self._stack.tenant
+
+    @cached_property
+    def _stack(self) -> Stack:
+        return locate_stack(self._tenant) if self._given is None else self._given.for_tenant(self._tenant)
+
+    def detect_data_drift(
+        self,
+        reference_data: Any,
+        current_data: Any,
+        threshold: float | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        correction: str | None = None,
+        min_effect: MinEffect | None = None,
+        tests: Sequence[str] | str | None = None,
+        seed: int = 0,
+    ) -> DataDrift:
+        """Compare the distribution of every column with what it was.
+
+        Data is a numpy array of shape (rows,) or (rows, columns), a pandas, polars or pyarrow table or series, a dict of columns, or a list
+        of values or rows. Columns are matched by name, by position where a side has none (then they are called x0, x1, ...). Booleans and
+        text are categories; datetimes and durations are numbers. None and NaN are missing values: they are left out of the tests, and where
+        either side has any, the missing shares are compared as well. Infinite values are refused. Columns of a kind that no test takes, and
+        those that only one side has, are named in the answer and not tested.
+
+        The correction is over every p-value of the call. A column drifted if its adjusted p-value is at most the threshold and its effect
+        size at least ``min_effect``: in large samples every difference is significant, so give one.
+
+        Args:
+            reference_data: What data was like, or a fitted ``Reference``.
+            current_data: What it is like now. At least two rows, as in the reference.
+            threshold: Level in (0, 1); None: ``drift.alpha`` of the configuration, 0.05.
+            columns: Only these.
+            correction: See ``mlops_core.drift.correction.adjust``; None: ``drift.correction``, benjamini-hochberg.
+            min_effect: Least effect size, for all tests or by test; ``conventional`` for each test's own; None: ``drift.min_effect``, 0.
+            tests: Names, instead of the detector's. A fitted reference answers only tests that it was fitted for.
+            seed: Of the tests that simulate: equal input and seed give equal answers.
+
+        Raises:
+            DriftDetectionError: An argument is wrong, or the data cannot be compared; one line naming the column.
+        """
+        options: CheckOptions = {
+            "threshold": threshold,
+            "columns": columns,
+            "correction": correction,
+            "min_effect": min_effect,
+            "tests": tests,
+            "seed": seed,
+        }
+        return self._check(reference_data, current_data, options)
+
+    def detect_model_drift(
+        self,
+        reference_metrics: Mapping[str, float],
+        current_metrics: Mapping[str, float],
+        threshold: float = 0.1,
+        *,
+        relative: bool = True,
+        directions: Mapping[str, Literal["higher", "lower"]] | None = None,
+    ) -> ModelDrift:
+        """Compare metrics of a model with what they were; drift is a loss of more than ``threshold`` in any.
+
+        No test of chance: small test sets move metrics by themselves.
+
+        Args:
+            reference_metrics: Figures by name, such as those of the validation.
+            current_metrics: Figures by name now; those that both sides have are compared.
+            threshold: Largest loss that is no drift: 0.1 is a tenth of the reference, or 0.1 with ``relative`` False.
+            relative: Losses as shares of the reference's absolute value.
+            directions: ``higher`` or ``lower`` (is better) by metric, needed for metrics without a usual name.
+
+        Raises:
+            DriftDetectionError: A figure is no finite number, or a direction is not known.
+        """
+        from mlops_core.drift.metrics import compare_metrics
+
+        answer = compare_metrics(reference_metrics, current_metrics, threshold=threshold, relative=relative, directions=directions)
+        self._tell("model", answer.drift_detected, None, detail={"degradation": dict(answer.degradation)})
+        return answer
+
+    def detect_concept_drift(
+        self,
+        reference_labels: Any,
+        reference_predictions: Any,
+        current_labels: Any,
+        current_predictions: Any,
+        threshold: float | None = None,
+    ) -> ConceptDrift:
+        """Compare how often a classifier errs with how often it did. It needs true labels, of both periods.
+
+        A change of the relation between features and label shows as a change of the error rate, in either direction; one that leaves the
+        rate as it was is not seen, and a rate can also change because harder cases became more frequent. Fisher's exact test.
+
+        Args:
+            reference_labels: True classes of the reference period, one per row.
+            reference_predictions: What the model answered for the same rows.
+            current_labels: True classes now.
+            current_predictions: What the model answers now.
+            threshold: Level in (0, 1); None: ``drift.alpha`` of the configuration, 0.05.
+
+        Raises:
+            DriftDetectionError: Labels and predictions do not fit each other, or are no classes.
+        """
+        from mlops_core.drift.concept import compare_errors
+        from mlops_core.drift.verdict import check_level
+
+        level = check_level(self._stack.settings.drift.alpha if threshold is None else threshold)
+        answer = compare_errors((reference_labels, reference_predictions), (current_labels, current_predictions), threshold=level)
+        rates = {"reference_error_rate": answer.reference_error_rate, "current_error_rate": answer.current_error_rate}
+        self._tell("concept", answer.drift_detected, answer.p_value, detail=rates)
+        return answer
+
+    def check_drift(
+        self,
+        reference_data: Any = None,
+        current_data: Any = None,
+        reference_metrics: Mapping[str, float] | None = None,
+        current_metrics: Mapping[str, float] | None = None,
+        *,
+        reference_labels: Any = None,
+        reference_predictions: Any = None,
+        current_labels: Any = None,
+        current_predictions: Any = None,
+        threshold: float | None = None,
+        metric_threshold: float = 0.1,
+    ) -> DriftResults:
+        """Make every check that both sides are given for.
+
+        Args:
+            reference_data: See ``detect_data_drift``.
+            current_data: The other side.
+            reference_metrics: See ``detect_model_drift``.
+            current_metrics: The other side.
+            reference_labels: See ``detect_concept_drift``, as the three that follow.
+            reference_predictions: What the model answered.
+            current_labels: The other side.
+            current_predictions: The other side.
+            threshold: Level of the data and concept checks.
+            metric_threshold: Largest loss of a metric that is no drift.
+
+        Raises:
+            DriftDetectionError: One side of a check is missing, or there is none.
+        """
+        data = _both("data", reference_data, current_data)
+        metrics = _both("metrics", reference_metrics, current_metrics)
+        labels = _both("labels", reference_labels, current_labels)
+        predictions = _both("predictions", reference_predictions, current_predictions)
+        if (labels is None) != (predictions is None):
+            raise DriftDetectionError("drift: concept drift needs labels and predictions - give both, of both sides")
+        if data is None and metrics is None and labels is None:
+            raise DriftDetectionError("drift: there is nothing to check - give data, metrics, or labels and predictions, of both sides")
+        data_drift = self.detect_data_drift(*data, threshold) if data else None
+        model_drift = self.detect_model_drift(*metrics, metric_threshold) if metrics else None
+        concept_drift = None
+        if labels is not None and predictions is not None:
+            concept_drift = self.detect_concept_drift(labels[0], predictions[0], labels[1], predictions[1], threshold)
+        found = any(answer is not None and answer.drift_detected for answer in (data_drift, model_drift, concept_drift))
+        return DriftResults(found, data_drift, model_drift, concept_drift)
+
+    def fit_reference(self, reference_data: Any, *, columns: Sequence[str] | None = None) -> Reference:
+        """Prepare reference data for this detector's tests, to be kept and checked against later (see ``Reference``).
+
+        Raises:
+            DriftDetectionError: The data cannot be read, or no test takes any of its columns.
+        """
+        from mlops_core.drift.reference import Reference
+
+        return Reference.fit(reference_data, choose_tests(self._stack, self._tests), columns=columns)
+
+    def check_version(self, model: str, version: str, current_data: Any, **options: Unpack[CheckOptions]) -> DataDrift:
+        """Compare current data with the reference that was stored with a version, its artifact ``reference``.
+
+        Args:
+            model: A registered model.
+            version: One of its versions.
+            current_data: See ``detect_data_drift``, as the options.
+            **options: ``threshold``, ``columns``, ``correction``, ``min_effect``, ``tests`` and ``seed``.
+
+        Raises:
+            DriftDetectionError: There is no such version, it has no reference, or the data cannot be compared with it.
+        """
+        from mlops_core.drift.stored import stored_reference
+
+        reference = stored_reference(self._stack, model, version)
+        return self._check(reference, current_data, options, model=model, version=version)
+
+    def check_live(
+        self,
+        model: str,
+        window: timedelta = _DAY,
+        *,
+        environment: str | None = None,
+        version: str | None = None,
+        end: datetime | None = None,
+        **options: Unpack[CheckOptions],
+    ) -> DataDrift:
+        """Compare the sampled predictions of a window with the reference of the version that answered them.
+
+        Args:
+            model: A registered model that serves.
+            window: How long before ``end``.
+            environment: Only this one.
+            version: Only this one; needed where several answered.
+            end: None: now.
+            **options: See ``check_version``.
+
+        Raises:
+            DriftDetectionError: No prediction was sampled, or see ``check_version``.
+        """
+        from mlops_core.drift.stored import live_rows, stored_reference
+
+        answered, rows = live_rows(self._stack, model, window, environment=environment, version=version, end=end)
+        reference = stored_reference(self._stack, model, answered)
+        return self._check(reference, rows, options, model=model, version=answered)
+
+    def _check(self, reference: Any, current: Any, options: CheckOptions, *, model: str = "", version: str = "") -> DataDrift:
+        from attrs import evolve
+
+        from mlops_core.drift.check import check_data
+
+        answer = evolve(check_data(self._stack, self._tests, reference, current, options), model=model, version=version)
+        detail = {"drifted_columns": list(answer.drifted_columns), **({"version": version} if version else {})}
+        self._tell("data", answer.drift_detected, answer.p_value, model=model, detail=detail)
+        return answer
+
+    def _tell(
+        self, kind: Literal["data", "model", "concept"], found: Any, p_value: float | None, *, model: str = "", detail: Mapping[str, Any]
+    ) -> None:
+        with own_errors():
+            at = self._stack.clock.now()
+            event = DriftChecked(self.tenant_id, at, kind, drift_detected=bool(found), p_value=p_value, model=model, detail=detail)
+            self._stack.parts.emit(event)
+
+
+def _both(what: str, reference: Any, current: Any) -> tuple[Any, Any] | None:
+    if reference is None and current is None:
+        return None
+    if reference is None or current is None:
+        side = "reference" if reference is None else "current"
+        raise DriftDetectionError(f"drift: {what}: the {side} side is missing - give reference_{what} and current_{what}")
+    return reference, current

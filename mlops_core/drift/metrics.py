@@ -1,0 +1,107 @@
+"""Model drift: how much each metric lost in its own direction."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlops_core.exceptions import DriftDetectionError
+from mlops_core.records import ModelDrift
+
+__all__ = ["compare_metrics", "direction_of"]
+
+_HIGHER: Final = re.compile(
+    "accuracy|precision|recall|sensitivity|specificity|f1|f2|fbeta|auc|auroc|auprc|map|jaccard|iou|dice|mcc|corrcoef|kappa|r2|explained"
+    "|ndcg|dcg|mrr|hit|bleu|rouge|meteor|success|throughput|silhouette|gini|lift|pearson|spearman|correlation"
+)
+_LOWER: Final = re.compile(
+    "loss|error|deviance|entropy|nll|brier|ece|mce|mse|rmse|mae|mape|smape|wape|msle|rmsle|crps|perplexity|wer|cer|fid|fpr|fnr|latency"
+)
+_NEUTRAL: Final = re.compile(
+    "train|training|val|valid|validation|eval|test|live|holdout|macro|micro|weighted|samples|ovr|ovo|mean|median|max|average|avg|root|squared"
+    "|absolute|percentage|log|balanced|top|k|at|score|rate|roc|pr|cohen|matthews|variance|cross|binary|categorical|hinge|hamming|zero|one"
+    "|pinball|quantile|poisson|gamma|tweedie|calibration|expected|l|p?[0-9]+"
+)
+_HIGHER_IS_BETTER, _LOWER_IS_BETTER = "higher", "lower"
+
+
+def direction_of(metric: str) -> str | None:
+    """``higher`` or ``lower``, whichever is better; None for a metric that is not known.
+
+    Known are the usual names and what is commonly added to them: the data (``val_``, ``test_``), the kind of average (``_macro``), a
+    number. A name with any other part is not guessed at. scikit-learn's ``neg_`` turns an error round.
+    """
+    parts = [part for part in re.split(r"[^a-z0-9]+", metric.lower()) if part]
+    negated = "neg" in parts[:1]
+    known = parts[negated:]
+    higher = any(_HIGHER.fullmatch(part) for part in known)
+    lower = any(_LOWER.fullmatch(part) for part in known)
+    strange = any(not (_HIGHER.fullmatch(part) or _LOWER.fullmatch(part) or _NEUTRAL.fullmatch(part)) for part in known)
+    if strange or higher == lower or (negated and higher):
+        return None
+    return _HIGHER_IS_BETTER if higher or negated else _LOWER_IS_BETTER
+
+
+def compare_metrics(reference: Any, current: Any, *, threshold: Any, relative: bool, directions: Any) -> ModelDrift:
+    """Metrics that both sides have; drift is a loss of more than ``threshold`` in any.
+
+    Raises:
+        DriftDetectionError: A figure is no finite number, a direction is unknown, or a relative loss of 0 is asked for.
+    """
+    before, after = _figures("reference", reference), _figures("current", current)
+    stated = _stated(directions, before)
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < math.inf:
+        raise DriftDetectionError(f"drift: threshold: {threshold!r:.40} is not a loss - give a number from 0 on, such as 0.1")
+    common = [name for name in before if name in after]
+    if not common:
+        raise DriftDetectionError("drift: metrics: the sides have none in common - give the same metrics twice")
+    degradation = {name: _loss(name, before[name], after[name], stated, relative=relative) for name in common}
+    return ModelDrift(
+        drift_detected=any(loss > threshold for loss in degradation.values()),
+        degradation=degradation,
+        threshold=float(threshold),
+        relative=bool(relative),
+        reference_metrics=before,
+        current_metrics=after,
+        new_metrics=tuple(name for name in after if name not in before),
+        missing_metrics=tuple(name for name in before if name not in after),
+    )
+
+
+def _figures(side: str, metrics: Any) -> dict[str, float]:
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise DriftDetectionError(f"drift: {side} metrics: expected a mapping, got {metrics!r:.40} - give some: {{'accuracy': 0.95}}")
+    found = {}
+    for name, value in metrics.items():
+        try:
+            figure = float(value)
+        except (TypeError, ValueError):
+            figure = math.nan
+        if not isinstance(name, str) or not math.isfinite(figure):
+            raise DriftDetectionError(f"drift: {side} metrics: {name!r:.60} is {value!r:.40} - give finite numbers by name")
+        found[name] = figure
+    return found
+
+
+def _stated(directions: Any, known: Mapping[str, float]) -> dict[str, str]:
+    stated = {} if directions is None else directions
+    if not isinstance(stated, Mapping) or not set(stated.values()) <= {_HIGHER_IS_BETTER, _LOWER_IS_BETTER}:
+        raise DriftDetectionError(f"drift: directions: {directions!r:.60} - give 'higher' or 'lower' (is better) by metric")
+    for name in stated:
+        if name not in known:
+            raise DriftDetectionError(f"drift: directions: there is no metric {name!r:.60} (only: {', '.join(known):.80}) - leave it out")
+    return dict(stated)
+
+
+def _loss(name: str, before: float, after: float, stated: Mapping[str, str], *, relative: bool) -> float:
+    direction = stated.get(name) or direction_of(name)
+    if direction is None:
+        raise DriftDetectionError(f"drift: metrics: is more of {name!r:.60} better? - say directions={{{name!r:.60}: 'higher'}} or 'lower'")
+    loss = before - after if direction == _HIGHER_IS_BETTER else after - before
+    if not relative:
+        return loss
+    if before == 0:
+        raise DriftDetectionError(f"drift: metrics: {name!r:.60} was 0, so its relative loss has no meaning - use relative=False")
+    return loss / abs(before)

@@ -1,0 +1,88 @@
+"""Current data put beside a reference: which columns and categories both have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import evolve, field, frozen
+
+from mlops_core.drift.column import Column, problem
+from mlops_core.exceptions import DriftDetectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlops_core.drift.reference import ColumnProfile, Reference
+    from mlops_core.drift.table import Table
+
+__all__ = ["Pairing", "pair"]
+
+
+@frozen(eq=False)
+class Pairing:
+    """Columns that both sides have, in the reference's order and with its codes of categories, and how the sides differ."""
+
+    columns: Mapping[str, Column]
+    rows: int
+    new_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
+    new_categories: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    missing_categories: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+
+def pair(reference: Reference, current: Table) -> Pairing:
+    """Find each column of the reference in the current data: by name, or by position where one side has no names.
+
+    Raises:
+        DriftDetectionError: There is none, their numbers differ where only positions are known, or a column is of another kind.
+    """
+    profiles = {column.name: column for column in reference.columns}
+    if reference.named and current.named:
+        found = {column.name: column for column in current.columns}
+    elif len(profiles) == len(current.columns):
+        found = dict(zip(profiles, current.columns, strict=True))
+    else:
+        raise _unequal(list(profiles), [column.name for column in current.columns])
+    common = {name: _same_kind(profile, found[name]) for name, profile in profiles.items() if name in found}
+    if not common:
+        named = f"{next(iter(profiles))!r}", f"{next(iter(found))!r}"
+        raise DriftDetectionError(f"drift: the sides have no column in common (such as {' and '.join(named)}) - give the same columns")
+    recoded = {name: _recode(profiles[name], column) for name, column in common.items()}
+    return Pairing(
+        {name: column for name, (column, _, _) in recoded.items()},
+        current.rows,
+        tuple(name for name in found if name not in profiles),
+        tuple(name for name in profiles if name not in found),
+        {name: new for name, (_, new, _) in recoded.items() if new},
+        {name: lost for name, (_, _, lost) in recoded.items() if lost},
+    )
+
+
+def _unequal(reference: Sequence[str], current: Sequence[str]) -> DriftDetectionError:
+    more, side = (reference, "reference") if len(reference) > len(current) else (current, "current")
+    first = more[min(len(reference), len(current))]
+    counts = f"the reference has {len(reference)} columns, the current data {len(current)}"
+    return DriftDetectionError(f"drift: {counts}, so {first!r} is in the {side} data only - give the same columns, or named ones")
+
+
+def _same_kind(profile: ColumnProfile, column: Column) -> Column:
+    if profile.kind != column.kind:
+        sample = f", such as {column.categories[0][:30]!r}" if column.kind == "category" else ""
+        told = f"holds values of kind {column.kind}{sample}, where the reference's are of kind {profile.kind} - convert one of them"
+        raise problem("current", profile.name, told)
+    return evolve(column, name=profile.name)
+
+
+def _recode(profile: ColumnProfile, column: Column) -> tuple[Column, tuple[str, ...], tuple[str, ...]]:
+    """The column with the reference's codes, the new categories behind them; with the categories that are new, and that are gone."""
+    if profile.test_kind == "numeric" or profile.kind == "boolean":
+        return column, (), ()
+    place = {label: code for code, label in enumerate(profile.categories)}
+    new = tuple(label for label in column.categories if label not in place)
+    place |= {label: len(profile.categories) + offset for offset, label in enumerate(new)}
+    codes = np.array([place[label] for label in column.categories], dtype=np.int64)
+    values = np.where(column.values >= 0, codes[column.values], column.values)
+    seen = frozenset(column.categories)
+    return evolve(column, values=values), new, tuple(label for label in profile.categories if label not in seen)

@@ -1,0 +1,152 @@
+"""What is kept of reference data, so that later checks need none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+from attrs import evolve, field, frozen
+from numpy.typing import NDArray
+
+from mlops_core.drift.column import Column, problem
+from mlops_core.drift.guard import calling
+from mlops_core.drift.selection import choose_tests, locate_stack, test_names
+from mlops_core.drift.table import Table, column_names, read_table
+from mlops_core.exceptions import DriftDetectionError
+from mlops_core.records import Record
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from mlops_core.roles import DriftTest
+    from mlops_core.stack import Stack
+
+__all__ = ["TABLE", "ColumnProfile", "Reference", "complete_rows"]
+
+TABLE: Final = "*"
+"""Stands for the whole table where a column's name is expected."""
+
+_FEWEST: Final = 2
+
+
+@frozen
+class ColumnProfile(Record):
+    """A column of the reference: its kind (see ``mlops_core.drift.column``), its missing values and its categories in order of code."""
+
+    name: str
+    kind: str
+    missing: int = 0
+    categories: tuple[str, ...] = ()
+
+    @property
+    def test_kind(self) -> str:
+        """What drift tests call it: ``numeric`` or ``categorical``."""
+        return "categorical" if self.kind in {"boolean", "category"} else "numeric"
+
+
+@frozen(eq=False)
+class Reference:
+    """A reference as the tests prepared it: plain arrays and the columns they come from.
+
+    ``prepared`` holds the arrays of the test's ``dump`` for each test and column, ``*`` for the whole table, whose columns are ``table``.
+    """
+
+    rows: int
+    named: bool
+    columns: tuple[ColumnProfile, ...]
+    tests: tuple[str, ...]
+    prepared: Mapping[tuple[str, str], Mapping[str, NDArray[Any]]] = field(repr=False)
+    table: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(
+        cls,
+        data: Any,
+        tests: Sequence[str] | Mapping[str, DriftTest] | str | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        stack: Stack | None = None,
+    ) -> Self:
+        """Prepare reference data for the tests.
+
+        Args:
+            data: See ``DriftDetector.detect_data_drift``.
+            tests: Names as the configuration writes them, or tests by name; None for those of the configuration.
+            columns: Only these columns.
+            stack: Where tests are found by name; None: that of the project.
+
+        Raises:
+            DriftDetectionError: The data cannot be read, or no test takes any of its columns.
+        """
+        chosen = tests if isinstance(tests, Mapping) else choose_tests(stack or locate_stack(None), test_names(tests))
+        table = read_table("reference", data, column_names(columns))
+        whole = tuple(column.name for column in table.columns if column.is_numeric)
+        profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories) for one in table.columns)
+        prepared = {(name, column): arrays for name, test in chosen.items() for column, arrays in _prepare(name, test, table, whole)}
+        if not prepared:
+            told = ", ".join(f"{column.name!r} is {column.test_kind}" for column in profiles[:3])
+            raise DriftDetectionError(f"drift: none of the tests ({', '.join(chosen)}) takes any column ({told}) - add one that does")
+        return cls(table.rows, table.named, profiles, tuple(chosen), prepared, whole)
+
+    def select(self, columns: Sequence[str]) -> Self:
+        """Only these columns; tests of the whole table are left out unless all of its columns are kept.
+
+        Raises:
+            DriftDetectionError: One of them is not there.
+        """
+        found = {column.name: column for column in self.columns}
+        for name in columns:
+            if name not in found:
+                raise problem("reference", name, f"is not there (there are: {', '.join(list(found)[:10])}) - name existing columns")
+        kept = {*columns, TABLE} if set(self.table) <= set(columns) else set(columns)
+        prepared = {key: arrays for key, arrays in self.prepared.items() if key[1] in kept}
+        return evolve(self, columns=tuple(found[name] for name in columns), prepared=prepared)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to one file, without pickle; an existing file is replaced at once or not at all.
+
+        Raises:
+            DriftDetectionError: It cannot be written.
+        """
+        from mlops_core.drift.storage import write_reference
+
+        write_reference(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Reference:
+        """Read what ``save`` wrote.
+
+        Raises:
+            DriftDetectionError: It cannot be read, is damaged, or was written by a newer release.
+        """
+        from mlops_core.drift.storage import read_reference
+
+        return read_reference(path)
+
+
+def complete_rows(side: str, columns: Sequence[Column]) -> NDArray[np.float64]:
+    """Numeric columns side by side, (rows, columns), without the rows in which one is missing.
+
+    Raises:
+        DriftDetectionError: Fewer than two rows are left.
+    """
+    values: NDArray[np.float64] = np.stack([column.values for column in columns]).T
+    whole = values[~np.isnan(values).any(axis=1)] if any(column.missing for column in columns) else values
+    if len(whole) < _FEWEST:
+        raise DriftDetectionError(f"drift: {side} data: {len(whole)} rows have a value in every column, tests of the table need {_FEWEST}")
+    return whole
+
+
+def _prepare(name: str, test: DriftTest, table: Table, whole: Sequence[str]) -> Sequence[tuple[str, Mapping[str, NDArray[Any]]]]:
+    if test.scope == "table":
+        samples = [(TABLE, complete_rows("reference", [column for column in table.columns if column.name in whole]))] if whole else []
+    else:
+        kinds = {column.name: "numeric" if column.is_numeric else "categorical" for column in table.columns}
+        samples = [(column.name, column.present()) for column in table.columns if kinds[column.name] in test.kinds]
+    found = []
+    for column, values in samples:
+        with calling(name, column):
+            found.append((column, dict(test.dump(test.prepare(values)))))
+    return found

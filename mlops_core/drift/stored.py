@@ -1,0 +1,97 @@
+"""What the registry and the sink keep for drift checks: the reference of a version, and sampled predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from mlops_core.drift.guard import own_errors
+from mlops_core.exceptions import DriftDetectionError
+from mlops_core.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from mlops_core.drift.reference import Reference
+    from mlops_core.records import Segment
+    from mlops_core.roles import MonitorSink
+    from mlops_core.stack import Stack
+
+__all__ = ["REFERENCE", "live_rows", "stored_reference"]
+
+REFERENCE: Final = "reference"
+"""The name of the artifact of a model version."""
+
+
+def stored_reference(stack: Stack, model: str, version: str) -> Reference:
+    """The reference that was stored with a version.
+
+    Raises:
+        DriftDetectionError: There is no such version, it has no reference, or the reference cannot be read.
+    """
+    from mlops_core.artifacts import Artifacts
+    from mlops_core.artifacts.scratch import scratch
+    from mlops_core.drift.reference import Reference
+
+    for value, what in ((model, "model"), (version, "version")):
+        check_name(value, what, DriftDetectionError)
+    with own_errors():
+        found = stack.parts.registry.get_version(stack.tenant, model, version)
+        if found is None:
+            raise DriftDetectionError(f"drift: there is no version {version!r} of model {model!r} - register it first")
+        artifact = found.artifacts.get(REFERENCE)
+        if artifact is None:
+            hint = f"register versions with artifacts={{{REFERENCE!r}: file of Reference.save}}"
+            raise DriftDetectionError(f"drift: version {version!r} of model {model!r} has no drift reference - {hint}")
+        with scratch(stack.workdir / "tmp") as folder:
+            return Reference.load(Artifacts(stack).fetch_artifact(stack.tenant, artifact, folder))
+
+
+def live_rows(
+    stack: Stack, model: str, window: Any, *, environment: str | None, version: str | None, end: datetime | None
+) -> tuple[str, list[Mapping[str, Any]]]:
+    """The features of sampled predictions of [end - window, end), and the version that answered them.
+
+    Raises:
+        DriftDetectionError: Nothing was sampled, or it was from several versions and none is named.
+    """
+    check_name(model, "model", DriftDetectionError)
+    if not isinstance(window, timedelta) or window <= timedelta(0):
+        raise DriftDetectionError(f"drift: window: {window!r:.40} is no length of time - give one such as timedelta(days=1)")
+    until = end or stack.clock.now()
+    if until.tzinfo is None:
+        raise DriftDetectionError(f"drift: end: {until.isoformat()} has no zone - give datetime.now(UTC)")
+    segments = _segments(stack, model, until - window, until, environment, version)
+    if not segments:
+        raise DriftDetectionError(f"drift: model {model!r}: no predictions in {window} before {until.isoformat()} - give another window")
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for segment in segments:
+        features = [row["features"] for row in segment.sample if isinstance(row.get("features"), Mapping)]
+        if features:
+            rows.setdefault(segment.series.version, []).extend(features)
+    if not rows:
+        raise DriftDetectionError(
+            f"drift: model {model!r}: its predictions carry no sample, so sampling is not configured - set monitoring.sample, "
+            "or use check_version with data of your own"
+        )
+    if len(rows) > 1:
+        raise DriftDetectionError(f"drift: model {model!r}: versions {', '.join(sorted(rows))} answered - give version=")
+    return rows.popitem()
+
+
+def _segments(stack: Stack, model: str, start: datetime, end: datetime, environment: str | None, version: str | None) -> Sequence[Segment]:
+    with own_errors():
+        sink = _reader(stack)
+        wanted = [
+            key for key in sink.series(stack.tenant, model) if environment in (None, key.environment) and version in (None, key.version)
+        ]
+        return [segment for key in wanted for segment in sink.read(key, start, end)]
+
+
+def _reader(stack: Stack) -> MonitorSink:
+    for sink in stack.parts.sinks.values():
+        if "read" in sink.capabilities:
+            return sink
+    raise DriftDetectionError("drift: none of the sinks can be read - add one that can, such as 'sqlite', to monitoring.sinks")

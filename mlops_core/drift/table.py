@@ -1,0 +1,146 @@
+"""Whatever a caller calls data, as a table of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from attrs import evolve, frozen
+
+from mlops_core.drift.arrays import array_column, object_column, table_columns
+from mlops_core.drift.column import Column, problem
+from mlops_core.drift.frames import frame_columns, from_native, series_column
+from mlops_core.exceptions import DriftDetectionError
+
+__all__ = ["Table", "column_names", "read_table", "read_values"]
+
+_TAKEN: Final = "a numpy array, a pandas, polars or pyarrow table in memory, a dict of columns, or a list of rows"
+_TABLE_DIMENSIONS: Final = 2
+
+
+@frozen(eq=False)
+class Table:
+    """Columns of equal length, in order. ``named`` is False where the names are positions: x0, x1, ..."""
+
+    columns: tuple[Column, ...]
+    rows: int
+    named: bool
+
+    def select(self, side: str, wanted: Sequence[str]) -> Table:
+        """Only these columns.
+
+        Raises:
+            DriftDetectionError: One of them is not there, or none is wanted.
+        """
+        found = {column.name: column for column in self.columns}
+        for name in wanted:
+            if name not in found:
+                known = ", ".join(list(found)[:10])
+                raise problem(side, name, f"is not there (there are: {known}) - name existing columns")
+        return evolve(self, columns=tuple(found[name] for name in wanted))
+
+
+def read_table(side: str, data: Any, columns: Sequence[str] | None = None) -> Table:
+    """Read one side of a check; ``side`` is ``reference`` or ``current``, for messages.
+
+    Columns that are not wanted are not looked at where that can be told beforehand.
+
+    Raises:
+        DriftDetectionError: It is empty, of a kind that cannot be read, or a column holds what no test can compare; one line naming it.
+    """
+    table = _read(side, _narrowed(data, columns))
+    if not table.columns or not table.rows:
+        raise DriftDetectionError(f"drift: {side} data: it is empty - give at least one column and two rows")
+    return table if columns is None else table.select(side, columns)
+
+
+def column_names(columns: Any) -> tuple[str, ...] | None:
+    """The columns that a caller wants, once each; None for all.
+
+    Raises:
+        DriftDetectionError: It is no list of names, or an empty one.
+    """
+    if columns is None:
+        return None
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise DriftDetectionError(f"drift: columns: expected names, got {columns!r:.60} - name at least one, or leave it out for all")
+    return tuple(dict.fromkeys(names))
+
+
+def read_values(side: str, data: Any, what: str) -> Column:
+    """Read one column, such as labels; ``what`` names it in messages."""
+    table = _read(side, data)
+    if len(table.columns) != 1:
+        raise DriftDetectionError(f"drift: {side} {what}: expected one column, got {len(table.columns)} - give one value per row")
+    return evolve(table.columns[0], name=what)
+
+
+def _narrowed(data: Any, columns: Sequence[str] | None) -> Any:
+    if columns is None or not isinstance(data, Mapping):
+        return data
+    return {name: value for name, value in data.items() if name in columns}
+
+
+def _read(side: str, data: Any) -> Table:
+    if isinstance(data, np.ndarray):
+        return _from_array(side, data)
+    if isinstance(data, Mapping):
+        return _from_mapping(side, data)
+    if isinstance(data, list | tuple):
+        return _from_list(side, data)
+    frame, series = from_native(data)
+    if frame is not None:
+        return _table(frame_columns(side, frame), named=True)
+    if series is not None:
+        return _table([series_column(side, str(series.name or "x0"), series)], named=False)
+    kind = f"{type(data).__module__}.{type(data).__qualname__}"
+    raise DriftDetectionError(f"drift: {side} data: a {kind} cannot be read - give {_TAKEN}")
+
+
+def _from_array(side: str, data: np.ndarray[Any, Any]) -> Table:
+    if data.dtype.names:
+        return _table([array_column(side, name, data[name]) for name in data.dtype.names], named=True)
+    if data.ndim not in {1, _TABLE_DIMENSIONS}:
+        raise DriftDetectionError(f"drift: {side} data: it has {data.ndim} dimensions - give one (values) or two (rows, columns)")
+    if not data.size:
+        return Table((), 0, named=False)
+    return _table([array_column(side, "x0", data)] if data.ndim == 1 else table_columns(side, data), named=False)
+
+
+def _from_mapping(side: str, data: Mapping[Any, Any]) -> Table:
+    columns = [_column(side, str(name), values) for name, values in data.items()]
+    for column in columns:
+        if len(column.values) != len(columns[0].values):
+            told = f"has {len(column.values)} rows where {columns[0].name!r} has {len(columns[0].values)} - give columns of equal length"
+            raise problem(side, column.name, told)
+    return _table(columns, named=True)
+
+
+def _column(side: str, name: str, values: Any) -> Column:
+    if isinstance(values, np.ndarray):
+        return array_column(side, name, values)
+    if isinstance(values, list | tuple):
+        return object_column(side, name, values)
+    _, series = from_native(values)
+    if series is None:
+        raise problem(side, name, f"is a {type(values).__qualname__} - give an array, a list or a series")
+    return series_column(side, name, series)
+
+
+def _from_list(side: str, data: Sequence[Any]) -> Table:
+    first = data[0] if data else None
+    if isinstance(first, Mapping):
+        names = dict.fromkeys(name for row in data for name in row)
+        return _from_mapping(side, {name: [row.get(name) for row in data] for name in names})
+    if isinstance(first, list | tuple | np.ndarray):
+        widths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in data}
+        if len(widths) > 1:
+            raise DriftDetectionError(f"drift: {side} data: its rows have different lengths - give rows of one length")
+        return _table([object_column(side, f"x{i}", values) for i, values in enumerate(zip(*data, strict=True))], named=False)
+    return _table([object_column(side, "x0", data)], named=False) if data else Table((), 0, named=False)
+
+
+def _table(columns: Sequence[Column], *, named: bool) -> Table:
+    return Table(tuple(columns), len(columns[0].values) if columns else 0, named)
