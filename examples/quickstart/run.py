@@ -96,10 +96,10 @@ def show_health(project: Project, environment: str, version: str) -> None:
 def show_drift(project: Project, version: str, flights: pa.Table) -> float:
     """Compare a month with what the version learnt from; answers the largest effect."""
     found = project.drift.check_version(MODEL, version, flights.select(list(WATCHED)))
-    for one in sorted(found.columns, key=lambda one: -one.effect_size)[:3]:
+    for one in sorted(found.outcomes, key=lambda one: -one.effect_size)[:3]:
         word = "drift" if one.drifted else ""
         say(f"{one.column:<12} {one.test:<4} effect {one.effect_size:.3f}  adjusted p {one.adjusted_p_value:.2g}  {word}")
-    largest = max(one.effect_size for one in found.columns)
+    largest = max(one.effect_size for one in found.outcomes)
     project.monitoring.record_values(MODEL, {"drift.max_effect": largest}, environment="production", version=version)
     return largest
 

@@ -54,11 +54,11 @@ def _load_each(found: list[Any]) -> dict[str, str]:
 @_JSON
 def _show(plugin: str, as_json: bool) -> None:  # noqa: FBT001  as above
     """What PLUGIN does and its options, such as `mlops plugins show drift.ks`."""
-    from mlops_core.plugins import Loader
+    from mlops_core.plugins import GROUPS, Loader
     from mlops_core.plugins.options import describe
 
     role, _, name = plugin.partition(".")
-    if not name:
+    if not name or role not in GROUPS:
         raise ConfigError(f"plugins: {plugin!r} is not written ROLE.NAME - such as drift.ks; `mlops plugins` lists them")
     described = describe(Loader(Path.cwd()).load(role, name))
     out = Output(as_json=as_json)

@@ -39,8 +39,9 @@ def read_table(path: Path, stack: Stack) -> Any:
 
 def _read_csv(path: Path) -> dict[str, Any]:
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            header, *rows = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rb") as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            header, *rows = csv.reader(text)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: not a CSV file in UTF-8: {error}") from error
     except ValueError:

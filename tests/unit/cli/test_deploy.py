@@ -1,0 +1,54 @@
+"""``mlops deploy``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlops_core.project import Project
+
+    from .conftest import Answer
+
+
+def test_a_version_goes_live(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    answer = mlops("deploy", "line", "1", "--to", "staging")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("staging/line/1: live\n")
+
+
+def test_an_a_b_test(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
+    assert mlops("deploy", "line", "1", "--to", "staging", "--weight", "1=75%", "--weight", "2=0.25").code == 0
+    routes = project.deployment.status("line", "staging").routes
+    assert {one.version: one.weight for one in routes} == {"1": 0.75, "2": 0.25}
+
+
+def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
+    assert mlops("deploy", "line", "1", "--to", "staging", "--no-wait", "--json").json["status"] == "pending"
+    assert "waits for one - start `mlops watch`" in mlops("status").out
+    assert mlops("watch", "--once").out == "every pass ran once\n"
+    assert project.deployment.status("line", "staging").live is not None
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["line", "9", "--to", "staging"], 1, "no version '9' is registered"),
+        (["none", "1", "--to", "staging"], 1, "no version '1' is registered"),
+        (["line", "1", "--to", "stagin"], 1, "no environment 'stagin'"),
+        (["line", "1", "--to", "staging", "--weight", "1"], 2, "is not VERSION=SHARE"),
+        (["line", "1", "--to", "staging", "--weight", "1=2"], 2, "is not VERSION=SHARE"),
+        (["line", "1", "--to", "staging", "--weight", "2=1"], 2, "'1' has no share"),
+        (["line", "1", "--to", "staging", "--weight", "1=0.5"], 1, "0.5"),
+    ],
+)
+def test_mistakes_change_nothing(
+    mlops: Callable[..., Answer], versions: tuple[str, str], project: Project, args: list[str], code: int, says: str
+) -> None:
+    answer = mlops("deploy", *args)
+    assert (answer.code, answer.err.count("\n")) == (code, 1)
+    assert says in answer.err
+    assert project.deployment.list() == ()

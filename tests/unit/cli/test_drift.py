@@ -1,0 +1,50 @@
+"""``mlops drift``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mlops_core.project import Project
+
+    from .conftest import Answer
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    rng = np.random.default_rng(3)
+    made = {}
+    for name, shift in (("reference", 0.0), ("same", 0.0), ("moved", 1.0)):
+        rows = "\n".join(f"{a:.6f},{b:.6f}" for a, b in zip(rng.normal(size=300), rng.normal(shift, size=300), strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"a,b\n{rows}\n")
+        made[name] = str(tmp_path / f"{name}.csv")
+    return made
+
+
+def test_exit_codes(mlops: Callable[..., Answer], project: Project, files: dict[str, str]) -> None:
+    assert mlops("drift", files["reference"], files["same"]).code == 0
+    moved = mlops("drift", files["reference"], files["moved"])
+    assert moved.code == 3
+    assert moved.out.splitlines()[-1].startswith("drift: smallest adjusted p ")
+    assert mlops("drift", files["reference"], files["moved"], "--columns", "a").code == 0
+    told = mlops("drift", files["reference"], files["moved"], "--tests", "ks,psi", "--threshold", "0.01", "--json").json
+    assert {one["test"] for one in told["outcomes"]} == {"ks", "psi"}
+
+
+def test_mistakes(mlops: Callable[..., Answer], project: Project, files: dict[str, str]) -> None:
+    for args, code, says in (
+        ([files["same"]], 2, "give two files, or --model MODEL and one file"),
+        ([files["same"], "missing.csv"], 2, "there is no such file"),
+        ([files["same"], files["same"], "--threshold", "2"], 1, "threshold"),
+        ([files["same"], files["same"], "--columns", "z"], 1, "z"),
+        ([files["same"], "--model", "line"], 1, "line"),
+    ):
+        answer = mlops("drift", *args)
+        assert (answer.code, answer.err.count("\n")) == (code, 1), answer.err
+        assert says in answer.err

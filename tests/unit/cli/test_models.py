@@ -1,0 +1,55 @@
+"""``mlops models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mlops_core.project import Project
+
+    from .conftest import Answer
+
+
+def test_nothing_is_registered_at_first(mlops: Callable[..., Answer], project: Project) -> None:
+    assert mlops("models").out == "Models: none is registered yet\n"
+
+
+def test_models_and_their_versions(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    (model,) = mlops("models", "list", "--json").json
+    assert (model["model"], model["versions"], model["newest"]) == ("line", 2, versions[1])
+    assert "line" in mlops("models").out
+    assert "slope=3" in mlops("models", "versions", "line", "--filter", "slope > 2").out
+    assert "slope=2" not in mlops("models", "versions", "line", "--filter", "slope > 2").out
+    assert mlops("models", "versions", "line", "--filter", "slope >").code == 1
+
+
+def test_one_version(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    shown = mlops("models", "show", "line", versions[0])
+    assert "metadata.slope  2" in shown.out
+    assert mlops("models", "show", "line", "--json").json["metadata"] == {"slope": 3}
+
+
+def test_lineage_and_difference(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    assert "line" in mlops("models", "lineage", "line").out
+    assert mlops("models", "lineage", "line", "--mermaid").out.startswith(("graph", "flowchart"))
+    assert "slope" in mlops("models", "diff", "line", *versions).out
+
+
+def test_aliases(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    assert mlops("models", "alias", "line", "champion", versions[0]).out == "line: alias champion -> 1\n"
+    assert mlops("models", "alias", "line", "champion", versions[1]).code == 0
+    assert "champion -> 2" in mlops("models").out
+    assert [one["version"] for one in mlops("models", "alias", "line", "champion", "--json").json] == list(versions)
+    assert mlops("models", "alias", "line", "champion", "--delete").out == "line: alias champion deleted\n"
+    assert mlops("models", "show", "line", "@champion").code == 1
+
+
+def test_download_and_delete(mlops: Callable[..., Answer], versions: tuple[str, str], tmp_path: Path) -> None:
+    answer = mlops("models", "download", "line", "1", str(tmp_path / "out"))
+    assert answer.out.startswith("line 1 -> ")
+    assert (tmp_path / "out" / "model").read_text() == "line 2"
+    assert mlops("models", "delete", "line", "1", "--reason", "too steep").out == "line 1: deleted\n"
+    assert [one["version"] for one in mlops("models", "versions", "line", "--json").json] == ["2"]

@@ -1,0 +1,53 @@
+"""Tables for people, lines for pipes, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mlops_core.cli.output import Output, age, plain
+from mlops_core.records import TrackedRun
+
+NOW = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s ago"), (59, "59s ago"), (90, "2m ago"), (7200, "2h ago"), (3 * 86400, "3d ago"), (-5, "0s ago")]
+)
+def test_ages(seconds: int, text: str) -> None:
+    assert age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+def test_no_age() -> None:
+    assert age(None, NOW) == "-"
+
+
+def test_records_become_json_with_their_derived_figures() -> None:
+    run = TrackedRun("r", "e", "n", "t", "running", NOW)  # type: ignore[arg-type]  # as from JSON
+    assert plain({"run": [run], "at": NOW, "span": timedelta(seconds=2), "set": {1}})["at"] == "2024-01-02T00:00:00+00:00"
+
+
+def test_json_silences_everything_else(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output(as_json=True)
+    out.line("x")
+    out.table("t", ("a",), [(1,)])
+    out.pairs("t", {"a": 1})
+    out.record({"a": 1})
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_plain_columns_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().table("Title", ("name", "n"), [("long name", 1.23456), (None, NOW)])
+    assert capsys.readouterr().out == "Title\n  name       n\n  long name  1.235\n  -          2024-01-02 00:00:00\n"
+
+
+def test_a_terminal_gets_a_drawn_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    Output().table("Title", ("name",), [("[red]x",)])
+    Output().line("said", style="red")
+    told = capsys.readouterr().out
+    assert "┃" in told
+    assert "[red]x" in told
+    assert "said" in told

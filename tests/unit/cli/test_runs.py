@@ -1,0 +1,41 @@
+"""``mlops runs``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlops_core.project import Project
+
+    from .conftest import Answer
+
+
+def test_pipeline_runs(mlops: Callable[..., Answer], project: Project) -> None:
+    assert mlops("runs").out == "Pipeline runs: none yet - `mlops run`\n"
+    mlops("run", "--run-id", "first")
+    assert "first" in mlops("runs").out
+    (report,) = mlops("runs", "pipeline", "--json").json
+    assert report["run_id"] == "first"
+
+
+def test_tracked_runs(mlops: Callable[..., Answer], project: Project) -> None:
+    ids = []
+    for depth, loss in ((3, 0.5), (5, 0.2)):
+        with project.tracker.start_run(f"depth {depth}", experiment="e") as run:
+            run.log_params({"depth": depth})
+            run.log_metrics({"loss": loss})
+            ids.append(run.run_id)
+    assert "loss=0.5" in mlops("runs", "list").out
+    assert [one["run_id"] for one in mlops("runs", "list", "--filter", "metrics.loss < 0.3", "--json").json] == [ids[1]]
+    assert mlops("runs", "list", "--experiment", "none", "--json").json == []
+    assert "params.depth  3" in mlops("runs", "show", ids[0]).out
+    assert mlops("runs", "show", "nothing").code == 1
+    assert "params.depth" in mlops("runs", "compare", *ids).out
+    assert mlops("runs", "best", "loss", "--minimize", "--json").json[0]["run_id"] == ids[1]
+    assert mlops("runs", "best", "nothing").out == "Tracked runs: none found\n"
+
+
+def test_sync(mlops: Callable[..., Answer], project: Project) -> None:
+    assert mlops("runs", "sync").out == "recovered 0; everything is delivered\n"
