@@ -120,6 +120,7 @@ class Database:
             return
         with self._lock:
             mine, self._sessions, self._local = list(self._sessions), weakref.WeakSet(), threading.local()
+            self._engines = None
         for session in mine:
             session.close()
 
