@@ -119,4 +119,4 @@ def rng_of(seed: int, stage: str) -> Generator:
     import numpy as np
 
     name = int.from_bytes(hashlib.sha256(stage.encode()).digest()[:8], "big")
-    return np.random.default_rng([abs(seed), name])
+    return np.random.default_rng([int(seed < 0), abs(seed), name])

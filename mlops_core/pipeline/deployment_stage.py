@@ -21,6 +21,8 @@ from mlops_core.roles import Stage
 from mlops_core.versioning import ModelVersioning
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlops_core.roles import StageContext
 
 __all__ = ["DeploymentStage"]
@@ -92,9 +94,9 @@ class DeploymentStage(Stage):
     def _register(self, run: RunContext, name: str, model: Any, schema: Any, reference: Any) -> str:
         if not isinstance(model, ArtifactRef):
             raise PipelineError(f"model: expected what a stage stored, got {type(model).__name__}")
-        extras = {} if reference is None else {"reference": fit_reference(run.stack, reference)}
         metrics = {name: value for name, value in run.metrics().items() if "." not in name and math.isfinite(value)}
         with scratch(run.stack.workdir / "tmp") as folder:
+            extras = {} if reference is None else {"reference": _fitted(run, reference, folder / "reference.npz")}
             return ModelVersioning(stack=run.stack).version_model(
                 name,
                 self.version,
@@ -123,6 +125,14 @@ class DeploymentStage(Stage):
         elif done.status not in _DONE:
             raise PipelineError(f"deployment {done.deployment_id} is {done.status}: {done.reason} - start a new run to deploy again")
         return done
+
+
+def _fitted(run: RunContext, reference: Any, path: Path) -> Path:
+    """What the configured drift tests keep of the reference data, as a file."""
+    from mlops_core.drift import Reference
+
+    Reference.fit(reference, stack=run.stack).save(path)
+    return path
 
 
 def _told(one: Deployment) -> dict[str, str]:

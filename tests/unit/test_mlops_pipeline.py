@@ -279,7 +279,9 @@ def test_whoever_listens_hears_progress_and_events(pipeline: MLOpsPipeline) -> N
         ("training", {"on_failure": "retry"}, "on_failure: expected"),
     ],
 )
-def test_a_stage_with_wrong_settings_is_refused_where_it_is_registered(stack: Stack, name: str, settings: dict[str, Any], said: str) -> None:
+def test_a_stage_with_wrong_settings_is_refused_where_it_is_registered(
+    stack: Stack, name: str, settings: dict[str, Any], said: str
+) -> None:
     with pytest.raises(PipelineError, match=said):
         MLOpsPipeline("tickets", stack=stack).add_stage(name, any_number, **settings)
 

@@ -1,0 +1,124 @@
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mlops_core.mlops_pipeline import MLOpsPipeline
+from mlops_core.pipeline.cache import code_digest
+from mlops_core.pipeline.making import make_stage
+from mlops_core.stack import Stack
+from mlops_core.testing.memory_registry import MemoryRegistry
+
+CODE = """
+calls = []
+
+def train(context, data, *, depth: int = 3):
+    calls.append(depth)
+    context.log_metrics({"total": sum(data)})
+    return sum(data) * depth
+"""
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Iterator[ModuleType]:
+    """A module of the user, whose file can change."""
+    (tmp_path / "trees.py").write_text(CODE)
+    sys.path.insert(0, str(tmp_path))
+    yield importlib.import_module("trees")
+    sys.path.remove(str(tmp_path))
+    del sys.modules["trees"]
+
+
+def run(pipeline: MLOpsPipeline, data: list[int]) -> Any:
+    return pipeline.run_pipeline(["training"], inputs={"data": data}).stages[0]
+
+
+def test_the_same_options_code_and_inputs_are_not_run_again(pipeline: MLOpsPipeline, trees: ModuleType) -> None:
+    pipeline.add_stage("training", trees.train, cache=True)
+    first, second = run(pipeline, [1, 2]), run(pipeline, [1, 2])
+
+    assert trees.calls == [3]
+    assert second.outputs == first.outputs
+    assert second.metrics == {"total": 3.0}
+    assert (second.attempt, second.seconds, second.summary) == (1, 0.0, "the outputs of an earlier run, by its cache")
+    assert pipeline.output("training") == 9
+
+
+def test_other_inputs_options_or_code_are_run(pipeline: MLOpsPipeline, trees: ModuleType, tmp_path: Path) -> None:
+    pipeline.add_stage("training", trees.train, cache=True)
+    run(pipeline, [1, 2])
+    run(pipeline, [1, 3])
+    pipeline.add_stage("training", trees.train, cache=True, depth=4)
+    run(pipeline, [1, 2])
+    assert trees.calls == [3, 3, 4]
+    (tmp_path / "trees.py").write_text(CODE + "# changed\n")
+    run(pipeline, [1, 2])
+    assert trees.calls == [3, 3, 4, 4]
+
+
+def test_without_cache_every_run_runs(pipeline: MLOpsPipeline, trees: ModuleType) -> None:
+    pipeline.add_stage("training", trees.train)
+    run(pipeline, [1])
+    run(pipeline, [1])
+    assert trees.calls == [3, 3]
+
+
+def test_tenants_and_pipelines_share_nothing(pipeline: MLOpsPipeline, stack: Stack, trees: ModuleType) -> None:
+    pipeline.add_stage("training", trees.train, cache=True)
+    run(pipeline, [1])
+    for other in (MLOpsPipeline("tickets", "globex", stack=stack), MLOpsPipeline("other", stack=stack)):
+        other.add_stage("training", trees.train, cache=True)
+        run(other, [1])
+    assert trees.calls == [3, 3, 3]
+
+
+class Losing(MemoryRegistry):
+    """Can lose its blobs."""
+
+    contract = 1
+
+    def lose(self) -> None:
+        self._blobs.clear()
+
+
+def test_outputs_that_are_gone_are_made_again(build: Any, trees: ModuleType) -> None:
+    registry = Losing()
+    pipeline = MLOpsPipeline("tickets", stack=build(registry=registry))
+    pipeline.add_stage("training", trees.train, cache=True)
+    run(pipeline, [1])
+    registry.lose()
+    run(pipeline, [1])
+    assert trees.calls == [3, 3]
+    assert pipeline.output("training") == 3
+
+
+def test_a_failure_is_not_kept(pipeline: MLOpsPipeline, trees: ModuleType) -> None:
+    pipeline.add_stage("training", trees.train, cache=True)
+    assert run(pipeline, ["a"]).status == "failed"  # type: ignore[list-item]  # wrong on purpose
+    assert run(pipeline, ["a"]).status == "failed"  # type: ignore[list-item]
+    assert trees.calls == [3, 3]
+
+
+def test_code_without_a_file_cannot_be_cached(pipeline: MLOpsPipeline) -> None:
+    names: dict[str, Any] = {"__name__": "typed"}
+    exec("def train(data):\n    return data", names)  # noqa: S102  what an interactive session does
+    pipeline.add_stage("training", names["train"], cache=True)
+    assert "is in no file, so a change would go unnoticed" in (run(pipeline, [1]).error or "")
+
+
+def test_every_module_of_a_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "forest"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "stages.py").write_text("def train(data):\n    return data\n")
+    (package / "trees.py").write_text("DEPTH = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stage = make_stage(importlib.import_module("forest.stages").train, {}, tmp_path, "stage 'x'")
+    before = code_digest(stage)
+    assert code_digest(stage) == before
+    (package / "trees.py").write_text("DEPTH = 4\n")
+    assert code_digest(stage) != before

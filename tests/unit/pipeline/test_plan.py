@@ -1,0 +1,123 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_core.config.settings import PipelineSettings, StageSettings, Use
+from mlops_core.exceptions import PipelineError
+from mlops_core.pipeline.catalog import Catalog, Registered
+from mlops_core.pipeline.plan import make_plan
+from mlops_core.pipeline.wiring import GIVEN, Source
+from mlops_core.records import StageTask
+from mlops_core.roles import Executor
+from mlops_core.stack import Stack
+
+
+class Remote(Executor):
+    """Says that it runs elsewhere; nothing is submitted to it here."""
+
+    contract = 1
+    capabilities = frozenset({"kill", "remote"})
+
+    def submit(self, work: Any, task: StageTask) -> Any:
+        raise AssertionError("a plan runs nothing")
+
+
+def function_of(inputs: list[str]) -> Any:
+    """A function with these parameters."""
+    names: dict[str, Any] = {}
+    exec(f"def stage({', '.join(inputs)}): return 0", names)  # noqa: S102  parameters with generated names
+    return names["stage"]
+
+
+NAMES = ["a", "b", "c", "d", "e", "f"]
+STAGES = st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES), max_size=3, unique=True)), max_size=6)
+
+
+@given(stages=STAGES, given_=st.sets(st.sampled_from(NAMES), max_size=2))
+def test_a_plan_takes_only_from_before_or_is_refused(stages: list[tuple[str, list[str]]], given_: set[str], plain_stack: Stack) -> None:
+    """Whatever is planned: the order is kept, and every input comes from an earlier stage or from what was given."""
+    catalog = Catalog(plain_stack, {name: Registered(function_of(inputs)) for name, inputs in stages})
+    names = [name for name, _ in stages]
+    try:
+        plan = make_plan(catalog, names, given_)
+    except PipelineError as error:
+        assert not names or len(set(names)) < len(names) or "nothing before it gives" in error.message
+        return
+    assert list(plan.names) == names
+    for index, step in enumerate(plan.steps):
+        wanted = {name: inputs for name, inputs in stages}[step.name]
+        assert set(step.inputs) == set(wanted)
+        for name, source in step.inputs.items():
+            assert (source == Source(GIVEN, name)) if name in given_ else (source.stage in names[:index])
+
+
+@pytest.fixture(scope="module")
+def plain_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    from mlops_core.builtin.inline_executor import InlineExecutor
+    from mlops_core.testing.stack import make_stack
+
+    return make_stack(tmp_path_factory.mktemp("plain"), executors={"inline": InlineExecutor()})
+
+
+def planned(stack: Stack, *names: str, **stages: Any) -> str:
+    """What is wrong with a plan of these registered stages; fails if nothing is."""
+    catalog = Catalog(stack, {name: one if isinstance(one, Registered) else Registered(one) for name, one in stages.items()})
+    with pytest.raises(PipelineError) as caught:
+        make_plan(catalog, names or None)
+    return caught.value.message
+
+
+def one(data: Any = None) -> int:
+    return 1
+
+
+def test_an_empty_plan_is_refused(stack: Stack) -> None:
+    assert planned(stack).startswith("pipeline: it has no stages - ")
+
+
+def test_a_stage_is_named_once(stack: Stack) -> None:
+    assert "stage 'one' is there twice" in planned(stack, "one", "two", "one", one=one, two=one)
+
+
+def test_a_deadline_needs_an_executor_that_kills(build: Any) -> None:
+    stage = Registered.of("one", one, {"timeout": timedelta(minutes=5)})
+    assert planned(build(), one=stage) == (
+        "stage 'one': the executor 'inline' cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
+    )
+
+
+def test_an_unknown_executor_is_one_line(stack: Stack) -> None:
+    assert "no 'procces'" in planned(stack, one=Registered.of("one", one, {"executor": "procces"}))
+
+
+def test_a_stack_that_cannot_cross_is_named_once(build: Any) -> None:
+    stack = build(executors={"remote": Remote()}, executor="remote")
+    said = planned(stack, one=one, two=one)
+    assert said == (
+        "pipeline: executor 'remote' of stage 'one' composes the stack in another process, which cannot be given a stack over instances - "
+        "use 'executor: inline', or name the part in mlops.yaml"
+    )
+
+
+def test_a_function_that_cannot_cross_is_named(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = build(executors={"remote": Remote()}, executor="remote")
+    monkeypatch.setattr(type(stack.parts), "unportable", lambda self: None)
+    assert "cannot be given the function of stage 'one', which is not at the top of an importable module" in planned(
+        stack, one=function_of([])
+    )
+
+
+def test_a_stage_that_cannot_be_built_hides_no_other_problem(build: Any) -> None:
+    entry = StageSettings("broken", outputs=("x",), use=Use("nowhere"))
+    stack = build(pipeline=PipelineSettings("tickets", stages=(entry,)))
+    said = planned(stack, "broken", "fine", "wrong", fine=function_of(["x"]), wrong=function_of(["y"]))
+    assert len(said.split("\n")) == 2
+    assert "this stack was given no 'broken'" in said
+    assert "stage 'wrong': nothing before it gives its input 'y'" in said
+
+
+def test_a_name_that_breaks_the_rule_is_refused(stack: Stack) -> None:
+    assert "is not a name" in planned(stack, **{"a b": one})

@@ -1,0 +1,98 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_core.exceptions import ExperimentError
+from mlops_core.mlops_pipeline import MLOpsPipeline
+from mlops_core.records import Query, RunStatus, TrackBatch
+from mlops_core.roles import StageContext
+from mlops_core.testing.memory_tracker import MemoryTracker
+
+
+def tracked_pipeline(build: Any, tmp_path: Path, tracker: MemoryTracker) -> MLOpsPipeline:
+    pipeline = MLOpsPipeline("tickets", stack=build(trackers={"memory": tracker}))
+    plot = tmp_path / "plot.txt"
+    plot.write_text("a curve")
+
+    @pipeline.stage("training", retries=1)
+    def train(context: StageContext, fail: bool = False) -> int:  # noqa: FBT001, FBT002  an input
+        context.log_params({"depth": 3})
+        for step in range(3):
+            context.log_metrics({"loss": 1.0 / (step + 1), "odd": math.nan}, step=step)
+        context.log_artifact("plot", plot)
+        if fail:
+            raise ValueError("no")
+        return 1
+
+    return pipeline
+
+
+def test_a_run_is_tracked_under_its_own_id(build: Any, tmp_path: Path) -> None:
+    tracker = MemoryTracker()
+    pipeline = tracked_pipeline(build, tmp_path, tracker)
+    report = pipeline.run_pipeline()
+
+    (run,) = tracker.find_runs("acme", Query())
+    assert (run.run_id, run.experiment, run.name) == (report.run_id, "tickets", report.run_id)
+    assert run.status is RunStatus.FINISHED
+    assert run.params == {"training.depth": "3"}
+    assert run.metrics["loss"] == pytest.approx(1 / 3)
+    assert math.isnan(run.metrics["odd"])
+    stored = tracker.artifacts[report.run_id, "plot/plot.txt"]
+    assert stored.read_text() == "a curve"
+    assert run.tags["pipeline"] == "tickets"
+    assert run.tags["model"] == "tickets"
+
+
+def test_a_failed_run_says_so_and_is_tracked_on_when_it_is_resumed(build: Any, tmp_path: Path) -> None:
+    tracker = MemoryTracker()
+    pipeline = tracked_pipeline(build, tmp_path, tracker)
+
+    @pipeline.stage("deployment")
+    def deploy(training: int) -> int:
+        raise ValueError("not yet")
+
+    failed = pipeline.run_pipeline()
+    (run,) = tracker.find_runs("acme", Query())
+    assert run.status is RunStatus.FAILED
+
+    @pipeline.stage("deployment")
+    def deploy_now(training: int) -> int:
+        return training
+
+    pipeline.run_pipeline(resume=True)
+    (run,) = tracker.find_runs("acme", Query())
+    assert (run.run_id, run.status) == (failed.run_id, RunStatus.FINISHED)
+
+
+def test_a_failed_attempt_logs_nothing(build: Any, tmp_path: Path) -> None:
+    tracker = MemoryTracker()
+    pipeline = tracked_pipeline(build, tmp_path, tracker)
+    pipeline.run_pipeline(inputs={"fail": True})
+    (run,) = tracker.find_runs("acme", Query())
+    assert (run.status, run.params, run.metrics) == (RunStatus.FAILED, {}, {})
+
+
+class Broken(MemoryTracker):
+    """Refuses every batch."""
+
+    contract = 1
+
+    def write(self, run_id: str, batch: TrackBatch) -> None:
+        raise ExperimentError("tracker: down")
+
+
+def test_a_tracker_that_is_down_does_not_stop_the_pipeline(build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_core.tracking.tracker._WAIT", 0.2)
+    assert tracked_pipeline(build, tmp_path, Broken()).run_pipeline().status == "succeeded"
+
+
+def test_a_spool_that_cannot_be_written_does_not_stop_it_either(build: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = tracked_pipeline(build, tmp_path, MemoryTracker())
+    folder = tmp_path / ".mlops" / "spool"
+    folder.parent.mkdir()
+    folder.write_text("a file where a folder belongs")
+    assert pipeline.run_pipeline().status == "succeeded"
+    assert "not tracked" in caplog.text
