@@ -24,10 +24,9 @@ T = TypeVar("T")
 
 
 class PipelineStage:
-    """Names of stages. The set is open: derive from it, or use any name::
+    """Names of stages. The set is open: derive from it, or use any name.
 
-    class CustomPipelineStage(PipelineStage):
-        CUSTOM_STAGE = "custom_stage"
+    ``class CustomPipelineStage(PipelineStage): CUSTOM_STAGE = "custom_stage"`` adds one.
     """
 
     DATA_COLLECTION: Final = "data_collection"

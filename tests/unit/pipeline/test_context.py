@@ -45,7 +45,7 @@ def test_what_earlier_stages_made_and_measured(stack: Stack) -> None:
 
 def test_metrics_keep_their_history_and_their_last_value(stack: Stack) -> None:
     found = context(stack)
-    found.log_metrics({"loss": 2, "accuracy": np.float32(0.5)})
+    found.log_metrics({"loss": 2, "accuracy": np.float64(0.5)})
     found.log_metrics({"loss": math.nan}, step=1)
     assert [(one.name, one.step) for one in found.history] == [("loss", 0), ("accuracy", 0), ("loss", 1)]
     assert math.isnan(found.last()["loss"])
@@ -54,7 +54,7 @@ def test_metrics_keep_their_history_and_their_last_value(stack: Stack) -> None:
 
 @pytest.mark.parametrize(("metrics", "step"), [({"loss": "low"}, 0), ({"loss": None}, 0), ({"loss": 1}, "first")])
 def test_a_metric_that_is_no_number_is_one_line(stack: Stack, metrics: Any, step: Any) -> None:
-    with pytest.raises(PipelineError, match="metric 'loss': .* is no number - log a number"):
+    with pytest.raises(PipelineError, match=r"metric 'loss': .* is no number - log a number"):
         context(stack).log_metrics(metrics, step)
 
 

@@ -65,7 +65,10 @@ def test_an_interrupt_is_no_failure_of_the_stage(stack: Stack) -> None:
 
 
 def test_a_value_that_no_format_holds_fails_the_attempt(stack: Stack) -> None:
-    result = work(stack, lambda: object())(task())
+    def train() -> object:
+        return object()
+
+    result = work(stack, train)(task())
     assert "none of the formats (json, npy) holds a builtins.object" in (result.error or "")
 
 
