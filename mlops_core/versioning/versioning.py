@@ -283,9 +283,11 @@ class ModelVersioning:
     def _newest(self, model: str) -> ModelVersion:
         """The last one added of those made last: clocks tick coarsely."""
         mine = Comparison("model", "=", model)
-        last = self._store.find_versions(self._stack.tenant, Query(mine, (OrderBy("created", descending=True),), limit=1)).items
+        last = self._store.find_versions(self._stack.tenant, Query(mine, (OrderBy("created", descending=True),), limit=2)).items
         if not last:
             raise self._unknown(model, None)
+        if last[-1].created != last[0].created or len(last) == 1:
+            return last[0]
         same_time = And((mine, Comparison("created", "=", last[0].fields()["created"])))
         return self._store.find_versions(self._stack.tenant, Query(same_time)).items[-1]
 

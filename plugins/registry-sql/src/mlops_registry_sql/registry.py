@@ -18,6 +18,8 @@ from mlops_registry_sql.search import candidates, sorts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sqlalchemy import ClauseElement
+
     from mlops_core.records import Entry, NewEntry, Query
     from mlops_core.roles import Progress
     from mlops_registry_sql.blobs import BlobFolder
@@ -121,21 +123,26 @@ class SqlRegistry(RegistryStore):
         statement = candidates(tenant, query)
         batch = None if query.limit is None or not sorts(query) else min(query.limit + 1, _BATCH)
         offset = 0
-        while rows := self.database.select(statement.where(version_table.c.sequence > after).limit(batch).offset(offset)):
+        while True:
+            behind = statement.offset(offset) if query.order_by else statement.where(version_table.c.sequence > after)
+            rows = self.database.select(behind.limit(batch))
             found = ((sequence, version_of(body, retired)) for sequence, body, retired in rows)
             yield from ((sequence, one) for sequence, one in found if query.matches(one.fields()))
             if batch is None or len(rows) < batch:
                 return
-            if query.order_by:
-                offset += batch
-            else:
-                after = rows[-1][0]
+            offset += batch
+            after = rows[-1][0]
 
     def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
-        """By the index of models."""
-        rows = self.database.read(self.statements.models, {"tenant": tenant, "after": cursor or "", "limit": limit + 1})
-        names = tuple(row[0] for row in rows[:limit])
-        return Page(names, names[-1] if len(rows) > limit else None)
+        """By the index of living models, one step a name."""
+        names = tuple(islice(self._names(self.statements.next_model, tenant=tenant, after=cursor or ""), limit + 1))
+        return Page(names[:limit], names[limit - 1] if len(names) > limit else None)
+
+    def _names(self, statement: ClauseElement, *, after: str, **parameters: str) -> Iterator[str]:
+        """Distinct names in order, each found behind the one before: DISTINCT would read every row."""
+        while (row := self.database.read(statement, {**parameters, "after": after})[0])[0] is not None:
+            after = row[0]
+            yield after
 
     def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
         """Mark the row and append the tombstone, in one transaction. Retiring it again changes nothing."""
@@ -243,9 +250,4 @@ class SqlRegistry(RegistryStore):
 
     def tenants(self, *, cursor: str | None = None) -> Page[str]:
         """Tenants with a version or a journal."""
-        names: list[str] = []
-        last = cursor or ""
-        while (row := self.database.read(self.statements.next_tenant, {"tenant": last})[0])[0] is not None:
-            last = row[0]
-            names.append(last)
-        return Page(tuple(names))
+        return Page(tuple(self._names(self.statements.next_tenant, after=cursor or "")))

@@ -52,9 +52,9 @@ version: Final = Table(
     _name("body"),
     UniqueConstraint("tenant", "model", "version"),
     UniqueConstraint("tenant", "model", "key"),
-    Index("model_version_by_model", "tenant", "model", "sequence"),
-    Index("model_version_by_age", "tenant", "sequence"),
-    Index("model_version_by_time", "tenant", "model", text("created DESC"), "sequence"),
+    Index("model_version_by_age", "tenant", "retired", "sequence"),
+    Index("model_version_by_model", "tenant", "retired", "model", "sequence"),
+    Index("model_version_by_time", "tenant", "retired", "model", text("created DESC"), "sequence"),
     sqlite_autoincrement=True,
 )
 

@@ -50,8 +50,8 @@ class Statements:
         self.version_by_key = stored.where(*_where(version, "tenant", "model", "key"))
         self.add_fields = insert(version_field).values({name: _bind(version_field, name) for name in version_field.c.keys()})  # noqa: SIM118  the same
         name = version.c.model
-        living = (version.c.tenant == _bind(version, "tenant"), name > _bind(version, "model", "after"), version.c.retired == 0)
-        self.models = select(name).where(*living).distinct().order_by(name).limit(_bind(version, "sequence", "limit"))
+        living = (version.c.tenant == _bind(version, "tenant"), version.c.retired == 0, name > _bind(version, "model", "after"))
+        self.next_model = select(func.min(name)).where(*living)
         self.retire = (
             update(version)
             .where(*_where(version, "tenant", "model", "version"), version.c.retired == 0)
@@ -117,7 +117,7 @@ class Statements:
 
 
 def _next_tenant() -> Select[tuple[str]]:
-    """One step through the indexes: DISTINCT would read every row."""
-    least = [select(func.min(table.c.tenant).label("tenant")).where(table.c.tenant > _bind(table, "tenant")) for table in (version, entry)]
+    tables = (version, entry)
+    least = [select(func.min(table.c.tenant).label("tenant")).where(table.c.tenant > _bind(table, "tenant", "after")) for table in tables]
     both = least[0].union_all(least[1]).subquery()
     return select(func.min(both.c.tenant))
