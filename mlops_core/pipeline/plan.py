@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
@@ -16,7 +17,10 @@ from mlops_core.pipeline.signature import inputs_of
 from mlops_core.pipeline.wiring import Source, Wiring
 from mlops_core.roles import Stage
 
-__all__ = ["Plan", "Step", "make_plan"]
+if TYPE_CHECKING:
+    from mlops_core.stack import Stack
+
+__all__ = ["Plan", "Step", "make_plan", "problems"]
 
 
 @frozen
@@ -60,12 +64,25 @@ def make_plan(catalog: Catalog, names: Sequence[str] | None = None, given: Colle
     return Plan(tuple(steps))
 
 
+def problems(stack: Stack) -> list[str]:
+    """What is wrong with the pipeline that the configuration describes, one line each; runs nothing and connects to nothing.
+
+    For ``mlops_core.stack.check(further=problems)``, which itself looks at options and timeouts.
+    """
+    if stack.settings.pipeline is None:
+        return []
+    planner = _Planner(Catalog(stack), Wiring(), timeouts=False)
+    planner.plan(planner.catalog.names())
+    return planner.problems
+
+
 @define(eq=False)
 class _Planner:
     """Collects every problem instead of stopping at the first."""
 
     catalog: Catalog
     wiring: Wiring
+    timeouts: bool = True
     problems: list[str] = field(factory=list, init=False)
 
     def plan(self, names: Sequence[str]) -> list[Step]:
@@ -91,7 +108,7 @@ class _Planner:
             stage = self.catalog.stage(name)
             outputs = output_names(name, stage.outputs, settings.outputs)
         except MLOpsError as error:
-            self.problems.append(error.message)
+            self._problem(name, error.message)
             self.wiring.add(name, settings.outputs or (name,))  # so that later stages are judged as if it were there
             return None
         inputs, required = self._inputs(name, stage, settings)
@@ -116,7 +133,7 @@ class _Planner:
             inputs = inputs_of(stage)
             found = self.wiring.connect(name, inputs, settings.inputs)
         except PipelineError as error:
-            self._problem(name, error)
+            self._problem(name, error.message)
             return {}, frozenset()
         return found, frozenset(one for one in found if inputs[one] or one in settings.inputs)
 
@@ -124,7 +141,7 @@ class _Planner:
         try:
             return None if settings.when is None else When.parse(settings.when, self.wiring.stages)
         except PipelineError as error:
-            self._problem(name, error)
+            self._problem(name, error.message)
             return None
 
     def _check_executor(self, name: str, settings: StageSettings, executor: str) -> bool:
@@ -132,12 +149,11 @@ class _Planner:
         try:
             capabilities = self.catalog.stack.parts.executor(executor).capabilities
         except MLOpsError as error:
-            self._problem(name, error)
+            self._problem(name, error.message)
             return False
-        if settings.timeout is not None and "kill" not in capabilities:
-            self.problems.append(
-                f"stage {name!r}: the executor {executor!r} cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
-            )
+        if self.timeouts and settings.timeout is not None and "kill" not in capabilities:
+            said = f"the executor {executor!r} cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
+            self._problem(name, said)
         return "remote" in capabilities
 
     def _check_portable(self, steps: Sequence[Step]) -> None:
@@ -153,6 +169,11 @@ class _Planner:
                 f"which cannot be given {part} - use 'executor: inline', or name the part in mlops.yaml"
             )
 
-    def _problem(self, name: str, error: MLOpsError) -> None:
-        prefix = f"stage {name!r}: "
-        self.problems.append(error.message if error.message.startswith(prefix) else f"{prefix}{error.message}")
+    def _problem(self, name: str, message: str) -> None:
+        """Where the configuration speaks of the stage, which stage, and what is wrong."""
+        at, prefix = self.catalog.settings(name).at, f"stage {name!r}: "
+        if at and message.startswith(f"{at.partition(':')[0]}:"):  # it says where already
+            self.problems.append(message)
+            return
+        said = message if message.startswith(prefix) else f"{prefix}{message}"
+        self.problems.append(f"{at}: {said}" if at else said)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_core.config.settings import PipelineSettings, StageSettings, Use
-from mlops_core.exceptions import PipelineError
+from mlops_core.exceptions import ConfigError, PipelineError
 from mlops_core.pipeline.catalog import Catalog, Registered
-from mlops_core.pipeline.plan import make_plan
+from mlops_core.pipeline.plan import make_plan, problems
 from mlops_core.pipeline.wiring import GIVEN, Source
 from mlops_core.records import StageTask
 from mlops_core.roles import Executor
@@ -121,3 +121,26 @@ def test_a_stage_that_cannot_be_built_hides_no_other_problem(build: Any) -> None
 
 def test_a_name_that_breaks_the_rule_is_refused(stack: Stack) -> None:
     assert "is not a name" in planned(stack, **{"a b": one})
+
+
+def test_the_configurations_problems_say_where_they_stand(build: Any) -> None:
+    """Timeouts are left to the check of the configuration, which knows the very key."""
+    entries = (
+        StageSettings("validation", timeout=timedelta(minutes=5), when="x >", at="mlops.yaml:9:5"),
+        StageSettings("monitoring", inputs={"deploymnt": "validation"}, at="mlops.yaml:10:5"),
+    )
+    stack = build(pipeline=PipelineSettings("tickets", stages=entries))
+    found = problems(stack)
+    assert len(found) == 2
+    assert found[0].startswith("mlops.yaml:9:5: stage 'validation': when: ")
+    assert found[1] == "mlops.yaml:10:5: stage 'monitoring': inputs: it takes no 'deploymnt' - did you mean 'deployment'?"
+    assert problems(build()) == []
+
+
+def test_a_problem_that_says_where_it_stands_is_left_as_it_is(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def placed(self: Any, name: str) -> Any:
+        raise ConfigError(f"mlops.yaml:9:20: pipeline.stages.{name}: no such plugin")
+
+    stack = build(pipeline=PipelineSettings("tickets", stages=(StageSettings("training", use=Use("nope"), at="mlops.yaml:9:5"),)))
+    monkeypatch.setattr(type(stack.parts), "stage", placed)
+    assert problems(stack) == ["mlops.yaml:9:20: pipeline.stages.training: no such plugin"]
