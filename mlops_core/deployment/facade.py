@@ -142,13 +142,10 @@ class ModelDeployment:
         """
         plan = check_canary(CanarySettings() if canary is None else canary)
         desk = self._desk(model_id, environment, timeout)
-        wanted = desk.version(version).version
-        live = desk.ledger.read().live
-        if live is not None and key is None and wanted in {one.version for one in live.variants}:
-            raise DeploymentError(f"canary: version {wanted} is live already in {desk.endpoint.environment} - give another version")
         check_countable(desk)
         rollout = Rollout(plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, plan.slo)
-        done = work.deploy(desk, work.Order({wanted: 1.0}, check_key(key), rollout), desk.timeout)
+        order = work.Order({desk.version(version).version: 1.0}, check_key(key), rollout)
+        done = work.deploy(desk, order, desk.timeout)
         return self._follow(desk, done) if wait else done
 
     # --- taking back
@@ -283,7 +280,9 @@ class ModelDeployment:
             import numpy as np
 
             arrays = {name: np.asarray(values) for name, values in lists.items()}
-            self._revive(desk)
+            seen = desk.deployer.observe(desk.endpoint)
+            if not seen.routes or not {one.version for one in seen.routes} <= set(seen.loaded):
+                self._revive(desk)
             return desk.deployer.predict(desk.endpoint, arrays, unit=unit)
         url = desk.deployer.observe(desk.endpoint).url
         if not url:

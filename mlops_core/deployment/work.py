@@ -72,6 +72,8 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
                 return state.live
             if state.open is not None and state.open.status not in _HELD:  # the process that began it has died
                 Driver(desk, desk.stack.clock.now()).run(state.open.number)
+                state = desk.ledger.read()
+            _check_new(desk, state, order)
             known = place(desk, order)
         driver = Driver(desk, desk.stack.clock.now())
         done = driver.run(known.number)
@@ -79,6 +81,13 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
     if done.status is S.FAILED:
         raise DeploymentError(f"deployment {done.deployment_id}: {done.reason}") from driver.cause
     return done
+
+
+def _check_new(desk: Desk, state: EndpointState, order: Order) -> None:
+    """A canary is compared with the live version: it has to be another one."""
+    live = set() if state.live is None else {variant.version for variant in state.live.variants}
+    if order.rollout is not None and (both := sorted(live & order.weights.keys())):
+        raise DeploymentError(f"canary: version {both[0]} is live already in {desk.endpoint.environment} - give another version")
 
 
 def roll_back(desk: Desk, number: int, reason: str, patience: float) -> Deployment:

@@ -26,7 +26,7 @@ def test_anything_else_is_no_id(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "30", None])
 def test_a_timeout_is_a_number_of_seconds(value: Any) -> None:
-    with pytest.raises(DeploymentError, match="timeout: .* is no number of seconds above zero"):
+    with pytest.raises(DeploymentError, match=r"timeout: .* is no number of seconds above zero"):
         check_timeout(value)
 
 

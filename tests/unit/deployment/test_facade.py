@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment import ModelDeployment
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
@@ -18,6 +17,8 @@ from mlops_core.testing.memory_deployer import MemoryDeployer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mlops_core.config.settings import CanarySettings
 
 World = Any  # the fixture's class lives in the conftest, which is no module to import from
 
@@ -276,7 +277,7 @@ def test_a_canary_that_breaks_its_objective_is_rolled_back_at_once(world: World,
         except DeploymentError as error:
             failed += "version 2.0.0 failed" in error.message
 
-    done = [one for one in world.deployment.advance() if one.number == 2][0]
+    done = next(one for one in world.deployment.advance() if one.number == 2)
     assert done.status is S.ROLLED_BACK
     assert done.reason == "3 errors in 3 requests break the objective of 0.1"
     assert set(world.ask(50)) == {"1.0.0"}
@@ -286,7 +287,7 @@ def test_a_canary_that_breaks_its_objective_is_rolled_back_at_once(world: World,
 def test_at_its_deadline_a_canary_is_held_and_can_go_on(world: World, plan: CanarySettings) -> None:
     begun = canary(world, plan)
     world.clock.advance(1800)
-    held = [one for one in world.deployment.advance() if one.number == 2][0]
+    held = next(one for one in world.deployment.advance() if one.number == 2)
 
     assert (held.status, held.weight) == (S.PAUSED, 0.1)
     assert held.reason == "held at the deadline: 0 of 20 requests seen"
@@ -342,7 +343,7 @@ def test_a_gate_may_end_a_canary_at_its_next_step(world: World, plan: CanarySett
     world.ask(400)
     world.clock.advance(60)
     world.veto("drift")
-    done = [one for one in world.deployment.advance() if one.number == 2][0]
+    done = next(one for one in world.deployment.advance() if one.number == 2)
 
     assert (done.status, done.reason) == (S.ROLLED_BACK, "vetoed by a gate: drift")
 

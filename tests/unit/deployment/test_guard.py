@@ -7,7 +7,7 @@ from mlops_core.exceptions import ConfigError, DeploymentError
 
 
 def test_errors_of_lower_floors_and_backends_are_wrapped_and_chained() -> None:
-    with pytest.raises(DeploymentError, match="^first second$") as raised, guarded():
+    with pytest.raises(DeploymentError, match=r"^first second$") as raised, guarded():
         raise ConfigError("first", "second")
     assert isinstance(raised.value.__cause__, ConfigError)
 
