@@ -37,7 +37,16 @@ _WORDS: Final[Mapping[Any, str]] = {
     timedelta: "a duration",
     type(None): "nothing",
 }
-_NAMES: Final[Mapping[Any, str]] = {Any: "any", timedelta: "duration", Path: "path", str: "text", type(None): "none"}
+_NAMES: Final[Mapping[Any, str]] = {
+    Any: "any",
+    bool: "true | false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+    timedelta: "duration",
+    type(None): "none",
+}
 LISTS: Final[Mapping[Any, Callable[[Any], Any]]] = {
     list: list,
     tuple: tuple,
