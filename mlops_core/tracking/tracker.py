@@ -7,6 +7,7 @@ import logging
 import os
 import uuid
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from mlops_core.clock import SystemClock
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mlops_core.records import Experiment, Query, RunStatus, TrackedRun
-    from mlops_core.roles import Tracker
+    from mlops_core.roles import Backend, Tracker
     from mlops_core.spool import Spool
     from mlops_core.stack import Stack
 
@@ -66,6 +67,7 @@ class ExperimentTracker:
         if mode not in {"spool", "sync"}:
             raise ExperimentError(f"tracker: mode {mode!r} is not known - use 'spool' or 'sync'")
         self._stack = _stack(stack, tracking_uri, tenant_id)
+        self._owned = tracking_uri is not None
         self._mode = mode
         self._experiment = _DEFAULT_EXPERIMENT
         self._run: Run | None = None
@@ -238,7 +240,7 @@ class ExperimentTracker:
             if self._delivery is not None:
                 self._open_runs, self._finalizer = {}, weakref.finalize(self, _nothing)
             self._delivery = delivery
-            self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs)
+            self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs, owned=self._owned)
             delivery.start()
             delivery.recover()
         return self._delivery
@@ -296,18 +298,28 @@ def _stack(stack: Stack | None, tracking_uri: str | os.PathLike[str] | None, ten
 
             stack = locate(tenant=tenant)
         found = stack.for_tenant(tenant)
-        if tracking_uri is None:
-            return found
-        return found.replacing(trackers={"mlflow": {"tracking_uri": os.fspath(tracking_uri)}})
+        return found if tracking_uri is None else found.replacing(trackers={"mlflow": _mlflow(tracking_uri, found.root)})
     except MLOpsError as error:
         raise ExperimentError(error.message) from error
+
+
+def _mlflow(tracking_uri: str | os.PathLike[str], root: Path) -> Backend:
+    """The specification's argument: MLflow, whatever the configuration says; a folder is meant from where the caller stands."""
+    from mlops_core.config.settings import Use
+    from mlops_core.plugins import Loader
+    from mlops_core.stack.assembly import Assembly
+
+    where = os.fspath(tracking_uri)
+    if "://" not in where:
+        where = str(Path(where).absolute())
+    return Assembly(Loader(root), root).build("tracker", Use("mlflow", {"tracking_uri": where}, key="tracking_uri"))
 
 
 def _nothing() -> None:
     """Nothing was opened, nothing is to be closed."""
 
 
-def _close(delivery: Delivery, runs: dict[str, Run]) -> None:
+def _close(delivery: Delivery, runs: dict[str, Run], *, owned: bool) -> None:
     if not delivery.mine:
         return
     for run in list(runs.values()):  # each leaves the mapping as it ends
@@ -315,3 +327,6 @@ def _close(delivery: Delivery, runs: dict[str, Run]) -> None:
     missing = delivery.close(_WAIT)
     if missing:
         _log.warning("not delivered, kept in %s for the next start: %s", delivery.folder, undelivered(missing))
+    if owned:
+        for tracker in delivery.trackers.values():
+            tracker.close()
