@@ -15,6 +15,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,8 @@ import pytest
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from mlops_core.exceptions import ArtifactError, VersioningError
-from mlops_core.plugins import Loader
 from mlops_core.records import Blob, File, Query
 from mlops_core.testing.registry_samples import put, sample_entry, sample_version
-from mlops_registry_sql import mlops_registry_store
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.locks import lock
 from mlops_registry_sql.mounts import network_file_system
@@ -49,9 +48,9 @@ def store(path: Path) -> Iterator[SqliteRegistry]:
 
 
 class TestFile:
-    def test_the_hook_hands_over_the_class(self, tmp_path: Path) -> None:
-        assert mlops_registry_store() is SqliteRegistry
-        assert issubclass(Loader(tmp_path).load("registry", "sqlite").cls, SqliteRegistry)
+    def test_the_entry_point_hands_over_the_class(self) -> None:
+        (point,) = entry_points(group="mlops_core.registry", name="sqlite")
+        assert point.load().mlops_registry_store() is SqliteRegistry
 
     def test_building_opens_nothing(self, store: SqliteRegistry, path: Path) -> None:
         assert not path.parent.exists()

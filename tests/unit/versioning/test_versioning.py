@@ -162,6 +162,37 @@ class TestUpkeep:
         assert not Closing.closed
 
 
+class TestDatabase:
+    def test_a_url_replaces_the_registry_of_this_facade_only(self, stack: Stack, store: MemoryRegistry, model_file: Path) -> None:
+        with ModelVersioning("sqlite:///models.db", tenant_id="tenant_123", stack=stack) as versioning:
+            versioning.version_model("m", "1.0", model_file, {"accuracy": 0.95})
+            assert versioning.load_model("m") == {"weights": [1, 2]}
+        assert_no_tenant(store)
+        with ModelVersioning(Path("models.db"), tenant_id="tenant_123", stack=stack) as again:
+            assert again.get_version("m").metadata == {"accuracy": 0.95}
+        assert ModelVersioning(tenant_id="tenant_123", stack=stack).models() == ()
+
+    def test_a_store_is_used_as_it_is(self, stack: Stack, register: Callable[..., str]) -> None:
+        register("1.0")
+        other = MemoryRegistry()
+        versioning = ModelVersioning(other, stack=stack)
+        versioning.version_model("other")
+        assert other.models("acme").items == versioning.models() == ("other",)
+
+    def test_what_is_no_database_is_refused_at_once(self, stack: Stack) -> None:
+        with pytest.raises(VersioningError, match="cannot use a int as database"):
+            ModelVersioning(7, stack=stack)
+
+    def test_without_a_stack_that_of_the_project_is_found(self, tmp_path: Path) -> None:
+        with ModelVersioning(f"sqlite:///{tmp_path}/models.db", tenant_id="acme") as versioning:
+            assert versioning.version_model("m", metadata={"a": 1}) == "1"
+            assert versioning.tenant_id == "acme"
+
+
+def assert_no_tenant(store: MemoryRegistry) -> None:
+    assert store.tenants().items == ()
+
+
 def test_the_facade_loads_no_heavy_library(tmp_path: Path) -> None:
     import subprocess
 
