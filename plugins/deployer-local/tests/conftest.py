@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -133,24 +134,35 @@ def scripted() -> Any:
     return module
 
 
+@contextlib.contextmanager
+def opened(folder: Path, **options: Any) -> Iterator[LocalRig]:
+    """A rig; whatever it started is gone afterwards."""
+    rig = LocalRig(folder, **options)
+    try:
+        yield rig
+    finally:
+        running = rig.processes() if (rig.context.workdir / "server" / "server.json").exists() else []
+        rig.again().shutdown()
+        assert [process for process in running if is_alive(process)] == []
+
+
+@pytest.fixture(scope="session")
+def rig_in() -> Any:
+    """Opens a rig in a folder, as a context manager."""
+    return opened
+
+
 @pytest.fixture
 def make_rig(tmp_path: Path) -> Iterator[Any]:
-    """Rigs by option; whatever they started is gone afterwards."""
-    made: list[LocalRig] = []
-    seen: set[Process] = set()
+    """Rigs by option."""
+    with contextlib.ExitStack() as stack:
 
-    def make(**options: Any) -> LocalRig:
-        folder = tmp_path / f"rig{len(made)}"
-        folder.mkdir()
-        made.append(LocalRig(folder, **options))
-        return made[-1]
+        def make(**options: Any) -> LocalRig:
+            folder = tmp_path / f"rig{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            return stack.enter_context(opened(folder, **options))
 
-    yield make
-    for rig in made:
-        if (rig.context.workdir / "server" / "server.json").exists():
-            seen.update(rig.processes())
-            rig.again().shutdown()
-    assert [process for process in seen if is_alive(process)] == []
+        yield make
 
 
 @pytest.fixture

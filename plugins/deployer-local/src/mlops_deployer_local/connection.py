@@ -51,7 +51,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came; the head of a request may have only so many."""
+        """Bytes came; behind those it began with, the head of a request may have only so many."""
         self.head += len(data)
         super().data_received(data)
         if self.deadline is not None and self.head > _HEAD_LIMIT and not self.transport.is_closing():
