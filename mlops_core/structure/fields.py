@@ -134,6 +134,6 @@ def _reason(error: Exception) -> str:
     """What a validator says: of attrs' own, the sentence without the values behind it."""
     if isinstance(error, MLOpsError):
         return error.message
-    if isinstance(error, ValueError | TypeError) and error.args and isinstance(error.args[0], str):
+    if type(error) in {ValueError, TypeError} and error.args and isinstance(error.args[0], str):
         return " ".join(error.args[0].split())
     return one_line(error)

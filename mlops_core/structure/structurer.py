@@ -73,7 +73,7 @@ class Structurer:
         try:
             return self._converter.structure(value, kind)
         except StructureHandlerNotFoundError:
-            if isinstance(kind, type) and isinstance(value, kind):
+            if type(value) is kind:
                 return value
             raise Misfit.of(f"a value of type {type_text(kind)} cannot be written in a configuration - leave it out") from None
 
