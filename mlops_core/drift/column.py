@@ -41,13 +41,13 @@ _LONGEST: Final = 60
 class Column:
     """Values of one column.
 
-    ``values``: for a number, a datetime (microseconds since 1970, UTC) or a duration (seconds) float64 with NaN where one is missing; for a
+    ``data``: for a number, a datetime (microseconds since 1970, UTC) or a duration (seconds) float64 with NaN where one is missing; for a
     boolean or a category int64 codes into ``categories``, -1 where one is missing.
     """
 
     name: str
     kind: Kind
-    values: NDArray[Any]
+    data: NDArray[Any]
     missing: int = 0
     categories: tuple[str, ...] = ()
 
@@ -59,8 +59,8 @@ class Column:
     def present(self) -> NDArray[Any]:
         """The values that are not missing."""
         if not self.missing:
-            return self.values
-        found: NDArray[Any] = self.values[~np.isnan(self.values) if self.is_numeric else self.values != MISSING_CODE]
+            return self.data
+        found: NDArray[Any] = self.data[~np.isnan(self.data) if self.is_numeric else self.data != MISSING_CODE]
         return found
 
 
@@ -125,7 +125,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _checked(side: str, column: Column) -> Column:
-    present = len(column.values) - column.missing
+    present = len(column.data) - column.missing
     if present == 0:
         raise problem(side, column.name, "holds only missing values - name other columns in columns=")
     if present < _FEWEST:

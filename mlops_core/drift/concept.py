@@ -68,11 +68,11 @@ def _classes(side: str, data: Any, what: str) -> _Classes:
     if column.missing:
         raise DriftDetectionError(f"drift: {side} {what}: {column.missing} values are missing - drop those rows on both sides of the pair")
     if column.kind == "category":
-        return _Classes(np.array(column.categories)[column.values], is_text=True)
+        return _Classes(np.array(column.categories)[column.data], is_text=True)
     if column.kind not in {"number", "boolean"}:
         raise DriftDetectionError(f"drift: {side} {what}: values of kind {column.kind} are no classes - give labels of classes")
-    if (column.values % 1 != 0).any():
+    if (column.data % 1 != 0).any():
         raise DriftDetectionError(
             f"drift: {side} {what}: they hold fractions, so they are no classes - compare a regression's metrics by detect_model_drift"
         )
-    return _Classes(column.values.astype(np.float64), is_text=False)
+    return _Classes(column.data.astype(np.float64), is_text=False)

@@ -220,12 +220,12 @@ class DriftDetector:
 
         return Reference.fit(reference_data, choose_tests(self._stack, self._tests), columns=columns)
 
-    def check_version(self, model: str, version: str, current_data: Any, **options: Unpack[CheckOptions]) -> DataDrift:
+    def check_version(self, model: str, version: str | None, current_data: Any, **options: Unpack[CheckOptions]) -> DataDrift:
         """Compare current data with the reference that was stored with a version, its artifact ``reference``.
 
         Args:
             model: A registered model.
-            version: One of its versions.
+            version: One of its versions, by name or ``@alias``; None: the newest.
             current_data: See ``detect_data_drift``, as the options.
             **options: ``threshold``, ``columns``, ``correction``, ``min_effect``, ``tests`` and ``seed``.
 
@@ -234,8 +234,8 @@ class DriftDetector:
         """
         from mlops_core.drift.stored import stored_reference
 
-        reference = stored_reference(self._stack, model, version)
-        return self._check(reference, current_data, options, model=model, version=version)
+        found, reference = stored_reference(self._stack, model, version)
+        return self._check(reference, current_data, options, model=model, version=found)
 
     def check_live(
         self,
@@ -263,7 +263,7 @@ class DriftDetector:
         from mlops_core.drift.stored import live_rows, stored_reference
 
         answered, rows = live_rows(self._stack, model, window, environment=environment, version=version, end=end)
-        reference = stored_reference(self._stack, model, answered)
+        _, reference = stored_reference(self._stack, model, answered)
         return self._check(reference, rows, options, model=model, version=answered)
 
     def _check(self, reference: Any, current: Any, options: CheckOptions, *, model: str = "", version: str = "") -> DataDrift:

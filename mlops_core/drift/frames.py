@@ -24,28 +24,35 @@ __all__ = ["frame_columns", "from_native", "series_column"]
 _MICROSECONDS: Final = 1e6
 
 
-def from_native(data: Any) -> tuple[DataFrame[Any] | None, Series[Any] | None]:
-    """A data frame, or a series, of any library that narwhals knows; neither for something else, or what is not in memory."""
+def from_native(side: str, data: Any) -> tuple[DataFrame[Any] | None, Series[Any] | None]:
+    """A data frame, or a series, of any library that narwhals knows; neither for something else, or what is not in memory.
+
+    Raises:
+        DriftDetectionError: It is one that narwhals refuses, such as a data frame with two columns of one name.
+    """
     import narwhals as nw
 
     try:
         found = nw.from_native(data, eager_only=True, allow_series=True)
     except TypeError:
         return None, None
+    except Exception as error:
+        raise DriftDetectionError(f"drift: {side} data: the table cannot be read: {cause_of(error)}") from error
     return (found, None) if isinstance(found, nw.DataFrame) else (None, found)
 
 
-def frame_columns(side: str, frame: DataFrame[Any]) -> list[Column]:
-    """The columns of a data frame.
+def frame_columns(side: str, frame: DataFrame[Any], wanted: Sequence[str] | None) -> list[Column]:
+    """The columns of a data frame, or those of them that are wanted.
 
     Raises:
         DriftDetectionError: A column is of a type that no test can compare, or two have one name.
     """
-    try:
-        names = frame.columns
-    except Exception as error:
-        raise DriftDetectionError(f"drift: {side} data: the columns cannot be told apart: {cause_of(error)}") from error
-    return [series_column(side, str(name), frame[name]) for name in names]
+    names = [str(name) for name in frame.columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise problem(side, name, "is there twice - give each column a name of its own")
+    series = zip(names, frame.iter_columns(), strict=True)
+    return [series_column(side, name, one) for name, one in series if wanted is None or name in wanted]
 
 
 def series_column(side: str, name: str, series: Series[Any]) -> Column:
@@ -70,14 +77,14 @@ def _converted(side: str, name: str, series: Series[Any]) -> Column:
         return number_column(side, name, _floats(series))
     if dtype == nw.Boolean:
         return boolean_column(side, name, _floats(series))
-    if dtype in {nw.Date, nw.Datetime}:
+    if dtype in (nw.Date, nw.Datetime):
         moments = series.cast(nw.Datetime("us")) if dtype == nw.Date else series
         return number_column(side, name, _floats(moments.dt.timestamp("us")), "datetime")
     if dtype == nw.Duration:
         return number_column(side, name, _floats(series.dt.total_microseconds()) / _MICROSECONDS, "duration")
-    if dtype in {nw.String, nw.Categorical, nw.Enum}:
+    if dtype in (nw.String, nw.Categorical, nw.Enum):
         return category_column(side, name, _pieces(series.cast(nw.String)), len(series))
-    if dtype != nw.Object:
+    if dtype not in (nw.Object, nw.Unknown):
         raise problem(side, name, f"is of type {dtype} - give numbers, booleans, text or times")
     return object_column(side, name, series.to_list())
 

@@ -83,6 +83,6 @@ def _recode(profile: ColumnProfile, column: Column) -> tuple[Column, tuple[str, 
     new = tuple(label for label in column.categories if label not in place)
     place |= {label: len(profile.categories) + offset for offset, label in enumerate(new)}
     codes = np.array([place[label] for label in column.categories], dtype=np.int64)
-    values = np.where(column.values >= 0, codes[column.values], column.values)
+    data = np.where(column.data >= 0, codes[column.data], column.data)
     seen = frozenset(column.categories)
-    return evolve(column, values=values), new, tuple(label for label in profile.categories if label not in seen)
+    return evolve(column, data=data), new, tuple(label for label in profile.categories if label not in seen)

@@ -132,7 +132,7 @@ def complete_rows(side: str, columns: Sequence[Column]) -> NDArray[np.float64]:
     Raises:
         DriftDetectionError: Fewer than two rows are left.
     """
-    values: NDArray[np.float64] = np.stack([column.values for column in columns]).T
+    values: NDArray[np.float64] = np.stack([column.data for column in columns]).T
     whole = values[~np.isnan(values).any(axis=1)] if any(column.missing for column in columns) else values
     if len(whole) < _FEWEST:
         raise DriftDetectionError(f"drift: {side} data: {len(whole)} rows have a value in every column, tests of the table need {_FEWEST}")

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.drift.guard import own_errors
 from mlops_core.exceptions import DriftDetectionError
+from mlops_core.journal import Journal
 from mlops_core.names import check_name
+from mlops_core.records import Comparison, OrderBy, Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from mlops_core.drift.reference import Reference
-    from mlops_core.records import Segment
+    from mlops_core.records import ModelVersion, Segment
     from mlops_core.roles import MonitorSink
     from mlops_core.stack import Stack
 
@@ -25,8 +27,8 @@ REFERENCE: Final = "reference"
 """The name of the artifact of a model version."""
 
 
-def stored_reference(stack: Stack, model: str, version: str) -> Reference:
-    """The reference that was stored with a version.
+def stored_reference(stack: Stack, model: str, version: str | None) -> tuple[str, Reference]:
+    """The reference that was stored with a version, and the version's name.
 
     Raises:
         DriftDetectionError: There is no such version, it has no reference, or the reference cannot be read.
@@ -35,18 +37,34 @@ def stored_reference(stack: Stack, model: str, version: str) -> Reference:
     from mlops_core.artifacts.scratch import scratch
     from mlops_core.drift.reference import Reference
 
-    for value, what in ((model, "model"), (version, "version")):
-        check_name(value, what, DriftDetectionError)
+    check_name(model, "model", DriftDetectionError)
     with own_errors():
-        found = stack.parts.registry.get_version(stack.tenant, model, version)
-        if found is None:
-            raise DriftDetectionError(f"drift: there is no version {version!r} of model {model!r} - register it first")
+        found = _version(stack, model, version)
         artifact = found.artifacts.get(REFERENCE)
         if artifact is None:
-            hint = f"register versions with artifacts={{{REFERENCE!r}: file of Reference.save}}"
-            raise DriftDetectionError(f"drift: version {version!r} of model {model!r} has no drift reference - {hint}")
+            hint = f"register versions with artifacts={{{REFERENCE!r}: a file of Reference.save}}"
+            raise DriftDetectionError(f"drift: version {found.version!r} of model {model!r} has no drift reference - {hint}")
         with scratch(stack.workdir / "tmp") as folder:
-            return Reference.load(Artifacts(stack).fetch_artifact(stack.tenant, artifact, folder))
+            return found.version, Reference.load(Artifacts(stack).fetch_artifact(stack.tenant, artifact, folder))
+
+
+def _version(stack: Stack, model: str, version: str | None) -> ModelVersion:
+    """A version by name, by ``@alias``, or (None) the newest."""
+    store, tenant = stack.parts.registry, stack.tenant
+    if version is None:
+        newest = Query(Comparison("model", "=", model), (OrderBy("created", descending=True),), limit=1)
+        listed = store.find_versions(tenant, newest).items
+        if not listed:
+            raise DriftDetectionError(f"drift: there is no version of model {model!r} - register one first")
+        return listed[0]
+    name = version
+    if str(version).startswith("@"):
+        alias = check_name(version[1:], "alias", DriftDetectionError)
+        name = str(Journal(store, tenant, f"aliases/{model}/{alias}").head().state.get("version") or alias)
+    found = store.get_version(tenant, model, check_name(name, "version", DriftDetectionError))
+    if found is None:
+        raise DriftDetectionError(f"drift: there is no version {version!r} of model {model!r} - register it first")
+    return found
 
 
 def live_rows(

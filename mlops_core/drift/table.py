@@ -49,7 +49,7 @@ def read_table(side: str, data: Any, columns: Sequence[str] | None = None) -> Ta
     Raises:
         DriftDetectionError: It is empty, of a kind that cannot be read, or a column holds what no test can compare; one line naming it.
     """
-    table = _read(side, _narrowed(data, columns))
+    table = _read(side, data, columns)
     if not table.columns or not table.rows:
         raise DriftDetectionError(f"drift: {side} data: it is empty - give at least one column and two rows")
     return table if columns is None else table.select(side, columns)
@@ -71,28 +71,22 @@ def column_names(columns: Any) -> tuple[str, ...] | None:
 
 def read_values(side: str, data: Any, what: str) -> Column:
     """Read one column, such as labels; ``what`` names it in messages."""
-    table = _read(side, data)
+    table = _read(side, data, None)
     if len(table.columns) != 1:
         raise DriftDetectionError(f"drift: {side} {what}: expected one column, got {len(table.columns)} - give one value per row")
     return evolve(table.columns[0], name=what)
 
 
-def _narrowed(data: Any, columns: Sequence[str] | None) -> Any:
-    if columns is None or not isinstance(data, Mapping):
-        return data
-    return {name: value for name, value in data.items() if name in columns}
-
-
-def _read(side: str, data: Any) -> Table:
+def _read(side: str, data: Any, wanted: Sequence[str] | None) -> Table:
     if isinstance(data, np.ndarray):
         return _from_array(side, data)
     if isinstance(data, Mapping):
-        return _from_mapping(side, data)
+        return _from_mapping(side, {name: values for name, values in data.items() if wanted is None or name in wanted})
     if isinstance(data, list | tuple):
         return _from_list(side, data)
-    frame, series = from_native(data)
+    frame, series = from_native(side, data)
     if frame is not None:
-        return _table(frame_columns(side, frame), named=True)
+        return _table(frame_columns(side, frame, wanted), named=True)
     if series is not None:
         return _table([series_column(side, str(series.name or "x0"), series)], named=False)
     kind = f"{type(data).__module__}.{type(data).__qualname__}"
@@ -112,8 +106,8 @@ def _from_array(side: str, data: np.ndarray[Any, Any]) -> Table:
 def _from_mapping(side: str, data: Mapping[Any, Any]) -> Table:
     columns = [_column(side, str(name), values) for name, values in data.items()]
     for column in columns:
-        if len(column.values) != len(columns[0].values):
-            told = f"has {len(column.values)} rows where {columns[0].name!r} has {len(columns[0].values)} - give columns of equal length"
+        if len(column.data) != len(columns[0].data):
+            told = f"has {len(column.data)} rows where {columns[0].name!r} has {len(columns[0].data)} - give columns of equal length"
             raise problem(side, column.name, told)
     return _table(columns, named=True)
 
@@ -123,7 +117,7 @@ def _column(side: str, name: str, values: Any) -> Column:
         return array_column(side, name, values)
     if isinstance(values, list | tuple):
         return object_column(side, name, values)
-    _, series = from_native(values)
+    _, series = from_native(side, values)
     if series is None:
         raise problem(side, name, f"is a {type(values).__qualname__} - give an array, a list or a series")
     return series_column(side, name, series)
@@ -143,4 +137,4 @@ def _from_list(side: str, data: Sequence[Any]) -> Table:
 
 
 def _table(columns: Sequence[Column], *, named: bool) -> Table:
-    return Table(tuple(columns), len(columns[0].values) if columns else 0, named)
+    return Table(tuple(columns), len(columns[0].data) if columns else 0, named)
