@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType, Protocol
 import pytest
 from attrs import define
 
-from mlops_core.structure import SHARE, Check, Deferred, Misfit, Secret, Structurer, key_text
+from mlops_core.structure import SHARE, Check, Deferred, Misfit, Secret, Structurer, key_text, type_text
 from mlops_core.structure.scalars import value_of
 
 
@@ -84,7 +84,7 @@ FITS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "kind", "wanted"), FITS, ids=[f"{value!r} as {kind}" for value, kind, _ in FITS])
+@pytest.mark.parametrize(("value", "kind", "wanted"), FITS, ids=[f"{value!r} as {type_text(kind)}" for value, kind, _ in FITS])
 def test_a_value_that_fits(value: Any, kind: Any, wanted: Any) -> None:
     found = Structurer().one(value, kind)
     assert found == wanted
@@ -128,7 +128,7 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "kind", "said"), MISFITS, ids=[f"{value!r} as {kind}" for value, kind, _ in MISFITS])
+@pytest.mark.parametrize(("value", "kind", "said"), MISFITS, ids=[f"{value!r} as {type_text(kind)}" for value, kind, _ in MISFITS])
 def test_a_value_that_does_not_fit_is_not_bent(value: Any, kind: Any, said: str) -> None:
     with pytest.raises(Misfit) as caught:
         Structurer().one(value, kind)
