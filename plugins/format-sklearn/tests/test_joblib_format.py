@@ -79,3 +79,11 @@ def test_a_file_that_cannot_be_unpickled_is_one_typed_line(tmp_path: Path) -> No
     with pytest.raises(ArtifactError, match="format joblib: model cannot be read: ModuleNotFoundError") as caught:
         JoblibFormat().read(tmp_path / "model")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_a_zip_is_no_pickle_whatever_bytes_follow(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"PK\x03\x04\nS'\\\xa4'\n.")  # as opcodes: a persistent id, then text with a bad escape
+    assert not JoblibFormat().sniff(path)
+    path.write_bytes(b"S'\\\xa4'\n.")
+    JoblibFormat().sniff(path)  # warns of nothing, whatever it answers

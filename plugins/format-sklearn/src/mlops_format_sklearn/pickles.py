@@ -40,13 +40,13 @@ def _looks_pickled(head: bytes) -> bool:
         return len(head) > 2 and head[1] <= _NEWEST  # noqa: PLR2004  the two bytes just looked at
     try:
         for number, (code, argument, _) in enumerate(pickletools.genops(io.BytesIO(head))):
-            if number == 0 and code.stack_before:
-                return False
+            if number == 0 and (code.stack_before or code.name == "PERSID"):
+                return False  # nothing loads a persistent id first, and a zip archive begins like one
             if code.name == "GLOBAL":
                 return _IMPORT.fullmatch(str(argument)) is not None
             if code.name == "STOP":
                 return True
-    except ValueError:
+    except (ValueError, DeprecationWarning):  # text that looks like an opcode with a bad escape, where warnings are errors
         return False
     return False
 
