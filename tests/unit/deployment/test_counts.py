@@ -1,0 +1,74 @@
+"""What a canary is judged by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mlops_core.deployment.counts import check_countable, look_at
+from mlops_core.deployment.desk import Desk
+from mlops_core.exceptions import DeploymentError
+from mlops_core.records import EndpointKey, Segment, SeriesKey, VariantCount
+from mlops_core.testing.memory_deployer import MemoryDeployer
+
+KEY = EndpointKey("acme", "production", "delays")
+
+
+class Uncounting(MemoryDeployer):
+    contract = 1
+    capabilities = frozenset({"in-process"})
+
+
+def begun(world: Any, plan: Any) -> tuple[Desk, Any, Any]:
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    canary = world.deployment.start_canary("delays", "2.0.0", "production", canary=plan)
+    desk = Desk(world.stack, KEY)
+    return desk, desk.ledger.read(), canary.rollout
+
+
+def test_a_deployer_that_counts_is_believed(world: Any, plan: Any) -> None:
+    desk, state, rollout = begun(world, plan)
+    world.ask(200)
+    look = look_at(desk, state, rollout, world.clock.now())
+
+    assert look.canary.total + look.baseline.total == 200
+    assert look.step_requests == look.canary.total > 0
+    assert look.canary.errors == 0
+
+
+def test_only_the_step_in_force_counts_for_its_requests(world: Any, plan: Any) -> None:
+    desk, state, rollout = begun(world, plan)
+    world.ask(200)
+    later = evolve(rollout, step_revision=rollout.first_revision + 1)
+
+    look = look_at(desk, state, later, world.clock.now())
+    assert look.step_requests == 0
+    assert look.canary.total > 0
+
+
+def test_segments_count_from_the_rollouts_first_revision_on(world: Any, plan: Any) -> None:
+    world.deployers["production"] = Uncounting()
+    desk, state, rollout = begun(world, plan)
+    at = world.clock.now() + timedelta(seconds=10)
+    for sequence, (version, revision, total, errors) in enumerate(
+        [("2.0.0", 1, 99, 99), ("2.0.0", 2, 10, 1), ("2.0.0", 3, 5, 0), ("1.0.0", 1, 500, 0), ("1.0.0", 2, 90, 2)], 1
+    ):
+        series = SeriesKey("acme", "production", "delays", version)
+        world.sink.write([Segment(series, at - timedelta(seconds=1), at, "server", sequence, revision, total, errors)])
+
+    look = look_at(desk, state, evolve(rollout, step_revision=3), at)
+    assert (look.canary.total, look.canary.errors) == (15, 1)
+    assert look.canary.count("2.0.0", 3) == VariantCount("2.0.0", 3, 5, 0)
+    assert (look.baseline.total, look.baseline.errors) == (90, 2)
+    assert look.step_requests == 5
+
+
+def test_somebody_has_to_count(world: Any) -> None:
+    check_countable(Desk(world.stack, KEY))
+    world.deployers["production"] = Uncounting()
+    check_countable(Desk(world.stack, KEY))
+    with pytest.raises(DeploymentError, match=r"monitoring\.sinks: none can be read"):
+        check_countable(Desk(world.compose("acme", sinks={}), KEY))

@@ -1,0 +1,54 @@
+"""One endpoint at work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlops_core.deployment.desk import Desk, EndpointBusyError
+from mlops_core.exceptions import ConflictError, DeploymentError
+from mlops_core.records import EndpointKey, NewEntry, Variant
+
+KEY = EndpointKey("acme", "production", "delays")
+ROUTES = (Variant("1-1.0.0", "1.0.0", 1.0),)
+
+
+def test_a_version_is_registered_and_not_retired(world: Any) -> None:
+    desk = Desk(world.stack, KEY)
+    assert desk.version("1.0.0").version == "1.0.0"
+    world.registry.retire_version("acme", "delays", "1.0.0", NewEntry(world.clock.now(), "retired"))
+    for version in ("1.0.0", "9.9.9", "@champion"):
+        with pytest.raises(DeploymentError, match=f"model delays: no version '{version}' is registered"):
+            desk.version(version)
+
+
+def test_routes_are_set_once_whoever_repeats_it(world: Any) -> None:
+    desk = Desk(world.stack, KEY)
+    desk.load(["1.0.0"])
+
+    assert desk.route(ROUTES, 0) == 1
+    assert desk.route(ROUTES, 0) == 1
+    with pytest.raises(ConflictError, match="endpoint delays: traffic was moved meanwhile"):
+        desk.route((), 0)
+
+
+def test_one_at_a_time(world: Any) -> None:
+    first, second = Desk(world.stack, KEY), Desk(world.stack, KEY)
+    with first.alone(0), pytest.raises(EndpointBusyError), second.alone(1):
+        raise AssertionError("two at once")
+    with second.alone(0):
+        assert world.registry.lease("acme", "deployments/production/delays", "stranger", world.clock.now() - world.clock.now()) is False
+
+
+def test_a_gate_may_veto_with_its_reason(world: Any) -> None:
+    desk = Desk(world.stack, KEY)
+    assert desk.gate(1, "1.0.0", "deploy", 1.0) == ""
+    world.veto("not on a Friday")
+    assert desk.gate(1, "1.0.0", "deploy", 1.0) == "vetoed by a gate: not on a Friday"
+
+
+def test_the_window_is_that_of_the_environment(world: Any) -> None:
+    assert Desk(world.stack, KEY).settings.rollback_window.total_seconds() == 3600
+    assert not Desk(world.stack, KEY).tokens
+    assert Desk(world.stack, KEY).name(3) == "production/delays/3"

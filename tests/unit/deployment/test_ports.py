@@ -1,0 +1,61 @@
+"""What the core hands to a deployer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from mlops_core.artifacts import Artifacts
+from mlops_core.config.settings import EnvironmentSettings, Settings, Use
+from mlops_core.deployment.ports import Ports, environment_folder, write_private
+from mlops_core.exceptions import ConfigError
+from mlops_core.records import StackRef
+from mlops_core.stack import compose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_command_composes_the_same_stack_from_a_private_file(tmp_path: Path) -> None:
+    settings = Settings(environments={"staging": EnvironmentSettings(Use("local", {"port": 0}), tokens="${file:tokens}")})
+    ports = Ports(compose(settings, tmp_path, tenant="acme"), "staging", 30.0, guarded=False)
+    command = ports.command
+    path = ports.workdir / "stack.json"
+
+    assert command == (sys.executable, "-m", "mlops_core.serve", "--stack", str(path), "--environment", "staging", "--")
+    assert path.stat().st_mode & 0o777 == 0o600
+    ref = StackRef.from_dict(json.loads(path.read_text()))
+    assert (ref.root, ref.tenant) == (str(tmp_path), "acme")
+    assert "${file:tokens}" in path.read_text(), "secrets are resolved in the process that needs them"
+
+
+def test_a_stack_that_no_other_process_can_compose_says_so(world: Any) -> None:
+    ports = Ports(world.stack, "production", 30.0, guarded=False)
+    with pytest.raises(ConfigError, match="cannot compose a stack over instances - name the part in the configuration"):
+        _ = ports.command
+    assert not ports.workdir.exists()
+
+
+def test_a_model_is_loaded_here_for_deployers_that_answer_here(world: Any) -> None:
+    ports = Ports(world.stack, "production", 30.0, guarded=False)
+    ports.progress(1, 2)
+    assert isinstance(ports.artifacts, Artifacts)
+    assert ports.clock is world.clock
+    assert ports.load(world.registry.get_version("acme", "delays", "1.0.0")).predict({"x": np.ones(1)})["double"].tolist() == [2.0]
+
+
+def test_each_environment_has_a_folder_of_its_own(world: Any) -> None:
+    assert environment_folder(world.stack, "staging") == world.root / ".mlops" / "environments" / "staging"
+
+
+def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    write_private(path, "first")
+    with pytest.raises(UnicodeEncodeError):
+        write_private(path, "\ud800")
+    assert path.read_text() == "first"
+    assert [one.name for one in path.parent.iterdir()] == ["file"]

@@ -1,0 +1,294 @@
+"""The main of serving processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from mlops_core import serve
+from mlops_core.artifacts import Artifacts
+from mlops_core.config.settings import EnvironmentSettings, ModelsSettings, MonitoringSettings, Settings, Use
+from mlops_core.deployment import ModelDeployment
+from mlops_core.deployment.bundle import write_bundle
+from mlops_core.exceptions import DeploymentError, UntrustedFormatError, VersioningError
+from mlops_core.records import Column, ModelVersion, Schema, SeriesKey
+from mlops_core.stack import Stack, compose
+from mlops_deployer_local.process import is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FORMAT = '''
+"""A model that multiplies, as a file: ``factor N``."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import define
+
+from mlops_core.roles import Format
+
+
+class Multiplier:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def predict(self, columns: Any) -> Any:
+        return {"product": columns["x"] * self.factor}
+
+
+@define
+class Factor(Format):
+    contract: ClassVar[int] = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"predict"})
+    name: ClassVar[str] = "factor"
+    runs_code: ClassVar[bool] = False
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, Multiplier)
+
+    def sniff(self, path: Path) -> bool:
+        return path.is_file() and path.read_bytes()[:7] == b"factor "
+
+    def write(self, value: Any, path: Path) -> None:
+        path.write_text(f"factor {value.factor}")
+
+    def read(self, path: Path) -> Any:
+        return Multiplier(int(path.read_text().split()[1]))
+
+    def predictor(self, value: Any, schema: Any) -> Any:
+        return value
+'''
+SCHEMA = Schema((Column("x", "float64"),), (Column("product", "float64"),))
+TOKEN = "0123456789abcdef"
+
+
+def settings(**environment: Any) -> Settings:
+    return Settings(
+        tenant="acme",
+        registry=Use("sqlite", key="registry"),
+        environments={"staging": EnvironmentSettings(Use("local", key="environments.staging"), **environment)},
+        monitoring=MonitoringSettings(sinks=(Use("sqlite", key="monitoring.sinks"),)),
+        formats=("./factor.py:Factor",),
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "factor.py").write_text(FORMAT)
+    return tmp_path
+
+
+@pytest.fixture
+def stack(project: Path) -> Iterator[Stack]:
+    found = compose(settings(), project)
+    yield found
+    found.parts.close()
+
+
+def register(stack: Stack, version: str, factor: int, tenant: str = "acme") -> ModelVersion:
+    path = stack.root / f"{tenant}-{version}.factor"
+    path.write_text(f"factor {factor}")
+    own = stack.for_tenant(tenant)
+    ref = Artifacts(own).save_file(path, "model")
+    at = datetime(2024, 5, 1, tzinfo=UTC)
+    made = ModelVersion(tenant, "delays", version, f"key-{version}", ref.sha256, ref.files, at, format="factor", schema=SCHEMA)
+    return stack.parts.registry.add_version(made)
+
+
+# --- ports
+
+
+def test_versions_and_models_are_found_without_the_registry_once_they_were_served(stack: Stack) -> None:
+    register(stack, "1.0.0", 3)
+    first = serve.ProjectHost(stack, "staging")
+    assert first.load(first.version("acme", "delays", "1.0.0")).predict({"x": np.ones(2)})["product"].tolist() == [3.0, 3.0]
+    first.close()
+
+    (stack.root / ".mlops" / "registry.db").rename(stack.root / "elsewhere.db")
+    again = serve.ProjectHost(compose(settings(), stack.root), "staging")
+    assert again.load(again.version("acme", "delays", "1.0.0")).predict({"x": np.ones(1)})["product"].tolist() == [3.0]
+    again.close()
+
+
+def test_an_unreadable_record_is_asked_for_again(stack: Stack) -> None:
+    made = register(stack, "1.0.0", 3)
+    host = serve.ProjectHost(stack, "staging")
+    path = host.workdir / "versions" / "acme" / "delays" / "1.0.0.json"
+    host.version("acme", "delays", "1.0.0")
+    path.write_text("{")
+
+    assert host.version("acme", "delays", "1.0.0") == made
+    assert json.loads(path.read_text())["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    "names", [("acme", "delays", "9.9.9"), ("globex", "delays", "1.0.0"), ("..", "delays", "1.0.0"), ("acme", "a/b", "1")]
+)
+def test_other_versions_and_other_tenants_are_missing(stack: Stack, names: tuple[str, str, str]) -> None:
+    register(stack, "1.0.0", 3)
+    with pytest.raises(VersioningError):
+        serve.ProjectHost(stack, "staging").version(*names)
+
+
+def test_a_model_is_loaded_as_its_own_tenant(stack: Stack) -> None:
+    made = register(stack, "1.0.0", 7, tenant="globex")
+    assert serve.ProjectHost(stack, "staging").load(made).predict({"x": np.ones(1)})["product"].tolist() == [7.0]
+
+
+def test_predictions_are_counted_where_there_is_a_sink(stack: Stack) -> None:
+    host = serve.ProjectHost(stack, "staging")
+    series = SeriesKey("acme", "staging", "delays", "1.0.0")
+    host.recorder(series, 3)(0.01, True)  # noqa: FBT003  the port's signature
+    host.close()
+    sink = compose(settings(), stack.root).parts.sinks["sqlite"]
+    segments = list(sink.read(series, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)))
+    assert [(one.total, one.revision) for one in segments] == [(1, 3)]
+    sink.close()
+
+
+def test_without_a_sink_nobody_counts(project: Path) -> None:
+    host = serve.ProjectHost(compose(Settings(tenant="acme", environments=settings().environments), project), "staging")
+    record = host.recorder(SeriesKey("acme", "staging", "delays", "1.0.0"), 1)
+    record(0.01, True)  # noqa: FBT003
+    assert not record.wants("p-1")
+    record.sample("p-1", {}, {})
+    host.close()
+
+
+def test_tokens_name_tenants(project: Path) -> None:
+    (project / "tokens").write_text(f"globex:{TOKEN}\n")
+    host = serve.ProjectHost(compose(settings(tokens="${file:tokens}"), project), "staging")
+    assert host.authenticate(TOKEN) == "globex"
+    assert host.tenant == "acme"
+    assert host.clock.monotonic() >= 0
+    with pytest.raises(DeploymentError):
+        host.authenticate(None)
+
+
+# --- the main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--stack", "nowhere.json"], "serve: nowhere.json does not say which stack to compose (FileNotFoundError)"),
+        (["--bundle", "nowhere"], "bundle "),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(said)
+    assert error.count("\n") == 1
+
+
+def test_a_wrong_call_is_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        serve.main([])
+    assert raised.value.code == 2
+
+
+def test_arguments_that_the_deployer_does_not_know_are_refused(stack: Stack, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "stack.json").write_text(json.dumps(stack.ref().to_dict()))
+    assert serve.main(["--stack", str(project / "stack.json"), "--environment", "staging", "--", "dance"]) == 1
+    assert "it does not serve 'dance'" in capsys.readouterr().err
+    assert serve.main(["--stack", str(project / "stack.json"), "--environment", "nowhere"]) == 1
+    assert "no environment 'nowhere'" in capsys.readouterr().err
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def ask(port: int, x: float, token: str | None = None) -> dict[str, Any]:
+    body = json.dumps({"inputs": {"x": [x]}}).encode()
+    headers = {"Content-Type": "application/json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, headers), timeout=30) as answer:
+        return json.loads(answer.read())  # type: ignore[no-any-return]  # the server answers a mapping
+
+
+def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError("the server ended")
+
+
+def test_a_bundle_is_served_without_project_or_registry(stack: Stack, project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path_factory.mktemp("elsewhere") / "bundle")
+    (folder / "factor.py").write_text(FORMAT)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["version"]["format"] = "./factor.py:Factor"
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    (folder / "tokens").write_text(f"acme:{TOKEN}\n")
+    port = free_port()
+    command = [sys.executable, "-m", "mlops_core.serve", "--bundle", str(folder), "--port", str(port), "--tokens", str(folder / "tokens")]
+    with subprocess.Popen(command, cwd=folder) as process:
+        try:
+            wait_until_ready(port, process)
+            assert ask(port, 2.0, TOKEN)["predictions"] == [10.0]
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                ask(port, 2.0)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+def test_a_bundle_that_runs_code_is_not_loaded_untrusted(stack: Stack, tmp_path: Path) -> None:
+    folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path / "bundle")
+    (folder / "factor.py").write_text(FORMAT.replace("runs_code: ClassVar[bool] = False", "runs_code: ClassVar[bool] = True"))
+    for trust in ((), ("factor",)):
+        chosen = Settings(tenant="acme", formats=("./factor.py:Factor",), models=ModelsSettings(trust=trust))
+        version = stack.parts.registry.get_version("acme", "delays", "1.0.0")
+        assert version is not None
+        host = serve.BundleHost(compose(chosen, folder), "bundle", folder=folder, bundled=version)
+        assert host.tenant == "acme"
+        assert host.version("acme", "delays", "1.0.0") == version
+        with pytest.raises(VersioningError, match=r"bundle: it holds delays 1\.0\.0, not delays 2\.0\.0"):
+            host.version("acme", "delays", "2.0.0")
+        if trust:
+            assert host.load(version).predict({"x": np.ones(1)})["product"].tolist() == [5.0]
+        else:
+            with pytest.raises(UntrustedFormatError):
+                host.load(version)
+
+
+def test_a_project_is_served_from_a_process_of_its_own(stack: Stack) -> None:
+    """The whole way: deploy, predict over HTTP, switch, roll back, and nothing is left."""
+    register(stack, "1.0.0", 2)
+    register(stack, "2.0.0", 3)
+    deployment = ModelDeployment(stack=stack)
+    try:
+        first = deployment.deploy_model("delays", "1.0.0", "staging")
+        assert deployment.predict("delays", "staging", {"x": [1.0, 2.0]}).outputs == {"product": [2.0, 4.0]}
+        second = deployment.deploy_model("delays", "2.0.0", "staging")
+        assert deployment.predict("delays", "staging", {"x": [1.0]}).outputs == {"product": [3.0]}
+        deployment.rollback_deployment(second.deployment_id)
+        assert deployment.predict("delays", "staging", {"x": [1.0]}).outputs == {"product": [2.0]}
+        assert first.url.endswith("/v2/models/delays")
+        info = json.loads((stack.root / ".mlops/environments/staging/server/server.json").read_text())
+        processes = [(info["pid"], info["started"]), *((pid, begun) for pid, begun in info["workers"])]
+        assert [is_alive(one) for one in processes] == [True] * len(processes)
+        with pytest.raises(DeploymentError, match="column 'x' is missing"):
+            deployment.predict("delays", "staging", {"y": [1.0]})
+    finally:
+        deployment.shutdown("staging")
+    assert not any(is_alive(one) for one in processes)
