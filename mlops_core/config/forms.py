@@ -150,9 +150,9 @@ def _stage(structurer: Structurer, name: str, value: Any) -> StageSettings:
             problems += misfit.problems
     core = {key: inner for key, inner in value.items() if key in own}
     try:
-        made = structurer.fit({**core, "name": name, "use": use, "options": options}, StageSettings)
+        made = structurer.fit({**core, "name": name, "use": use}, StageSettings)
     except Misfit as misfit:
         raise Misfit(*problems, *misfit.problems) from misfit
     if problems:
         raise Misfit(*problems)
-    return made
+    return attrs.evolve(made, options=options)  # as written: a number that an option takes as text keeps its spelling

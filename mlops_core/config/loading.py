@@ -47,7 +47,7 @@ def documents_of(path: str | os.PathLike[str], profile: str | None = None) -> li
     file = Path(path)
     files = [file]
     if profile is not None:
-        overlay = file.with_name(f"{file.stem}.{profile}{file.suffix}")
+        overlay = file.parent / f"{file.stem}.{profile}{file.suffix}"
         if not is_name(profile) or not overlay.is_file():
             known = sorted(one.name.split(".")[-2] for one in file.parent.glob(f"{file.stem}.*{file.suffix}"))
             raise ConfigError(f"profile {profile!r}: there is no {file.stem}.{profile}{file.suffix} - {nearest(profile, known)}")

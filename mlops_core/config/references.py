@@ -41,7 +41,7 @@ def resolve(text: str, root: Path) -> str:
     """The text with its references resolved, as a ``Secret`` if it has any.
 
     Raises:
-        ConfigError: A variable is not set, or a file below or beside ``root`` cannot be read.
+        ConfigError: A variable is not set, or a file cannot be read.
     """
     return Resolver(root).text(text)
 
@@ -58,11 +58,10 @@ class Resolver:
         wrong = malformed(text)
         if wrong is not None:
             raise ConfigError(wrong)
-        plain = _REFERENCE.sub(self._value, text)
-        if not has_reference(text):
-            return plain
-        self._hide(plain)
-        return Secret(plain)
+        parts = list[str]()
+        plain = _REFERENCE.sub(lambda found: self._value(found, parts), text)
+        self._secrets.update(one for one in (plain, *parts) if parts and len(one) >= _SHORTEST_MASKED)
+        return Secret(plain) if has_reference(text) else plain
 
     def resolved(self, options: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
         """Options with every text resolved.
@@ -91,11 +90,13 @@ class Resolver:
         except ConfigError:
             return Deferred(text)
 
-    def _value(self, found: re.Match[str]) -> str:
+    def _value(self, found: re.Match[str], hidden: list[str]) -> str:
+        """What a reference stands for; what is no default is added to ``hidden``."""
         if found[0] == "$${":
             return "${"
         if found[1].startswith(_FILE):
-            return self._hide(self._read(found[1][len(_FILE) :]))
+            hidden.append(self._read(found[1][len(_FILE) :]))
+            return hidden[-1]
         variable = _VARIABLE.fullmatch(found[1])
         name, default = (variable[1], variable[2]) if variable is not None else (found[1], None)
         value = os.environ.get(name)
@@ -103,7 +104,8 @@ class Resolver:
             if default is None:
                 raise ConfigError(f"${{{name}}}: the variable is not set - set it, or write ${{{name}:-default}}")
             return default
-        return self._hide(value)
+        hidden.append(value)
+        return value
 
     def _read(self, name: str) -> str:
         try:
@@ -112,11 +114,6 @@ class Resolver:
         except (OSError, UnicodeDecodeError, ValueError) as error:
             cause = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
             raise ConfigError(f"${{file:{name}}}: the file cannot be read: {cause} - relative paths begin at the configuration") from error
-
-    def _hide(self, secret: str) -> str:
-        if len(secret) >= _SHORTEST_MASKED:
-            self._secrets.add(secret)
-        return secret
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:

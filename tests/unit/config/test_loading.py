@@ -1,0 +1,301 @@
+from datetime import timedelta
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from mlops_core.config.loading import documents_of, examine, find, load, read
+from mlops_core.config.settings import EnvironmentSettings, MonitoringSettings, Settings, Use
+from mlops_core.exceptions import ConfigError
+from mlops_core.records import Threshold
+
+DESIGNED = """
+    version: 1
+    project: flight-delays
+    tenant: tenant_123
+    tracker: mlflow                                   # the same as {use: mlflow}
+    registry: {use: sqlite, path: .mlops/registry.db}
+    environments:
+      staging:    {use: local, port: 8801}
+      production: {use: local, port: 8802, tokens: "${file:tokens}", rollback_window: 1h, watch: true}
+    channels: {ops: {use: webhook, url: "${ALERT_URL}"}}
+    monitoring:
+      sinks: [sqlite]
+      durability: flush
+      alerts: [{name: errors, when: "error_rate > 0.02", for: 5m, notify: [ops]}]
+    drift: {tests: [ks, psi], alpha: 0.05, correction: benjamini-hochberg, min_effect: 0.1}
+    models: {trust: [joblib]}
+    formats: [json, npy, arrow, skops]
+    observers: []
+    executor: process
+    pipeline:
+      name: flight_delays
+      model: flight_delay
+      stages:
+        data_collection:    {use: csv, path: data/flights.csv.gz}
+        data_preprocessing: {use: "stages.py:preprocess"}
+        training:           {use: sklearn, estimator: sklearn.ensemble.HistGradientBoostingClassifier, target: late}
+        validation:         {require: {roc_auc: {min: 0.65}}}
+        deployment:         {inputs: {reference: data_preprocessing}, to: [staging, production],
+                             canary: {steps: [5%, 25%, 100%], step_time: 2m, deadline: 1h, at_deadline: hold, slo: {error_rate: 1%}}}
+        monitoring:         {}
+"""
+
+
+def write(folder: Path, text: str, name: str = "mlops.yaml") -> Path:
+    path = folder / name
+    path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+    return path
+
+
+def mistakes(folder: Path, text: str, profile: str | None = None) -> list[str]:
+    write(folder, text)
+    with pytest.raises(ConfigError) as caught:
+        load("mlops.yaml", profile)
+    assert caught.value.message == "\n".join(caught.value.problems)
+    return list(caught.value.problems)
+
+
+def test_a_whole_configuration(tmp_path: Path) -> None:
+    found = load(write(tmp_path, DESIGNED))
+    assert (found.project, found.tenant, found.executor) == ("flight-delays", "tenant_123", "process")
+    assert found.trackers == (Use("mlflow", {}, "tracker", "mlops.yaml:4:10"),)
+    assert found.registry == Use("sqlite", {"path": ".mlops/registry.db"}, "registry", "mlops.yaml:5:17")
+    production = found.environments["production"]
+    assert production.deployer == Use("local", {"port": 8802}, "environments.production", "mlops.yaml:8:21")
+    assert (production.tokens, production.rollback_window, production.watch) == ("${file:tokens}", timedelta(hours=1), True)
+    assert found.channels["ops"].options == {"url": "${ALERT_URL}"}
+    assert found.monitoring.alerts[0].hold_for == timedelta(minutes=5)
+    assert Threshold.parse(found.monitoring.alerts[0].when).bound == 0.02
+    assert [use.use for use in found.drift.tests] == ["ks", "psi"]
+    assert found.drift.min_effect == 0.1
+    assert found.models.trust == ("joblib",)
+    assert found.formats == ("json", "npy", "arrow", "skops")
+    assert found.observers == ()
+    assert found.pipeline is not None
+    assert [stage.name for stage in found.pipeline.stages] == [
+        "data_collection",
+        "data_preprocessing",
+        "training",
+        "validation",
+        "deployment",
+        "monitoring",
+    ]
+    assert found.pipeline.stages[3].use is None
+    assert found.pipeline.stages[3].options == {"require": {"roc_auc": {"min": 0.65}}}
+    assert found.pipeline.stages[4].inputs == {"reference": "data_preprocessing"}
+    assert found.pipeline.stages[3].at == "mlops.yaml:26:5"
+
+
+def test_the_smallest_configuration(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "version: 1\n")) == Settings()
+
+
+def test_what_a_file_leaves_out_comes_from_the_defaults(tmp_path: Path) -> None:
+    defaults = Settings(
+        project="ignored",
+        trackers=(Use("mlflow"),),
+        registry=Use("sqlite"),
+        environments={"dev": EnvironmentSettings(Use("local"))},
+        channels={"log": Use("log")},
+        monitoring=MonitoringSettings(sinks=(Use("sqlite"),), max_error_rate=0.5),
+    )
+    found = load(write(tmp_path, "version: 1\ntracker: []\nmonitoring: {durability: sync}\n"), defaults=defaults)
+    assert found.trackers == ()
+    assert found.registry is not None
+    assert found.registry.use == "sqlite"
+    assert set(found.environments) == {"dev"}
+    assert [use.use for use in found.monitoring.sinks] == ["sqlite"]
+    assert (found.monitoring.durability, found.monitoring.max_error_rate) == ("sync", 0.05)
+    assert found.project == "project"
+
+
+def test_every_mistake_of_a_file_is_shown_at_once_in_its_order(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        """
+        version: 1
+        project: "flight delays"
+        tracler: mlflow
+        tracker:
+          use: mlflow
+        registry: {use: sqlite, sign: {key: k}}
+        environments:
+          staging: {use: local, rollback_window: 5}
+          prod uction: {port: 8802}
+        channels: {ops: 7}
+        monitoring:
+          sinks: {sqlite: 1}
+          alerts: [{name: errors, when: "eror_rate > 0.02", for: 5m, notify: [opss]}]
+        drift: {alpha: 5, corection: holm}
+        models: {trust: joblib}
+        executor: 5.5
+        pipeline:
+          stages:
+            a: {use: csv, path: "${A", timeout: 5}
+            b: {retries: -1, on_failure: stopp, cache: yes}
+        """,
+    )
+    assert found == [
+        "mlops.yaml:2:10: project: 'flight delays' is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
+        "mlops.yaml:3:1: unknown key 'tracler' - did you mean 'tracker'?",
+        "mlops.yaml:6:25: registry: 'sign' is not supported by this release - remove it",
+        "mlops.yaml:8:42: environments.staging.rollback_window: expected a duration, got 5 - give it a unit: 5s or 5m",
+        "mlops.yaml:9:3: environments: 'prod uction' is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
+        "mlops.yaml:9:16: environments.prod uction: names no plugin: the key 'use' is missing - there are: port",
+        "mlops.yaml:10:17: channels.ops: expected the name of a plugin, or a mapping with 'use' and its options",
+        "mlops.yaml:12:10: monitoring.sinks: names no plugin: the key 'use' is missing - there are: sqlite",
+        "mlops.yaml:13:33: monitoring.alerts[0].when: unknown metric 'eror_rate' - did you mean 'error_rate'?",
+        "mlops.yaml:14:16: drift.alpha: expected a share between 0% and 100%, got 5 - write it as a percentage or a fraction, "
+        "such as 5% or 0.05",
+        "mlops.yaml:14:19: drift: unknown key 'corection' - did you mean 'correction'?",
+        "mlops.yaml:15:17: models.trust: expected a list, got 'joblib' - write [joblib]",
+        "mlops.yaml:19:25: pipeline.stages.a.path: '${' is no reference - write ${NAME}, ${NAME:-default} or ${file:PATH}, "
+        "and $${ for a plain ${",
+        "mlops.yaml:19:41: pipeline.stages.a.timeout: expected a duration, got 5 - give it a unit: 5s or 5m",
+        "mlops.yaml:20:18: pipeline.stages.b.retries: expected 0 or more, got -1",
+        'mlops.yaml:20:34: pipeline.stages.b.on_failure: expected "stop" | "continue" | "rollback", got \'stopp\' - did you mean \'stop\'?',
+        "mlops.yaml:20:48: pipeline.stages.b.cache: expected true or false, got 'yes'",
+    ]
+
+
+WRONG = {
+    "no version": ("project: x\n", "mlops.yaml:1:1: missing key 'version' - write 'version: 1'"),
+    "an empty file": ("", "mlops.yaml:1:1: missing key 'version' - write 'version: 1'"),
+    "a newer version": ("version: 2\n", "mlops.yaml:1:10: version: expected 1, got 2 - install a newer motadata-mlops-core"),
+    "a version in quotes": ("version: '1'\n", "mlops.yaml:1:10: version: expected 1, got '1' - write 'version: 1'"),
+    "a version that is true": ("version: true\n", "mlops.yaml:1:10: version: expected 1, got true - write 'version: 1'"),
+    "a list": ("- a\n", "mlops.yaml:1:1: expected a mapping of settings, got a list"),
+    "a word": ("hello\n", "mlops.yaml:1:1: expected a mapping of settings, got 'hello'"),
+    "a misspelled version": ("versin: 1\n", "mlops.yaml:1:1: unknown key 'versin' - did you mean 'version'?"),
+    "no YAML": (
+        "version: 1\na: [\n",
+        "mlops.yaml:3:1: not YAML: while parsing a flow node expected the node content, but found '<stream end>'",
+    ),
+    "a key twice": ("version: 1\nversion: 1\n", "mlops.yaml:2:1: the key 'version' is here twice, first in line 1"),
+    "a section that is no mapping": ("version: 1\npipeline: 5\n", "mlops.yaml:2:11: pipeline: expected a mapping, got 5"),
+    "a channel that nobody configured": (
+        "version: 1\nchannels: {ops: log}\nmonitoring: {alerts: [{name: e, when: error_rate > 1, notify: [oops]}]}\n",
+        "mlops.yaml:3:64: monitoring.alerts[0].notify[0]: no channel 'oops' - did you mean 'ops'?",
+    ),
+    "a reference where none can be": (
+        "version: 1\nregistry: ${DB}\n",
+        "mlops.yaml:2:11: registry: references are for options of plugins and for 'tokens' - write the name, or use a profile",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), WRONG.values(), ids=WRONG)
+def test_a_wrong_file_is_told_where_and_how_to_mend_it(tmp_path: Path, text: str, line: str) -> None:
+    assert line in mistakes(tmp_path, text)
+
+
+def test_a_number_for_text_keeps_its_spelling(tmp_path: Path) -> None:
+    write(tmp_path, "version: 1\ntenant: 1.10\npipeline: {stages: {a: {use: csv, tag: 1.10}}}\n")
+    found = load("mlops.yaml")
+    assert found.tenant == "1.10"
+    assert found.pipeline is not None
+    assert found.pipeline.stages[0].options["tag"].text == "1.10"
+
+
+def test_a_profile_lays_its_overlay_over_the_file(tmp_path: Path) -> None:
+    write(tmp_path, DESIGNED)
+    write(
+        tmp_path,
+        "registry: {use: postgres, url: '${DB}'}\nenvironments: {staging: {port: 9000}}\ndrift: {alpha: 1%}\n",
+        "mlops.production.yaml",
+    )
+    found = load("mlops.yaml", "production")
+    assert found.registry == Use("postgres", {"url": "${DB}"}, "registry", "mlops.production.yaml:1:17")
+    assert found.environments["staging"].deployer.options == {"port": 9000}
+    assert set(found.environments) == {"staging", "production"}
+    assert found.drift.alpha == 0.01
+    assert [use.use for use in found.drift.tests] == ["ks", "psi"]
+
+
+def test_a_mistake_in_an_overlay_points_to_the_overlay(tmp_path: Path) -> None:
+    write(tmp_path, "drift:\n  alpha: 7\n", "mlops.production.yaml")
+    found = mistakes(tmp_path, "version: 1\ndrift: {correction: x}\n", "production")
+    assert [line.partition(": ")[0] for line in found] == ["mlops.yaml:2:21", "mlops.production.yaml:2:10"]
+
+
+def test_syntax_errors_of_both_files_are_shown(tmp_path: Path) -> None:
+    write(tmp_path, "b: [\n", "mlops.production.yaml")
+    found = mistakes(tmp_path, "a: [\n", "production")
+    assert [line.partition(":")[0] for line in found] == ["mlops.yaml", "mlops.production.yaml"]
+
+
+@pytest.mark.parametrize("profile", ["productoin", "../secret", "", "a b"])
+def test_a_profile_without_an_overlay_is_told_with_those_that_are_there(tmp_path: Path, profile: str) -> None:
+    write(tmp_path, "", "mlops.production.yaml")
+    path = write(tmp_path, "version: 1\n")
+    with pytest.raises(ConfigError, match="production") as caught:
+        load(path, profile)
+    assert caught.value.message.startswith(f"profile {profile!r}: there is no mlops.{profile}.yaml - ")
+
+
+def test_the_nearest_file_upwards_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path, "version: 1\n")
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert find(deep) == path
+    assert find(tmp_path) == path
+    write(tmp_path / "a", "version: 1\n")
+    assert find(deep) == tmp_path / "a" / "mlops.yaml"
+
+
+def test_where_there_is_none_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mlops.yaml").mkdir()
+    assert find(tmp_path) is None
+
+
+def test_a_file_is_named_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "version: 1\n")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    assert documents_of(path)[0][0] == "mlops.yaml"
+    monkeypatch.chdir(inner)
+    assert documents_of(path)[0][0] == "../mlops.yaml"
+    monkeypatch.chdir("/")
+    assert documents_of(path)[0][0] == str(path)[1:]
+
+
+def test_a_file_that_is_no_text_or_is_gone_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mlops.yaml").write_bytes(b"version: 1\n\xff")
+    with pytest.raises(ConfigError, match=r"^mlops\.yaml: not UTF-8 at byte 11 - save it as UTF-8$"):
+        load("mlops.yaml")
+    with pytest.raises(ConfigError, match=r"^gone\.yaml: cannot be read: No such file or directory$"):
+        load("gone.yaml")
+
+
+def test_a_mark_of_the_byte_order_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "mlops.yaml").write_bytes(b"\xef\xbb\xbfversion: 1\n")
+    assert load("mlops.yaml") == Settings()
+
+
+def test_beside_the_mistakes_the_rest_is_there_to_be_looked_at() -> None:
+    text = (
+        "version: 3\ntracker: {use: mlflow}\nregistry: 5\ndrift: {tests: [ks, 7], alpha: 1%}\n"
+        "pipeline: {stages: {a: 5, b: csv}}\nextra: 1\n"
+    )
+    settings, origin, wrong = examine([("m.yaml", text)])
+    assert len(wrong) == 5
+    assert settings is not None
+    assert settings.trackers[0].use == "mlflow"
+    assert settings.registry is None
+    assert settings.drift.alpha == 0.01
+    assert settings.pipeline is not None
+    assert [stage.name for stage in settings.pipeline.stages] == ["b"]
+    assert origin.place("tracker.use") == "m.yaml:2:16"
+
+
+def test_where_nothing_is_right_there_is_nothing_to_look_at() -> None:
+    assert examine([("m.yaml", "[")])[0] is None
+
+
+def test_text_can_be_read_without_a_file() -> None:
+    settings, origin = read([("a.yaml", "version: 1\ntenant: x\n"), ("b.yaml", "tenant: y\n")])
+    assert settings.tenant == "y"
+    assert origin.documents == (("a.yaml", "version: 1\ntenant: x\n"), ("b.yaml", "tenant: y\n"))
+    with pytest.raises(ConfigError, match=r"mlops\.yaml:1:1: missing key 'version'"):
+        read([])
