@@ -9,7 +9,7 @@ import numpy as np
 from mlops_core.drift.comparison import run_tests
 from mlops_core.drift.pairing import pair
 from mlops_core.drift.reference import Reference
-from mlops_core.drift.selection import choose_tests, test_names
+from mlops_core.drift.selection import choose_tests, listed_tests
 from mlops_core.drift.table import column_names, read_table
 from mlops_core.drift.verdict import check_level, effect_thresholds, judge
 from mlops_core.exceptions import DriftDetectionError
@@ -47,7 +47,7 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
     least = _given(options.get("min_effect"), settings.min_effect)
     columns = column_names(options.get("columns"))
     rng = _generator(options.get("seed", 0))
-    chosen = test_names(options.get("tests")) or names
+    chosen = listed_tests(options.get("tests")) or names
 
     tests: Mapping[str, DriftTest]
     if isinstance(reference, Reference):
@@ -71,9 +71,7 @@ def _fitted(reference: Reference, names: Sequence[str] | None) -> Sequence[str]:
     for name in names or ():
         if name not in reference.tests:
             known = ", ".join(reference.tests)
-            raise DriftDetectionError(
-                f"drift: test {name!r} is not in the reference (it was fitted for {known}) - fit it again for {name!r}"
-            )
+            raise DriftDetectionError(f"drift: test {name!r}: the reference was fitted for {known} only - fit it again with {name!r}")
     return names or reference.tests
 
 

@@ -64,7 +64,7 @@ def _run_on_columns(
         current = np.stack(list(members.values())).T
         with calling(name, ", ".join(list(members)[:3])):
             loaded = [test.load(reference.prepared[name, column]) for column in members]
-            outcomes = test.compare_columns(loaded, current, rng=rng)
+            outcomes = list(test.compare_columns(loaded, current, rng=rng))
         if len(outcomes) != len(members):
             counts = f"{len(outcomes)} outcomes for {len(members)} columns"
             raise DriftDetectionError(f"drift: test {name!r} answered {counts} - leave the test out")

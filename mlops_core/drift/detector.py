@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from mlops_core.drift.guard import own_errors
-from mlops_core.drift.selection import choose_tests, locate_stack, test_names
+from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.names import check_name
 from mlops_core.records import ConceptDrift, DataDrift, DriftChecked, DriftResults, ModelDrift
@@ -44,7 +44,7 @@ class DriftDetector:
 
     def __init__(self, tenant_id: str | None = None, *, tests: Sequence[str] | str | None = None, stack: Stack | None = None) -> None:
         self._tenant = None if tenant_id is None else check_name(tenant_id, "tenant", DriftDetectionError)
-        self._tests = test_names(tests)
+        self._tests = listed_tests(tests)
         self._given = stack
 
     @property

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlops_core.drift.column import Column, problem
 from mlops_core.drift.guard import calling
-from mlops_core.drift.selection import choose_tests, locate_stack, test_names
+from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.drift.table import Table, column_names, read_table
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.records import Record
@@ -80,7 +80,7 @@ class Reference:
         Raises:
             DriftDetectionError: The data cannot be read, or no test takes any of its columns.
         """
-        chosen = tests if isinstance(tests, Mapping) else choose_tests(stack or locate_stack(None), test_names(tests))
+        chosen = tests if isinstance(tests, Mapping) else choose_tests(stack or locate_stack(None), listed_tests(tests))
         table = read_table("reference", data, column_names(columns))
         whole = tuple(column.name for column in table.columns if column.is_numeric)
         profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories) for one in table.columns)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from mlops_core.stack import Stack
 
-__all__ = ["DEFAULT_TESTS", "choose_tests", "locate_stack", "test_names"]
+__all__ = ["DEFAULT_TESTS", "choose_tests", "listed_tests", "locate_stack"]
 
 DEFAULT_TESTS: Final = ("ks", "psi")
 """Where neither the caller nor the configuration names any."""
 
 
-def test_names(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
+def listed_tests(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
     """The names that a caller gave, once each; None for none.
 
     Raises:

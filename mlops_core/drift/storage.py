@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from pathlib import Path
@@ -50,14 +51,15 @@ def write_reference(reference: Reference, path: str | os.PathLike[str]) -> None:
     except (OSError, ValueError) as error:
         raise DriftDetectionError(f"drift: reference {target.name}: cannot be written: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was renamed, or could not be made
+            part.unlink()
 
 
 def read_reference(path: str | os.PathLike[str]) -> Reference:
     """Read all of it into memory."""
     source = Path(path)
     try:
-        with np.load(source, allow_pickle=False) as archive:
+        with source.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             manifest = json.loads(archive["manifest"].tobytes())
             _check_kind(manifest, source.name)
             return _built(manifest, archive)

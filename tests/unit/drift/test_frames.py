@@ -87,9 +87,7 @@ def test_only_wanted_columns_are_looked_at() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    with pytest.raises(
-        DriftDetectionError, match=r"^drift: current data: the table cannot be read: DuplicateError: .*'a'"
-    ) as found:
+    with pytest.raises(DriftDetectionError, match=r"^drift: current data: the table cannot be read: DuplicateError: .*'a'") as found:
         columns_of(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]))
     assert "\n" not in found.value.message
     with pytest.raises(DriftDetectionError, match="column '0' is there twice - give each column a name of its own"):
