@@ -56,7 +56,7 @@ class DriftTestSuite:
         """The contract stands in the class's own body, every option explains itself, and the kinds are known."""
         kind: Any = type(self.drift_test())
         assert issubclass(kind, DriftTest)
-        assert vars(kind)["contract"] == 1
+        assert vars(kind).get("contract") == 1
         assert [one.name for one in attrs.fields(kind) if one.init and not one.metadata.get("help")] == []
         assert kind.scope in {"column", "table"}
         assert kind.kinds
