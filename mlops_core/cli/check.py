@@ -14,9 +14,10 @@ __all__ = ["command"]
 @project_options
 def command(session: Session, connect: bool) -> int:  # noqa: FBT001  click passes flags so
     """Check mlops.yaml: keys, types, plugins, stages. Exits 2 and shows every mistake with its line and column."""
+    from mlops_core.pipeline.plan import problems as of_the_pipeline
     from mlops_core.stack import check
 
-    problems = check(session.path, session.profile, connect=connect)
+    problems = check(session.path, session.profile, connect=connect, further=of_the_pipeline)
     session.out.record({"problems": problems})
     if problems:
         for problem in problems:

@@ -44,6 +44,7 @@ class Launch:
         """Run a new run to its end."""
         given = _checked(inputs)
         plan = make_plan(self.catalog, stages, given)
+        self.stack.parts.prepare()
         name = self._new_id() if run_id is None else check_name(run_id, "run_id", PipelineError)
         with RunLedger(self.stack, self.pipeline, name) as ledger:
             if ledger.state is not None:
@@ -70,6 +71,7 @@ class Launch:
                 listed = ", ".join(ledger.known.stages)
                 raise PipelineError(f"pipeline {self.pipeline}: run {name} has the stages {listed} - resume these, or start a new run")
             plan = make_plan(self.catalog, wanted, ledger.known.inputs)
+            self.stack.parts.prepare()
             ledger.resume()
             return self._run(plan, ledger, resumed=True)
 
@@ -79,6 +81,7 @@ class Launch:
         base = self._state(of_run)
         made = {} if base is None else available(base)
         plan = make_plan(self.catalog, [stage], {*made, *given})
+        self.stack.parts.prepare()
         used = {source.output for source in plan.steps[0].inputs.values()}
         refs = {name: ref for name, ref in made.items() if name in used - set(given)}
         with RunLedger(self.stack, self.pipeline, self._new_id()) as ledger:

@@ -145,6 +145,12 @@ class ComposedParts:
             raise ConfigError(f"pipeline.stages.{name}: names no plugin - add 'use', or register the stage in Python")
         return self._get("stage", name, found.use)  # type: ignore[no-any-return]
 
+    def prepare(self) -> None:
+        """Build the trackers and the observers."""
+        for name in self.trackers:
+            self.trackers[name]
+        self._mine.listeners.prepare()
+
     def emit(self, event: Record) -> None:
         """Tell every observer."""
         self._mine.listeners.emit(event)
@@ -173,6 +179,10 @@ class ComposedParts:
         yield from (("observer", use) for use in settings.observers)
         stages = settings.pipeline.stages if settings.pipeline is not None else ()
         yield from (("stage", one.use) for one in stages if one.use is not None)
+
+    def mask(self, text: str) -> str:
+        """The text with ``***`` in place of every secret that was resolved for these parts."""
+        return self.assembly.mask(text)
 
     def close(self) -> None:
         """Close what was built; a backend that is used again opens again."""

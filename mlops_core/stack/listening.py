@@ -71,14 +71,22 @@ class Listeners:
                 return GateDecision(allow=False, reason=answer.reason or f"gate {name} gave no reason")
         return GateDecision(allow=True)
 
-    def _calls(self, hook: str) -> Mapping[str, Any]:
-        """The observers' implementations; pluggy allows them to leave the argument out."""
-        if not self.uses:
-            return {}
+    def prepare(self) -> None:
+        """Build and register the observers, once.
+
+        Raises:
+            PluginError: An observer cannot be composed.
+        """
         with self._lock:
             if not self._registered:
                 self._register()
                 self._registered = True
+
+    def _calls(self, hook: str) -> Mapping[str, Any]:
+        """The observers' implementations; pluggy allows them to leave the argument out."""
+        if not self.uses:
+            return {}
+        self.prepare()
         found = self.assembly.loader.listeners(hook)
         return {name: one.function if one.argnames else _without_argument(one.function) for name, one in found.items()}
 

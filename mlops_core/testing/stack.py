@@ -69,6 +69,9 @@ class GivenParts:
         """A given stage."""
         return _given(self.stages, name, "stage")
 
+    def prepare(self) -> None:
+        """Given instances are built already."""
+
     def emit(self, event: Record) -> None:
         """Keep the event."""
         self.events.append(event)
