@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Desk", "EndpointBusyError"]
 
 _NOTHING_SAID: Final = EnvironmentSettings(Use(""))
-_LEASE: Final = timedelta(seconds=10)
+_LEASE: Final = timedelta(seconds=5)
 _POLL: Final = 0.1
 _TIMEOUT: Final = 300.0
 

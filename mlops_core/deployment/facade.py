@@ -16,7 +16,7 @@ from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
 from mlops_core.deployment.reconcile import reconcile
-from mlops_core.exceptions import DeploymentError, MLOpsError
+from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
 from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, Rollout
 
 if TYPE_CHECKING:
@@ -335,9 +335,15 @@ class ModelDeployment:
         return one
 
     def _revive(self, desk: Desk) -> None:
-        state = desk.ledger.read()
+        """Have a server that crashed again: from what it keeps itself, so without the registry; else from the journal."""
         seen = desk.deployer.observe(desk.endpoint)
-        if state.live is not None and not {one.version for one in state.live.variants} <= set(seen.loaded):
+        try:
+            if seen.routes:
+                desk.deployer.set_routes(desk.endpoint, seen.routes, seen.shadow, seen.revision)
+                return
+        except (ConflictError, DeploymentError) as error:
+            _LOG.info("endpoint %s: set again from the journal: %s", desk.endpoint.model, one_line(error))
+        if desk.ledger.read().live is not None:
             with desk.alone(desk.timeout):
                 reconcile(desk)
 

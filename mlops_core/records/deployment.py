@@ -73,7 +73,7 @@ class VariantCount(Record):
 
 @frozen
 class Observed(Record):
-    """An endpoint as it is. ``revision`` 0: nothing routed yet; ``previous`` are the routes before, kept for a rollback."""
+    """An endpoint as it is. ``revision`` 0: nothing routed yet; ``previous`` are those before they changed last."""
 
     url: str = ""
     revision: int = 0

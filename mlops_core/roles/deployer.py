@@ -48,6 +48,8 @@ class Deployer(Backend):
     def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
         """Replace the routes in one atomic step and answer the new revision. No variants: the endpoint is withdrawn.
 
+        The routes before are kept as ``previous``; the same routes again make a new revision and keep what ``previous`` was.
+
         Raises:
             ConflictError: The revision is not ``expected_revision``.
             DeploymentError: A version is not loaded.

@@ -85,7 +85,8 @@ class MemoryDeployer(Deployer):
             for version in [variant.version for variant in variants] + ([] if shadow is None else [shadow]):
                 if (endpoint, version) not in self._models:
                     raise DeploymentError(f"deployer memory: version {version} is not loaded - load it before it is routed")
-            self._endpoints[endpoint] = Observed(revision=seen.revision + 1, routes=variants, shadow=shadow, previous=seen.routes)
+            previous = seen.previous if (variants, shadow) == (seen.routes, seen.shadow) else seen.routes
+            self._endpoints[endpoint] = Observed(revision=seen.revision + 1, routes=variants, shadow=shadow, previous=previous)
             return seen.revision + 1
 
     def unload(self, endpoint: EndpointKey, version: str) -> None:

@@ -111,7 +111,7 @@ def test_no_request_of_thousands_fails_while_versions_switch(rig: Any) -> None:
             revision = rig.route((after, 1.0))
             start = len(load.answers)
             load.wait_for(after, count=200)
-            assert before not in load.answers[start + len(load.threads) :], "the switch was over when it was acknowledged"
+            assert load.answers[start:].count(before) <= len(load.threads), "after the acknowledgement only answers on their way are old"
             rig.deployer.set_routes(rig.endpoint, routes((before, 1.0)), None, revision)
             load.wait_for(before)
             rig.route((after, 1.0))

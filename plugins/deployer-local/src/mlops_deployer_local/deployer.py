@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -34,6 +35,12 @@ __all__ = ["LocalDeployer"]
 
 _ANSWER: Final = 60.0
 _MARGIN: Final = 30.0
+_DYING: Final = 5.0
+_POLL: Final = 0.02
+
+
+class _GoneError(DeploymentError):
+    """The supervisor died before it answered."""
 
 
 @define(eq=False)
@@ -72,8 +79,7 @@ class LocalDeployer(Deployer):
     def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
         """Load and warm in fresh serving processes, which then take the place of those that serve."""
         self._context = context
-        self._ensure()
-        self._ask("load", context.timeout, endpoint=_name(endpoint), version=version.version, timeout=context.timeout)
+        self._ask_anew("load", context.timeout, endpoint=_name(endpoint), version=version.version, timeout=context.timeout)
 
     def health(self, endpoint: EndpointKey, version: str) -> Health:
         """What the version did when it was warmed."""
@@ -87,9 +93,8 @@ class LocalDeployer(Deployer):
     def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
         """Synced to the state file, then followed by every serving process before this returns."""
         check_routes(variants)
-        self._ensure()
         routes = [asdict(variant) for variant in variants]
-        answer = self._ask("routes", endpoint=_name(endpoint), routes=routes, shadow=shadow, expected=expected_revision)
+        answer = self._ask_anew("routes", endpoint=_name(endpoint), routes=routes, shadow=shadow, expected=expected_revision)
         return int(answer["revision"])
 
     def unload(self, endpoint: EndpointKey, version: str) -> None:
@@ -106,20 +111,18 @@ class LocalDeployer(Deployer):
         self._ask("unload", endpoint=_name(endpoint), version=version)
 
     def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
-        """The endpoint as the server, or the state file of one that does not run, has it. Starts nothing."""
-        server = self._server()
+        """The endpoint as the state file has it, which is written before routes change. Starts nothing, and asks nobody."""
+        running = self._server() is not None
         state = self._read_state()
         one = state.endpoints.get(_name(endpoint), EndpointRoutes())
-        if server is not None:
-            one = EndpointRoutes(**self._ask("observe", endpoint=_name(endpoint))["endpoint"])
-        status = "running" if server is not None else "stopped" if state.stopped or not state.port else "down"
+        status = "running" if running else "stopped" if state.stopped or not state.port else "down"
         return Observed(
             url=f"{self._address(state.port)}/v2/models/{endpoint.model}" if state.port else "",
             revision=one.revision,
             routes=tuple(Variant(**route) for route in one.routes),
             shadow=one.shadow,
             previous=tuple(Variant(**route) for route in one.previous),
-            loaded=tuple(sorted(one.loaded)) if server is not None else (),
+            loaded=tuple(sorted(one.loaded)) if running else (),
             detail={"server": status},
         )
 
@@ -193,7 +196,7 @@ class LocalDeployer(Deployer):
     def _ask(self, op: str, patience: float = _ANSWER, **question: Any) -> dict[str, Any]:
         info = self._server()
         if info is None:
-            raise self._refused("the server has gone - call again to start it")
+            raise _GoneError(f"environment {self._environment}: the server has gone - call again to start it")
         try:
             return ask_once(info["control"], {"op": op, "secret": info["secret"], **question}, patience + _MARGIN)
         except RefusalError as error:
@@ -201,7 +204,19 @@ class LocalDeployer(Deployer):
                 raise ConflictError(f"deployer local: {error.message}", head=error.head) from error
             raise self._refused(error.message) from error
         except (OSError, ValueError) as error:
-            raise self._refused(f"the server does not answer ({error})") from error
+            raise _GoneError(f"environment {self._environment}: the server does not answer ({error})") from error
+
+    def _ask_anew(self, op: str, patience: float = _ANSWER, **question: Any) -> dict[str, Any]:
+        """The same of a server that is started if need be, and started again if it dies over it."""
+        self._ensure()
+        try:
+            return self._ask(op, patience, **question)
+        except _GoneError:
+            deadline = time.monotonic() + _DYING
+            while self._server() is not None and time.monotonic() < deadline:
+                time.sleep(_POLL)
+            self._ensure()
+            return self._ask(op, patience, **question)
 
     def _read_state(self) -> ServerState:
         try:

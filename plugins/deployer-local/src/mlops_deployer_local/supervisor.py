@@ -57,11 +57,8 @@ class Supervisor:
         self._keep(state)
         self._note()
         try:
-            if state.versions():
-                await self.crew.take_over(await self.crew.hire(state.versions(), self.plan.loading, strict=False))
-            await asyncio.to_thread(end_all, self.orphans, self.plan.patience)
-            self.orphans = []
-            self._note()
+            async with self._loading, self._changing:
+                await self._restore(state)
             _say(report, {"port": state.port})
             await self.ending.wait()
         finally:
@@ -72,6 +69,14 @@ class Supervisor:
                 self._note()  # they go on answering: the next supervisor has to know of them
             else:
                 (self.folder / "server.json").unlink(missing_ok=True)
+
+    async def _restore(self, state: ServerState) -> None:
+        """Serve what the state says, then end the processes that a supervisor left behind when it died."""
+        if state.versions():
+            await self.crew.take_over(await self.crew.hire(state.versions(), self.plan.loading, strict=False))
+        await asyncio.to_thread(end_all, self.orphans, self.plan.patience)
+        self.orphans = []
+        self._note()
 
     # --- questions
 
@@ -96,13 +101,12 @@ class Supervisor:
             case "load":
                 await self._load(question["endpoint"], question["version"], question["timeout"])
             case "routes":
-                return {"revision": await self._route(question["endpoint"], question["routes"], question["shadow"], question["expected"])}
+                wanted = EndpointRoutes(question["expected"] + 1, question["routes"], question["shadow"])
+                return {"revision": await self._route(question["endpoint"], wanted)}
             case "unload":
                 await self._unload(question["endpoint"], question["version"])
             case "health":
                 return await self._health(question["endpoint"], question["version"])
-            case "observe":
-                return {"endpoint": vars(self.state.endpoints.get(question["endpoint"], EndpointRoutes()))}
             case "stop":
                 state = deepcopy(self.state)
                 state.stopped = True
@@ -127,19 +131,22 @@ class Supervisor:
                     self._keep(before)
                     raise
 
-    async def _route(self, endpoint: str, routes: list[dict[str, Any]], shadow: str | None, expected: int) -> int:
+    async def _route(self, endpoint: str, wanted: EndpointRoutes) -> int:
         async with self._changing:
             state = deepcopy(self.state)
             one = state.endpoint(endpoint)
-            if one.revision != expected:
-                raise RefusalError(f"the routes are at revision {one.revision}, not {expected}", "conflict", one.revision)
-            after = EndpointRoutes(expected + 1, routes, shadow, one.routes, one.loaded)
-            if missing := sorted(after.routed() - set(one.loaded)):
+            if (one.revision, one.routes, one.shadow) == (wanted.revision, wanted.routes, wanted.shadow):
+                return one.revision  # asked again by somebody who did not hear the answer
+            if one.revision != wanted.revision - 1:
+                raise RefusalError(f"the routes are at revision {one.revision}, not {wanted.revision - 1}", "conflict", one.revision)
+            if missing := sorted(wanted.routed() - set(one.loaded)):
                 raise RefusalError(f"version {missing[0]} is not loaded - load it before it is routed")
-            state.endpoints[endpoint] = after
+            same = (one.routes, one.shadow) == (wanted.routes, wanted.shadow)
+            wanted.previous, wanted.loaded = one.previous if same else one.routes, one.loaded
+            state.endpoints[endpoint] = wanted
             self._keep(state)
-            await self.crew.sync({(endpoint, version) for version in after.routed()})
-            return after.revision
+            await self.crew.sync({(endpoint, version) for version in wanted.routed()})
+            return wanted.revision
 
     async def _unload(self, endpoint: str, version: str) -> None:
         async with self._changing:
