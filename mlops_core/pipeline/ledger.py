@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from mlops_core.exceptions import ConflictError, PipelineError
 from mlops_core.journal import Journal, Lease
-from mlops_core.pipeline.presence import Presence, forget, is_dead
+from mlops_core.pipeline.presence import Presence, dead_owner, forget, is_dead
 from mlops_core.pipeline.state import RunState, journal_of, kept_of, patch_of
 from mlops_core.records import NewEntry, PipelineStatus, StageResult, StageStatus
 from mlops_core.stack import Stack
@@ -51,7 +51,7 @@ class RunLedger:
         store, tenant, name = self.stack.parts.registry, self.stack.tenant, journal_of(self.pipeline, self.run_id)
         self._journal = Journal(store, tenant, name, snapshot_every=SNAPSHOT_EVERY)
         self._lease = Lease(store, tenant, name, ttl=_TTL, owner=self.owner)
-        self._presence = Presence(_locks(self.stack), self.owner)
+        self._presence = Presence(_locks(self.stack), self.owner, f"{tenant}/{name}")
 
     def __enter__(self) -> Self:
         """Take the run.
@@ -77,11 +77,11 @@ class RunLedger:
 
     def _take_over(self) -> None:
         """The lease of a process that died here is given back in its name; of several that do so only one takes it then."""
-        state = _state_of(self._journal, self.run_id)
-        if state is not None and is_dead(_locks(self.stack), state.owner):
-            self.stack.parts.registry.lease(self.stack.tenant, self._lease.name, state.owner, timedelta(0))
+        dead = dead_owner(_locks(self.stack), self._presence.holds)
+        if dead is not None:
+            self.stack.parts.registry.lease(self.stack.tenant, self._lease.name, dead, timedelta(0))
             if self._lease.take():
-                forget(_locks(self.stack), state.owner)
+                forget(_locks(self.stack), dead)
                 return
         raise PipelineError(
             f"pipeline {self.pipeline}: run {self.run_id} is being run by another process - wait for it, "

@@ -67,11 +67,11 @@ def make_plan(catalog: Catalog, names: Sequence[str] | None = None, given: Colle
 def problems(stack: Stack) -> list[str]:
     """What is wrong with the pipeline that the configuration describes, one line each; runs nothing and connects to nothing.
 
-    For ``mlops_core.stack.check(further=problems)``, which itself looks at options and timeouts.
+    For ``mlops_core.stack.check(further=problems)``, which itself looks at what is asked of executors.
     """
     if stack.settings.pipeline is None:
         return []
-    planner = _Planner(Catalog(stack), Wiring(), timeouts=False)
+    planner = _Planner(Catalog(stack), Wiring(), capabilities=False)
     planner.plan(planner.catalog.names())
     return planner.problems
 
@@ -82,7 +82,7 @@ class _Planner:
 
     catalog: Catalog
     wiring: Wiring
-    timeouts: bool = True
+    capabilities: bool = True
     problems: list[str] = field(factory=list, init=False)
 
     def plan(self, names: Sequence[str]) -> list[Step]:
@@ -98,7 +98,8 @@ class _Planner:
             self.problems.append(f"pipeline: stage {twice[0]!r} is there twice - name each stage once")
         found = [self._step(name) for name in dict.fromkeys(names) if name not in missing]
         steps = [step for step in found if step is not None]
-        self._check_portable(steps)
+        if self.capabilities:
+            self._check_portable(steps)
         return steps
 
     def _step(self, name: str) -> Step | None:
@@ -151,7 +152,7 @@ class _Planner:
         except MLOpsError as error:
             self._problem(name, error.message)
             return False
-        if self.timeouts and settings.timeout is not None and "kill" not in capabilities:
+        if self.capabilities and settings.timeout is not None and "kill" not in capabilities:
             said = f"the executor {executor!r} cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
             self._problem(name, said)
         return "remote" in capabilities

@@ -18,7 +18,7 @@ from attrs import define, field
 if sys.platform != "win32":  # there the lease decides
     import fcntl
 
-__all__ = ["Presence", "forget", "is_dead"]
+__all__ = ["Presence", "dead_owner", "forget", "is_dead"]
 
 _SUFFIX: Final = ".lock"
 _STALE: Final = 86_400.0  # seconds after which nobody asks about a dead owner any more
@@ -26,10 +26,11 @@ _STALE: Final = 86_400.0  # seconds after which nobody asks about a dead owner a
 
 @define(eq=False)
 class Presence:
-    """Held from ``show`` to ``hide``, or to the death of the process."""
+    """Held from ``show`` to ``hide``, or to the death of the process. ``holds`` is the name of the lease that the owner is after."""
 
     folder: Path
     owner: str
+    holds: str
     _handle: int | None = field(default=None, init=False, repr=False)
 
     def show(self) -> None:
@@ -41,6 +42,7 @@ class Presence:
                     path.unlink()
         self._handle = os.open(self.folder / f"{self.owner}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
         _lock(self._handle)
+        os.write(self._handle, self.holds.encode())
 
     def hide(self) -> None:
         """Remove the file and give up the lock. Idempotent."""
@@ -60,6 +62,16 @@ def is_dead(folder: Path, owner: str) -> bool:
         return _lock(handle)
     finally:
         os.close(handle)
+
+
+def dead_owner(folder: Path, holds: str) -> str | None:
+    """Who was after this lease, ran here and has died; None if nobody was, or is known to be dead."""
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with contextlib.suppress(OSError):  # its owner has just left
+            owner = path.name.removesuffix(_SUFFIX)
+            if path.read_text() == holds and is_dead(folder, owner):
+                return owner
+    return None
 
 
 def forget(folder: Path, owner: str) -> None:

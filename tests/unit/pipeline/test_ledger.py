@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from mlops_core.pipeline.presence import Presence
 
-Presence(Path(sys.argv[1]) / ".mlops" / "locks", sys.argv[2]).show()
+Presence(Path(sys.argv[1]) / ".mlops" / "locks", sys.argv[2], "acme/runs/tickets/run-1").show()
 print("shown", flush=True)
 sys.stdin.read()
 """

@@ -5,14 +5,14 @@ import sys
 import time
 from pathlib import Path
 
-from mlops_core.pipeline.presence import Presence, forget, is_dead
+from mlops_core.pipeline.presence import Presence, dead_owner, forget, is_dead
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from mlops_core.pipeline.presence import Presence
 
-Presence(Path(sys.argv[1]), "other").show()
+Presence(Path(sys.argv[1]), "other", "acme/runs/a/1").show()
 print("shown", flush=True)
 time.sleep(600)
 """
@@ -23,16 +23,19 @@ def test_an_owner_is_dead_only_after_its_process_was_killed(tmp_path: Path) -> N
         assert other.stdout is not None
         assert other.stdout.readline() == "shown\n"
         assert not is_dead(tmp_path, "other")
+        assert dead_owner(tmp_path, "acme/runs/a/1") is None
         other.send_signal(signal.SIGKILL)
         other.wait()
     assert is_dead(tmp_path, "other")
+    assert dead_owner(tmp_path, "acme/runs/a/1") == "other"
+    assert dead_owner(tmp_path, "acme/runs/a/2") is None
 
     forget(tmp_path, "other")
     assert not is_dead(tmp_path, "other"), "of an owner without a file nothing is known"
 
 
 def test_an_owner_of_this_process_is_alive(tmp_path: Path) -> None:
-    presence = Presence(tmp_path / "locks", "mine")
+    presence = Presence(tmp_path / "locks", "mine", "acme/runs/a/1")
     presence.show()
     assert not is_dead(tmp_path / "locks", "mine")
     presence.hide()
@@ -50,7 +53,7 @@ def test_what_died_long_ago_is_removed(tmp_path: Path) -> None:
         path.touch()
     long_ago = time.time() - 2 * 86_400
     os.utime(old, (long_ago, long_ago))
-    presence = Presence(tmp_path, "mine")
+    presence = Presence(tmp_path, "mine", "acme/runs/a/1")
     presence.show()
     assert not old.exists()
     assert recent.exists()

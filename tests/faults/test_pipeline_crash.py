@@ -1,0 +1,179 @@
+"""A pipeline that is killed at any moment can be resumed: nothing that was finished runs again, nothing is registered or deployed twice."""
+
+import itertools
+import json
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DRIVER = Path(__file__).with_name("pipeline_crashes.py")
+CONFIGURATION = """
+version: 1
+project: crashes
+tracker: []
+registry: {use: sqlite, path: .mlops/registry.db}
+environments:
+  staging: {use: "mlops_core.testing.memory_deployer:MemoryDeployer"}
+  production: {use: "mlops_core.testing.memory_deployer:MemoryDeployer"}
+monitoring: {sinks: ["mlops_core.testing.memory_sink:MemorySink"]}
+formats: ["./stages.py:ModelFormat"]
+executor: inline
+pipeline:
+  name: flight_delays
+  model: delays
+  stages:
+    collect: {use: "./stages.py:collect"}
+    clean: {use: "./stages.py:clean", cache: true}
+    flaky: {use: "./stages.py:flaky", retries: 1}
+    optional: {use: "./stages.py:optional", when: "total > 100"}
+    training: {use: "./stages.py:train", outputs: [model, total]}
+    validation: {require: {total: {min: 1}}}
+    deployment: {to: [staging, production]}
+    monitoring: {}
+"""
+STAGES = """
+import time
+from pathlib import Path
+
+from attrs import define
+from mlops_core.builtin.json_format import JsonFormat
+
+
+def called(context):
+    with (context.root / "calls").open("a") as stream:
+        stream.write(f"{context.stage}\\n")
+
+
+def collect(context):
+    called(context)
+    context.log_metrics({"total": 6})
+    return [1, 2, 3]
+
+
+def clean(context, collect):
+    called(context)
+    return collect[1:]
+
+
+def flaky(context, clean):
+    called(context)
+    time.sleep(0.02)
+    marker = context.root / "failed-once"
+    if not marker.exists():
+        marker.touch()
+        raise OSError("the first attempt always fails")
+    return 1
+
+
+def optional(context, clean):
+    called(context)
+    return 1
+
+
+def train(context, clean):
+    called(context)
+    context.log_metrics({"rows": len(clean)})
+    return {"factor": sum(clean)}, sum(clean)
+
+
+class Multiplying:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def predict(self, columns):
+        return {"y": columns["x"] * self.factor}
+
+
+@define(eq=False)
+class ModelFormat(JsonFormat):
+    contract = 1
+    name = "json"
+    capabilities = frozenset({"predict"})
+
+    def predictor(self, value, schema):
+        return Multiplying(value["factor"])
+"""
+WITH_WORKERS = (  # no part that lives in one process
+    re.sub(r"environments:.*?monitoring: {.*?\n", "environments: {}\nmonitoring: {sinks: []}\n", CONFIGURATION, flags=re.DOTALL)
+    .replace("executor: inline", "executor: process")
+    .replace("to: [staging, production]", "to: []")
+)
+ALL_FROM = 20  # rounds from which on every single write is tried, not one of each kind
+RUNS = {"collect": 1, "clean": 1, "flaky": 2, "training": 1}
+
+
+@pytest.fixture
+def crash(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Kill a run of the project at each moment and resume it."""
+    calls = itertools.count(1)
+
+    def crashed(moments: list[tuple[str, float]], configuration: str = CONFIGURATION) -> list[dict[str, Any]]:
+        project = tmp_path / f"project-{next(calls)}"
+        project.mkdir()
+        (project / "mlops.yaml").write_text(configuration)
+        (project / "stages.py").write_text(STAGES)
+        command = [sys.executable, str(DRIVER), str(project), json.dumps(moments)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+        return [{**json.loads(line), "said": answer.stderr} for line in answer.stdout.splitlines()]
+
+    return crashed
+
+
+def check(told: dict[str, Any], *, deployed: bool = True) -> None:
+    """Everything that a resumed run promises."""
+    where = f"killed {told['when']} {told['moment']}: {told['writes'][-1:]}\n{told['said']}"
+    assert told["resumed"] == 0, where
+    assert told["report"]["status"] == "succeeded", f"{where}\n{told['report']}"
+    assert told["left"]["status"] in {"not_started", "interrupted", "succeeded"}, where
+    assert told["versions"] == ["1"], where
+    if deployed:
+        assert told["deployments"] == {"staging": ["live"], "production": ["live"]}, where
+        assert told["predicted"] == [10.0], where
+    assert told["total"] == 5, where
+    assert told["runs"] == ["run-1"], where
+    assert told["locks"] == [], where
+    finished = {one["stage"] for one in told["left"]["stages"] if one["status"] == "succeeded"}
+    before, after = Counter(told["before"]), Counter(told["calls"])
+    assert {name: after[name] for name in finished} == {name: before[name] for name in finished}, f"{where}: a finished stage ran again"
+    assert all(after[name] <= times + 1 for name, times in RUNS.items()), f"{where}: {after}"
+    assert "optional" not in after, where
+
+
+def test_killed_between_every_effect_and_its_entry(crash: Any, fault_rounds: int) -> None:
+    """Before and after a write of every kind that a run makes to the registry: entries, artifacts, the version; with many rounds each."""
+    (whole,) = crash([("never", 0)])
+    check(whole)
+    assert whole["ended"] == 0
+    kinds = {line.split()[-1] for line in whole["writes"] if line.startswith("append runs/")}
+    assert kinds == {"started", "stage_started", "stage_succeeded", "stage_failed", "stage_skipped", "finished"}
+
+    kinds_of = [" ".join(part.partition("/")[0] for part in line.split()) for line in whole["writes"]]
+    every = range(1, len(kinds_of) + 1)
+    chosen = every if fault_rounds >= ALL_FROM else [number for number in every if kinds_of.index(kinds_of[number - 1]) == number - 1]
+    for told in crash([(when, number) for number in chosen for when in ("before", "after")]):
+        assert told["ended"] == -9, told
+        check(told)
+
+
+def test_killed_at_random_moments(crash: Any, fault_rounds: int) -> None:
+    """From outside, at moments that no write marks."""
+    (whole,) = crash([("never", 0)])
+    moments = random.Random(20130101)
+    for told in crash([("seconds", moments.uniform(0, whole["seconds"])) for _ in range(fault_rounds)]):
+        assert told["ended"] in {-9, 0}, told
+        check(told)
+
+
+def test_killed_while_workers_run(crash: Any, fault_rounds: int) -> None:
+    """The worker of the stage dies with the run, so that it cannot write beside its successor."""
+    moments = random.Random(20130102)
+    for told in crash([("seconds", moments.uniform(0.3, 4)) for _ in range(fault_rounds)], WITH_WORKERS):
+        check(told, deployed=False)
