@@ -41,7 +41,7 @@ class Limits:
 
 
 @define(frozen=True)
-class Answer:
+class _Answer:
     """A status, a JSON body and further headers."""
 
     status: int
@@ -54,7 +54,7 @@ class _ServerFaultError(Exception):
 
     def __init__(self, message: str, status: int = 500, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(message)
-        self.answer = Answer(status, {"error": message}, headers)
+        self.answer = _Answer(status, {"error": message}, headers)
 
 
 @define(eq=False)
@@ -77,7 +77,7 @@ class App:
         try:
             answer = await self._answer(scope, receive)
         except BadRequestError as error:
-            answer = Answer(error.status, {"error": error.message}, error.headers)
+            answer = _Answer(error.status, {"error": error.message}, error.headers)
         except _ServerFaultError as error:
             answer = error.answer
         except ConnectionError:
@@ -89,7 +89,7 @@ class App:
 
     # --- paths
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         headers = dict(scope["headers"])
         tenant = self._tenant(headers)
         parts = scope["path"].strip("/").split("/")
@@ -105,19 +105,19 @@ class App:
                 return await self._predict(lambda: self._only(tenant), INVOCATIONS, headers, receive)
         return self._state(scope, parts)
 
-    def _state(self, scope: Scope, parts: list[str]) -> Answer:
+    def _state(self, scope: Scope, parts: list[str]) -> _Answer:
         known = {("v2",), ("v2", "health", "live"), ("v2", "health", "ready"), ("ping",)}
         if tuple(parts) not in known:
             raise BadRequestError(f"no such path: {scope['path'][:100]} - predictions are at /v2/models/MODEL/infer", 404)
         self._method(scope, "GET")
         if parts == ["v2"]:
-            return Answer(200, {"name": "motadata-mlops-deployer-local", "version": "0.1.0", "extensions": []})
+            return _Answer(200, {"name": "motadata-mlops-deployer-local", "version": "0.1.0", "extensions": []})
         if parts == ["v2", "health", "live"]:
-            return Answer(200, {"live": True})
+            return _Answer(200, {"live": True})
         faults = [f"{table.endpoint.model}: {fault}" for table in self.tables.values() if table.variants and (fault := table.fault())]
-        return Answer(503, {"ready": False, "error": "; ".join(faults)}) if faults else Answer(200, {"ready": True})
+        return _Answer(503, {"ready": False, "error": "; ".join(faults)}) if faults else _Answer(200, {"ready": True})
 
-    async def _model(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], key: EndpointKey, rest: list[str]) -> Answer:
+    async def _model(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], key: EndpointKey, rest: list[str]) -> _Answer:
         table = self._table(key)
         if rest == ["infer"]:
             self._method(scope, "POST")
@@ -132,10 +132,10 @@ class App:
         self._method(scope, "GET")
         if rest == ["ready"]:
             fault = table.fault() if version is None else "" if model else f"version {version} is not loaded"
-            return Answer(503, {"ready": False, "error": fault}) if fault else Answer(200, {"name": key.model, "ready": True})
+            return _Answer(503, {"ready": False, "error": fault}) if fault else _Answer(200, {"name": key.model, "ready": True})
         if model is None:
             raise _ServerFaultError(f"model {key.model}: version {wanted} is not loaded", 503)
-        return Answer(200, metadata(model.version, list(table.recorders)))
+        return _Answer(200, metadata(model.version, list(table.recorders)))
 
     # --- who asks, and for what
 
@@ -174,7 +174,7 @@ class App:
 
     # --- predictions
 
-    async def _predict(self, find: Callable[[], Table], form: Form, headers: dict[bytes, bytes], receive: Receive) -> Answer:
+    async def _predict(self, find: Callable[[], Table], form: Form, headers: dict[bytes, bytes], receive: Receive) -> _Answer:
         find()
         request = parse(await self._body(headers, receive))
         table = find()  # the routes may have changed while the body arrived
@@ -199,7 +199,7 @@ class App:
         record(time.perf_counter() - begun, True)  # noqa: FBT003
         if record.wants(prediction):
             record.sample(prediction, columns, outputs)
-        return Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
+        return _Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
