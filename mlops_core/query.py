@@ -74,7 +74,7 @@ def parse(
     if not isinstance(text, str):
         raise error(f'filter: expected text, got {type(text).__name__} - give a filter such as "accuracy >= 0.9"')
     if limit is not None and (type(limit) is not int or limit < 1):
-        raise error(f"filter: limit {limit!r} is not a positive whole number")
+        raise error(f"filter: limit {limit!r} is not a positive whole number - give 1 or more, or leave it out")
     if cursor is not None and not re.fullmatch("[0-9]{1,18}", str(cursor)):
         raise error(f"filter: {str(cursor)[:40]!r} is no cursor - pass back the one that the last page answered")
     parser = _Parser(text, default, frozenset(attributes), error)

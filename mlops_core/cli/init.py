@@ -30,6 +30,6 @@ def command(folder: Path, name: str | None) -> None:
             text = files("mlops_core.cli").joinpath("template", source).read_text(encoding="utf-8")
             (folder / target).write_text(text.format(project=project) if target == "mlops.yaml" else text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"init: cannot write into {folder}: {error.strerror}") from error
+        raise ConfigError(f"init: cannot write into {folder}: {error.strerror} - name a folder that can be written") from error
     click.echo(f"made {', '.join(_FILES.values())} in {folder}")
     click.echo("next: mlops check, then mlops run")

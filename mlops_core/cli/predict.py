@@ -50,7 +50,7 @@ def _from_json(text: str, where: str) -> dict[str, list[Any]]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{where}: not JSON: {error}") from error
+        raise ConfigError(f'{where}: not JSON: {error} - write {{"x": [1, 2]}}') from error
     if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
         names = dict.fromkeys(name for row in value for name in row)
         return {name: [row.get(name) for row in value] for name in names}

@@ -29,7 +29,7 @@ def read_table(path: Path, stack: Stack) -> Any:
         ConfigError: The file is missing, unreadable, or no table.
     """
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(f"{path}: there is no such file - give a CSV, Parquet or Arrow file")
     if path.name.endswith((".csv", ".csv.gz")):
         return _read_csv(path)
     from mlops_core.artifacts import Artifacts
@@ -43,12 +43,12 @@ def _read_csv(path: Path) -> dict[str, Any]:
         with opened(path, "rb") as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             header, *rows = csv.reader(text)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: not a CSV file in UTF-8: {error}") from error
+        raise ConfigError(f"{path}: not a CSV file in UTF-8: {error} - save it as one") from error
     except ValueError:
         raise ConfigError(f"{path}: the file is empty - its first line names the columns") from None
     ragged = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if ragged is not None:
-        raise ConfigError(f"{path}:{ragged}: {len(rows[ragged - 2])} fields, the header has {len(header)}")
+        raise ConfigError(f"{path}:{ragged}: {len(rows[ragged - 2])} fields, the header has {len(header)} - give each row one per column")
     return {name: _column(values) for name, values in zip(header, zip(*rows, strict=True), strict=True)} if rows else {}
 
 

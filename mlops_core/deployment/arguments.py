@@ -60,7 +60,7 @@ def check_timeout(timeout: Any) -> float:
         DeploymentError: It is not.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not math.isfinite(timeout) or timeout <= 0:
-        raise DeploymentError(f"timeout: {timeout!r} is no number of seconds above zero")
+        raise DeploymentError(f"timeout: {timeout!r} is no number of seconds above zero - give for example 30.0")
     return float(timeout)
 
 

@@ -78,7 +78,8 @@ class Ledger:
         """
         found = self.read().find(number) or next((one for one in self.history() if one.number == number), None)
         if found is None:
-            raise DeploymentError(f"deployment {self.endpoint.environment}/{self.endpoint.model}/{number}: there is none of that number")
+            name = f"{self.endpoint.environment}/{self.endpoint.model}/{number}"
+            raise DeploymentError(f"deployment {name}: there is none of that number - `mlops deployments history` lists them")
         return found
 
     def history(self) -> list[Deployment]:

@@ -36,7 +36,8 @@ def check_weights(weights: Any) -> dict[str, float]:
             raise DeploymentError(f"weights: {version} has {weight!r} - give a fraction between 0 and 1, such as 0.1")
     total = math.fsum(weights.values())
     if abs(total - 1) > _TOLERANCE:
-        raise DeploymentError(f"weights: they sum to {total:g}, not 1 - {', '.join(f'{v}: {w:g}' for v, w in weights.items())}")
+        shares = ", ".join(f"{version}: {weight:g}" for version, weight in weights.items())
+        raise DeploymentError(f"weights: they sum to {total:g}, not 1 - {shares}: give fractions that sum to 1")
     return {version: float(weight) for version, weight in weights.items()}
 
 

@@ -50,6 +50,8 @@ def read_table(side: str, data: Any, columns: Sequence[str] | None = None) -> Ta
         DriftDetectionError: It is empty, of a kind that cannot be read, or a column holds what no test can compare; one line naming it.
     """
     table = _read(side, data, columns)
+    if columns is not None and not table.columns:  # none of them is there: say which are
+        table = _read(side, data, None)
     if not table.columns or not table.rows:
         raise DriftDetectionError(f"drift: {side} data: it is empty - give at least one column and two rows")
     return table if columns is None else table.select(side, columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -21,7 +21,7 @@ from mlops_core.stack import Stack
 from mlops_core.structure import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mlops_core.pipeline.plan import Plan
     from mlops_core.pipeline.state import RunState
@@ -43,7 +43,7 @@ class Launch:
     def start(self, stages: Sequence[str] | None, run_id: str | None, inputs: Mapping[str, Any] | None) -> RunReport:
         """Run a new run to its end."""
         given = _checked(inputs)
-        plan = make_plan(self.catalog, stages, given)
+        plan = make_plan(self.catalog, _listed(stages), given)
         self.stack.parts.prepare()
         name = self._new_id() if run_id is None else check_name(run_id, "run_id", PipelineError)
         with RunLedger(self.stack, self.pipeline, name) as ledger:
@@ -66,7 +66,7 @@ class Launch:
                 return ledger.known.report(self.stack.tenant, name)
             if ledger.known.final:
                 raise PipelineError(f"pipeline {self.pipeline}: run {name} was rolled back, and cannot be resumed - start a new run")
-            wanted = ledger.known.stages if stages is None else tuple(map(str, stages))
+            wanted = ledger.known.stages if stages is None else tuple(map(str, _listed(stages) or ()))
             if wanted != ledger.known.stages:
                 listed = ", ".join(ledger.known.stages)
                 raise PipelineError(f"pipeline {self.pipeline}: run {name} has the stages {listed} - resume these, or start a new run")
@@ -173,6 +173,12 @@ def available(state: RunState) -> dict[str, ArtifactRef]:
         made.update(result.outputs)
         made.update({f"{result.stage}.{name}": ref for name, ref in result.outputs.items()})
     return made
+
+
+def _listed(stages: Any) -> Sequence[str] | None:
+    if isinstance(stages, str) or not isinstance(stages, Sequence | None):
+        raise PipelineError(f"stages: expected a list of names, got {type(stages).__name__} - give ['training']")
+    return stages
 
 
 def _checked(inputs: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def check_key(key: Any, what: str) -> str:
 
 def _mapping(values: Any, what: str) -> Mapping[Any, Any]:
     if not isinstance(values, Mapping):
-        raise ExperimentError(f"tracker: {what} must be a mapping of names to values, got {type(values).__name__}")
+        raise ExperimentError(f"tracker: {what} must be a mapping of names to values, got {type(values).__name__} - give {{'name': value}}")
     return values
 
 
@@ -62,11 +62,11 @@ def check_metrics(metrics: Any) -> dict[str, float]:
     for key, value in _mapping(metrics, "metrics").items():
         name = check_key(key, "metric")
         if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
-            raise ExperimentError(f"tracker: metric {name!r} must be a number, got {type(value).__name__}")
+            raise ExperimentError(f"tracker: metric {name!r} must be a number, got {type(value).__name__} - log text as a param or tag")
         try:
             checked[name] = float(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ExperimentError(f"tracker: metric {name!r} is not one number: {error}") from error
+            raise ExperimentError(f"tracker: metric {name!r} is not one number: {error} - give a float") from error
     return checked
 
 
@@ -78,7 +78,7 @@ def check_step(step: Any) -> int:
         raise ExperimentError(f"tracker: step {step!r} is not a whole number - give an int such as step=1")
     number = int(step.__index__())
     if not -_INT64 <= number < _INT64:
-        raise ExperimentError(f"tracker: step {number} does not fit 64 bits")
+        raise ExperimentError(f"tracker: step {number} does not fit 64 bits - give a smaller one")
     return number
 
 
@@ -86,16 +86,16 @@ def check_artifact(name: Any, path: Any) -> tuple[str, Path]:
     """An existing file or directory that is no link and holds none, and the name to keep it under."""
     key = check_key(name, "artifact")
     if not isinstance(path, str | os.PathLike):
-        raise ExperimentError(f"tracker: artifact {key!r}: expected a path, got {type(path).__name__}")
+        raise ExperimentError(f"tracker: artifact {key!r}: expected a path, got {type(path).__name__} - give a file or directory")
     if "\0" in os.fspath(path) or "\n" in os.fspath(path):
-        raise ExperimentError(f"tracker: artifact {key!r}: the path contains a NUL or a line break")
+        raise ExperimentError(f"tracker: artifact {key!r}: the path contains a NUL or a line break - rename the file")
     source = Path(path)
     if source.is_symlink():
         raise ExperimentError(f"tracker: artifact {key!r}: {source} is a symbolic link - give the file itself")
     if not source.exists():
-        raise ExperimentError(f"tracker: artifact {key!r}: {source} does not exist")
+        raise ExperimentError(f"tracker: artifact {key!r}: {source} does not exist - give an existing file or directory")
     if not (source.is_file() or source.is_dir()):
-        raise ExperimentError(f"tracker: artifact {key!r}: {source} is neither a file nor a directory")
+        raise ExperimentError(f"tracker: artifact {key!r}: {source} is neither a file nor a directory - give one of these")
     if source.is_dir():
         link = next((found for found in source.rglob("*") if found.is_symlink()), None)
         if link is not None:

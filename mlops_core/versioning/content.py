@@ -136,7 +136,7 @@ def check_schema(schema: Any) -> Schema | None:
     try:
         return Schema.from_dict(dict(schema))
     except ValueError as error:
-        raise VersioningError(f"schema: {error}") from error
+        raise VersioningError(f"schema: {error} - give {{'inputs': [{{'name': 'x', 'dtype': 'float64'}}]}}") from error
 
 
 def check_parents(parents: Any) -> Sequence[LineageLink | str]:

@@ -14,6 +14,7 @@ from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
 from mlops_core.names import check_name
 from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
 from mlops_core.stack import Stack
+from mlops_core.structure import nearest
 from mlops_core.versioning.content import (
     Content,
     check_artifacts,
@@ -98,6 +99,7 @@ class Registration:
             return _living(taken)
         parents = tuple(self._parent(request.model, parent) for parent in request.parents)
         self._check_run(request.run_id)
+        self._check_format(request.format)
         if taken is not None and _differs(taken, request):
             raise _taken(taken)
         content = self._content(request, parents)
@@ -189,6 +191,12 @@ class Registration:
         raise VersioningError(
             f"run_id: no run {run_id!r} in the pipelines or trackers of tenant {self.stack.tenant!r} - give its run's id, or none"
         )
+
+    def _check_format(self, name: str) -> None:
+        """A version that nothing here could load is a mistake, unless it never named a format."""
+        known = self.stack.parts.formats
+        if name and name not in known:
+            raise VersioningError(f"format: no format {name!r} is configured - {nearest(name, known)}")
 
     def _is_pipeline_run(self, run_id: str) -> bool:
         cursor = None

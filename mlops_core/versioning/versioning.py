@@ -211,7 +211,10 @@ class ModelVersioning:
         """
         found = self._with_files(model_id, version)
         folder = Path(to).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VersioningError(f"download: {folder} cannot be made ({error.strerror}) - give a folder") from error
         name = root_of(found.files)
         if name is not None and (folder / name).exists():
             raise VersioningError(f"download: {name} is in the folder already - remove it, or give another folder")

@@ -42,6 +42,7 @@ def test_unknown_stages_are_one_line(mlops: Callable[..., Answer], project: Proj
     assert "'colect'" in answer.err
 
 
-def test_resume_without_a_run(mlops: Callable[..., Answer], project: Project) -> None:
-    answer = mlops("run", "--resume")
-    assert (answer.code, answer.err.count("\n")) == (1, 1)
+def test_resume_goes_on_with_the_newest_run_and_begins_one_where_there_is_none(mlops: Callable[..., Answer], project: Project) -> None:
+    first = mlops("run", "--resume", "--json").json
+    assert first["status"] == "succeeded"
+    assert mlops("run", "--resume", "--json").json["run_id"] == first["run_id"]
