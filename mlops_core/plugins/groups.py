@@ -50,6 +50,11 @@ class Group:
         return f"mlops_core.{self.role}"
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """What the core itself reads beside the options, to be suggested for a misspelled one: all of it for a stage."""
+        return tuple(sorted(self.reserved if self.role == "stage" else (self.reserved - RESERVED) | {"use"}))
+
+    @property
     def wanted(self) -> str:
         """The classes of the role, for a message."""
         return " or ".join(kind.__name__ for kind in self.types)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
+    from mlops_core.roles import Deployer
+
 __all__ = ["Parts", "Stack", "check", "compose", "from_ref", "locate"]
 
 
@@ -23,8 +25,9 @@ def check(
     *,
     connect: bool = False,
     further: Callable[[Stack], Iterable[str]] | None = None,
+    attach: Callable[[Stack, str, Deployer], object] | None = None,
 ) -> list[str]:
     """Every mistake of a configuration, one line each: see ``mlops_core.stack.checking.check``, which this loads at the first call."""
     from mlops_core.stack import checking
 
-    return checking.check(path, profile, connect=connect, further=further)
+    return checking.check(path, profile, connect=connect, further=further, attach=attach)

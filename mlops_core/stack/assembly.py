@@ -90,7 +90,7 @@ class Assembly:
 
     def _fitted(self, loaded: Loaded, use: Use, options: Mapping[str, Any]) -> Backend:
         try:
-            return self._structurer.fit(options, loaded.cls, GROUPS[loaded.role].reserved)
+            return self._structurer.fit(options, loaded.cls, GROUPS[loaded.role].keys)
         except Misfit as misfit:
             origin = self.origin or Origin()
             lines = [self._resolver.mask(line) for line in origin.lines(misfit, use.key or f"{loaded.role}.{use.use}", use.at)]

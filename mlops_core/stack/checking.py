@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mlops_core.config.settings import Settings
+    from mlops_core.roles import Backend, Deployer
     from mlops_core.stack.composed import ComposedParts
     from mlops_core.stack.stack import Stack
 
@@ -28,6 +29,7 @@ def check(
     *,
     connect: bool = False,
     further: Callable[[Stack], Iterable[str]] | None = None,
+    attach: Callable[[Stack, str, Deployer], object] | None = None,
 ) -> list[str]:
     """Every mistake of a configuration, one line each; empty if there is none.
 
@@ -39,6 +41,7 @@ def check(
         profile: The overlay.
         connect: Also resolve every reference and reach every backend.
         further: What floors above this one know; called with the composed stack once everything here is right.
+        attach: Hands a deployer the ports of its environment; deployers are reached only with it.
     """
     try:
         stack, wrong = examined(path, profile)
@@ -51,7 +54,7 @@ def check(
     if not found:
         found = [*_capabilities(parts), *(further(stack) if further is not None else ())]
     if connect and not found:
-        found = [parts.assembly.mask(line) for line in _unreachable(parts)]
+        found = [parts.assembly.mask(line) for line in (*_unreachable(parts), *_unreachable_environments(stack, attach))]
     parts.close()
     return (parts.origin or Origin()).ordered(found)
 
@@ -68,7 +71,7 @@ def _formats(parts: ComposedParts) -> Iterator[str]:
     names = parts.settings.formats
     for index, use in enumerate(parts.assembly.format_uses(names)):
         try:
-            parts.assembly.try_options("format", use)
+            parts.assembly.try_options("format", Use(use.use))
         except MLOpsError as error:
             yield from _at(parts, ("formats", index), error.message)
     known = {*names, *Catalogue().names("format")}
@@ -122,21 +125,42 @@ def _first_answers(parts: ComposedParts, role: str, uses: tuple[Use, ...], capab
 
 
 def _unreachable(parts: ComposedParts) -> Iterator[str]:
-    uses: list[tuple[str, Use]] = [*parts.uses(), *(("format", use) for use in parts.assembly.format_uses(parts.settings.formats))]
-    for role, use in uses:
+    named: list[tuple[str, Use]] = [one for one in parts.uses() if one[0] != "deployer"]
+    for role, use in [*named, *(("format", use) for use in parts.assembly.format_uses(parts.settings.formats))]:
         try:
             backend = parts.assembly.build(role, use)
         except MLOpsError as error:
             yield from _lines(error)
-            continue
+        else:
+            yield from _silence(backend, use, backend.check)
+
+
+def _unreachable_environments(stack: Stack, attach: Callable[[Stack, str, Deployer], object] | None) -> Iterator[str]:
+    for name, environment in stack.settings.environments.items() if attach is not None else ():
         try:
-            backend.check()
+            deployer = stack.parts.environments[name]
         except MLOpsError as error:
-            yield ": ".join(part for part in (use.at, use.key, error.message) if part)
-        except Exception as error:  # noqa: BLE001  a backend that raises something else is a finding too
-            yield ": ".join(part for part in (use.at, use.key, one_line(error)) if part)
-        finally:
-            backend.close()
+            yield from _lines(error)
+            continue
+
+        def reach(name: str = name, deployer: Deployer = deployer) -> None:
+            if attach is not None:
+                attach(stack, name, deployer)
+            deployer.check()
+
+        yield from _silence(deployer, environment.deployer, reach)
+
+
+def _silence(backend: Backend, use: Use, reach: Callable[[], None]) -> list[str]:
+    """What keeps a backend from answering, if anything does."""
+    try:
+        reach()
+    except Exception as error:  # noqa: BLE001  a backend that raises something else is a finding too
+        said = error.message if isinstance(error, MLOpsError) else one_line(error)
+        return [": ".join(part for part in (use.at, use.key, said) if part)]
+    finally:
+        backend.close()
+    return []
 
 
 def _at(parts: ComposedParts, path: tuple[str | int, ...], message: str) -> list[str]:

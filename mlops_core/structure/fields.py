@@ -31,11 +31,7 @@ def fit_fields(structurer: Structurer, value: Any, cls: type[T], also: tuple[str
     if not isinstance(value, Mapping):
         raise Misfit.of(f"expected a mapping, got {named(value)}")
     fields = {key_of(one): one for one in attrs.fields(cls) if one.init}  # type: ignore[arg-type]  # the hook's predicate asked attrs
-    problems = [
-        Problem((key,), f"unknown key {key!r} - {nearest(key, [*fields, *also], 'known are')}", on_key=True)
-        for key in value
-        if key not in fields
-    ]
+    problems = [Problem((key,), f"unknown key {key!r} - {_hint(key, [*fields], also)}", on_key=True) for key in value if key not in fields]
     given = dict[str, Any]()
     for key, option in fields.items():
         if key in value:
@@ -54,6 +50,12 @@ def fit_fields(structurer: Structurer, value: Any, cls: type[T], also: tuple[str
         _raise_any(_failures(cls, given))
         return waiting  # type: ignore[return-value]  # whoever hands in a Deferred knows
     return _made(cls, given)
+
+
+def _hint(key: str, options: list[str], also: tuple[str, ...]) -> str:
+    """The nearest of all names; where none is near, the options."""
+    near = nearest(key, [*options, *also])
+    return near if near.startswith("did") or options == [] else nearest(key, options, "known are")
 
 
 def _absolute(structurer: Structurer, option: attrs.Attribute[Any], given: dict[str, Any]) -> dict[str, Any]:

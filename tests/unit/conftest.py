@@ -57,8 +57,12 @@ def strangers(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(autouse=True)
-def _path_as_before() -> Iterator[None]:
-    """Inline plugins append their project to Python's path."""
+def _imports_as_before(tmp_path: Path) -> Iterator[None]:
+    """Inline plugins append their project to Python's path, and their modules stay imported."""
     before = list(sys.path)
     yield
     sys.path[:] = before
+    here = str(tmp_path)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(here):
+            del sys.modules[name]

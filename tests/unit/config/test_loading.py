@@ -146,12 +146,16 @@ def test_every_mistake_of_a_file_is_shown_at_once_in_its_order(tmp_path: Path) -
         "mlops.yaml:10:17: channels.ops: expected the name of a plugin, or a mapping with 'use' and its options",
         "mlops.yaml:12:10: monitoring.sinks: names no plugin: the key 'use' is missing - there are: sqlite",
         "mlops.yaml:13:33: monitoring.alerts[0].when: unknown metric 'eror_rate' - did you mean 'error_rate'?",
-        "mlops.yaml:14:16: drift.alpha: expected a share between 0% and 100%, got 5 - write it as a percentage or a fraction, "
-        "such as 5% or 0.05",
+        (
+            "mlops.yaml:14:16: drift.alpha: expected a share between 0% and 100%, got 5 - write it as a percentage or a fraction, "
+            "such as 5% or 0.05"
+        ),
         "mlops.yaml:14:19: drift: unknown key 'corection' - did you mean 'correction'?",
         "mlops.yaml:15:17: models.trust: expected a list, got 'joblib' - write [joblib]",
-        "mlops.yaml:19:25: pipeline.stages.a.path: '${' is no reference - write ${NAME}, ${NAME:-default} or ${file:PATH}, "
-        "and $${ for a plain ${",
+        (
+            "mlops.yaml:19:25: pipeline.stages.a.path: '${' is no reference - write ${NAME}, ${NAME:-default} or ${file:PATH}, "
+            "and $${ for a plain ${"
+        ),
         "mlops.yaml:19:41: pipeline.stages.a.timeout: expected a duration, got 5 - give it a unit: 5s or 5m",
         "mlops.yaml:20:18: pipeline.stages.b.retries: expected 0 or more, got -1",
         'mlops.yaml:20:34: pipeline.stages.b.on_failure: expected "stop" | "continue" | "rollback", got \'stopp\' - did you mean \'stop\'?',
