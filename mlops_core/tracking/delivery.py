@@ -19,7 +19,7 @@ from mlops_core.tracking.replay import apply
 if TYPE_CHECKING:
     from mlops_core.exceptions import ExperimentError
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "undelivered"]
 
 _log = logging.getLogger(__name__)
 _GROUP: Final = 1000

@@ -90,7 +90,7 @@ class ExperimentTracker:
         self._ready().seal(spool)
         self._experiment = name
         self._after_write(None)
-        return experiment_id(self.tenant_id, name)
+        return _experiment_id(self.tenant_id, name)
 
     def start_run(
         self,
@@ -277,7 +277,7 @@ class ExperimentTracker:
             raise ExperimentError(f"tracker: {type(error).__name__}: {reason} - `mlops check --connect` tells more") from error
 
 
-def experiment_id(tenant: str, name: str) -> str:
+def _experiment_id(tenant: str, name: str) -> str:
     """The stable id of an experiment: the first 16 hex digits of the sha256 of tenant and name."""
     return hashlib.sha256(f"{tenant}/{name}".encode()).hexdigest()[:16]
 

@@ -21,7 +21,7 @@ __all__ = ["ArrowFormat", "ParquetFormat"]
 
 
 @define(eq=False)
-class TableFormat(Format):
+class _TableFormat(Format):
     """What both formats share: conversion, magic bytes, errors."""
 
     magic: ClassVar[bytes]
@@ -79,7 +79,7 @@ class TableFormat(Format):
 
 
 @define(eq=False)
-class ParquetFormat(TableFormat):
+class ParquetFormat(_TableFormat):
     """Tables as Parquet: small, and read by every tool. Column types that do not come back from it are left to ``arrow``."""
 
     name: ClassVar[str] = "parquet"
@@ -109,7 +109,7 @@ class ParquetFormat(TableFormat):
 
 
 @define(eq=False)
-class ArrowFormat(TableFormat):
+class ArrowFormat(_TableFormat):
     """Tables as Arrow IPC files (Feather version 2): every column type, fast to read."""
 
     name: ClassVar[str] = "arrow"

@@ -25,7 +25,7 @@ _MISSING: Final = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 
 
 @define(eq=False, kw_only=True)
-class FileStage(Stage):
+class _FileStage(Stage):
     """What both share: finding the file, choosing columns and rows, telling how much there is."""
 
     path: Path = field(converter=Path, metadata={"help": "the file, relative to the project's folder"})
@@ -73,7 +73,7 @@ class FileStage(Stage):
 
 
 @define(eq=False, kw_only=True)
-class CsvStage(FileStage):
+class CsvStage(_FileStage):
     """Reads a CSV file, packed (``.gz``, ``.bz2``, ``.zst``) or not. Types are inferred from the first 16 MiB."""
 
     contract: ClassVar[int] = 1
@@ -97,7 +97,7 @@ class CsvStage(FileStage):
 
 
 @define(eq=False, kw_only=True)
-class ParquetStage(FileStage):
+class ParquetStage(_FileStage):
     """Reads a Parquet file, or a folder of them; of the columns, only those that are kept or compared."""
 
     contract: ClassVar[int] = 1

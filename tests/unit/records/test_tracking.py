@@ -1,0 +1,26 @@
+"""Runs side by side, and what a query sees of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mlops_core.records import Experiment, RunComparison, RunStatus, TrackedRun
+
+AT = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def run(run_id: str, **values: object) -> TrackedRun:
+    return TrackedRun(run_id, "e", run_id, "acme", RunStatus.FINISHED, AT, **values)  # type: ignore[arg-type]
+
+
+def test_only_what_differs_is_compared() -> None:
+    compared = RunComparison((run("a", params={"d": "3", "s": "1"}, metrics={"loss": 0.5}), run("b", params={"d": "5", "s": "1"})))
+    assert compared.params == {"d": ("3", "5")}
+    assert compared["metrics"] == {"loss": (0.5, None)}
+    assert RunComparison(()).params == {}
+
+
+def test_fields_for_a_query() -> None:
+    fields = run("a", params={"d": "3"}, tags={"team": "x"}, metrics={"loss": 0.5}).fields()
+    assert (fields["status"], fields["params.d"], fields["tags.team"], fields["metrics.loss"]) == ("finished", "3", "x", 0.5)
+    assert Experiment("1", "e", "acme", {"team": "x"}).fields() == {"name": "e", "tags.team": "x"}
