@@ -33,6 +33,12 @@ class DriftDetector:
     Needs no project: without one the tests ``ks`` and ``psi`` are used, and nothing is written anywhere. Keeps no state between calls, so
     it is thread-safe. Derive from it to add checks of your own.
 
+    Data is a numpy array of shape (rows,) or (rows, columns), a pandas, polars or pyarrow table or series, a dict of columns, or a list
+    of values or rows. Columns are matched by name, by position where a side has none (then they are called x0, x1, ...). Booleans and
+    text are categories; datetimes and durations are numbers. None and NaN are missing values: they are left out of the tests, and where
+    either side has any, the missing shares are compared as well. Infinite values are refused. Columns of a kind that no test takes, and
+    those that only one side has, are named in the answer and not tested.
+
     Args:
         tenant_id: The tenant; None for the project's.
         tests: Names of drift tests as the configuration writes them; None for those of the configuration, else ``ks`` and ``psi``.
@@ -69,12 +75,6 @@ class DriftDetector:
         seed: int = 0,
     ) -> DataDrift:
         """Compare the distribution of every column with what it was.
-
-        Data is a numpy array of shape (rows,) or (rows, columns), a pandas, polars or pyarrow table or series, a dict of columns, or a list
-        of values or rows. Columns are matched by name, by position where a side has none (then they are called x0, x1, ...). Booleans and
-        text are categories; datetimes and durations are numbers. None and NaN are missing values: they are left out of the tests, and where
-        either side has any, the missing shares are compared as well. Infinite values are refused. Columns of a kind that no test takes, and
-        those that only one side has, are named in the answer and not tested.
 
         The correction is over every p-value of the call. A column drifted if its adjusted p-value is at most the threshold and its effect
         size at least ``min_effect``: in large samples every difference is significant, so give one.
@@ -185,30 +185,23 @@ class DriftDetector:
             reference_metrics: See ``detect_model_drift``.
             current_metrics: The other side.
             reference_labels: See ``detect_concept_drift``, as the three that follow.
-            reference_predictions: What the model answered.
+            reference_predictions: The model's answers.
             current_labels: The other side.
             current_predictions: The other side.
             threshold: Level of the data and concept checks.
-            metric_threshold: Largest loss of a metric that is no drift.
-
-        Raises:
-            DriftDetectionError: One side of a check is missing, or there is none.
+            metric_threshold: Of the model check.
         """
         data = _both("data", reference_data, current_data)
         metrics = _both("metrics", reference_metrics, current_metrics)
-        labels = _both("labels", reference_labels, current_labels)
-        predictions = _both("predictions", reference_predictions, current_predictions)
-        if (labels is None) != (predictions is None):
-            raise DriftDetectionError("drift: concept drift needs labels and predictions - give both, of both sides")
-        if data is None and metrics is None and labels is None:
+        concept = _all_four(reference_labels, reference_predictions, current_labels, current_predictions)
+        if not (data or metrics or concept):
             raise DriftDetectionError("drift: there is nothing to check - give data, metrics, or labels and predictions, of both sides")
-        data_drift = self.detect_data_drift(*data, threshold) if data else None
-        model_drift = self.detect_model_drift(*metrics, metric_threshold) if metrics else None
-        concept_drift = None
-        if labels is not None and predictions is not None:
-            concept_drift = self.detect_concept_drift(labels[0], predictions[0], labels[1], predictions[1], threshold)
-        found = any(answer is not None and answer.drift_detected for answer in (data_drift, model_drift, concept_drift))
-        return DriftResults(found, data_drift, model_drift, concept_drift)
+        answers = (
+            self.detect_data_drift(*data, threshold) if data else None,
+            self.detect_model_drift(*metrics, metric_threshold) if metrics else None,
+            self.detect_concept_drift(*concept, threshold) if concept else None,
+        )
+        return DriftResults(any(answer is not None and answer.drift_detected for answer in answers), *answers)
 
     def fit_reference(self, reference_data: Any, *, columns: Sequence[str] | None = None) -> Reference:
         """Prepare reference data for this detector's tests, to be kept and checked against later (see ``Reference``).
@@ -292,3 +285,12 @@ def _both(what: str, reference: Any, current: Any) -> tuple[Any, Any] | None:
         side = "reference" if reference is None else "current"
         raise DriftDetectionError(f"drift: {what}: the {side} side is missing - give reference_{what} and current_{what}")
     return reference, current
+
+
+def _all_four(*given: Any) -> tuple[Any, Any, Any, Any] | None:
+    missing = [one is None for one in given]
+    if all(missing):
+        return None
+    if any(missing):
+        raise DriftDetectionError("drift: concept drift needs labels and predictions - give both, of both sides")
+    return given[0], given[1], given[2], given[3]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
+from mlops_core.drift.archive import read_archive, write_archive
 from mlops_core.drift.column import Column, problem
-from mlops_core.drift.guard import calling
+from mlops_core.drift.guard import calling, cause_of
 from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.drift.table import Table, column_names, read_table
 from mlops_core.exceptions import DriftDetectionError
@@ -110,20 +112,44 @@ class Reference:
         Raises:
             DriftDetectionError: It cannot be written.
         """
-        from mlops_core.drift.storage import write_reference
-
-        write_reference(self, path)
+        arrays: dict[str, NDArray[Any]] = {}
+        entries = []
+        for (test, column), named in self.prepared.items():
+            keys = {name: f"a{len(arrays) + place}" for place, name in enumerate(named)}
+            arrays.update((keys[name], array) for name, array in named.items())
+            entries.append({"test": test, "column": column, "arrays": keys})
+        manifest = {
+            "rows": self.rows,
+            "named": self.named,
+            "columns": [column.to_dict() for column in self.columns],
+            "tests": list(self.tests),
+            "table": list(self.table),
+            "prepared": entries,
+        }
+        write_archive(path, manifest, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Reference:
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what ``save`` wrote.
 
         Raises:
             DriftDetectionError: It cannot be read, is damaged, or was written by a newer release.
         """
-        from mlops_core.drift.storage import read_reference
-
-        return read_reference(path)
+        manifest, arrays = read_archive(path)
+        try:
+            return cls(
+                rows=int(manifest["rows"]),
+                named=bool(manifest["named"]),
+                columns=tuple(ColumnProfile.from_dict(column) for column in manifest["columns"]),
+                tests=tuple(manifest["tests"]),
+                prepared={
+                    (one["test"], one["column"]): {name: arrays[key] for name, key in one["arrays"].items()} for one in manifest["prepared"]
+                },
+                table=tuple(manifest["table"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            told = f"{cause_of(error)} - give a file that Reference.save wrote"
+            raise DriftDetectionError(f"drift: reference {Path(path).name}: cannot be read: {told}") from error
 
 
 def complete_rows(side: str, columns: Sequence[Column]) -> NDArray[np.float64]:

@@ -77,21 +77,7 @@ def judge(
         raise DriftDetectionError(f"drift: none of the tests takes any of the columns (such as {names}) - add a test that does")
     adjusted = adjust([outcome.p_value for _, _, outcome in found], correction)
     outcomes = tuple(
-        ColumnOutcome(
-            column=column,
-            test=test,
-            method=outcome.method,
-            statistic=outcome.statistic,
-            p_value=outcome.p_value,
-            adjusted_p_value=value,
-            effect_size=outcome.effect_size,
-            threshold=threshold,
-            min_effect=least[test],
-            drifted=value <= threshold and outcome.effect_size >= least[test],
-            n=outcome.n,
-            m=outcome.m,
-            **_shares(reference, pairing, column),
-        )
+        _outcome(column, test, outcome, value, threshold, least[test], _shares(reference, pairing, column))
         for (column, test, outcome), value in zip(found, adjusted, strict=True)
     )
     return DataDrift(
@@ -110,11 +96,33 @@ def judge(
     )
 
 
-def _shares(reference: Reference, pairing: Pairing, column: str) -> dict[str, float]:
+def _outcome(
+    column: str, test: str, outcome: TestOutcome, adjusted: float, threshold: float, least: float, missing: tuple[float, float]
+) -> ColumnOutcome:
+    return ColumnOutcome(
+        column=column,
+        test=test,
+        method=outcome.method,
+        statistic=outcome.statistic,
+        p_value=outcome.p_value,
+        adjusted_p_value=adjusted,
+        effect_size=outcome.effect_size,
+        threshold=threshold,
+        min_effect=least,
+        drifted=adjusted <= threshold and outcome.effect_size >= least,
+        n=outcome.n,
+        m=outcome.m,
+        reference_missing=missing[0],
+        current_missing=missing[1],
+    )
+
+
+def _shares(reference: Reference, pairing: Pairing, column: str) -> tuple[float, float]:
+    """The missing shares of both sides; none for the whole table."""
     if column not in pairing.columns:
-        return {}
+        return 0.0, 0.0
     missing = {profile.name: profile.missing for profile in reference.columns}[column]
-    return {"reference_missing": missing / reference.rows, "current_missing": pairing.columns[column].missing / pairing.rows}
+    return missing / reference.rows, pairing.columns[column].missing / pairing.rows
 
 
 def _untested(pairing: Pairing, outcomes: Sequence[ColumnOutcome], reference: Reference) -> tuple[str, ...]:

@@ -84,6 +84,12 @@ def test_a_wanted_column_must_be_there() -> None:
         read_table("current", np.zeros((2, 2)), ["z"])
 
 
+def test_if_none_is_there_those_that_are_are_named() -> None:
+    for data in ({"a": [1, 2]}, pd.DataFrame({"a": [1, 2]})):
+        with pytest.raises(DriftDetectionError, match=r"current data: column 'z' is not there \(there are: a\)"):
+            read_table("current", data, ["z"])
+
+
 def test_names_of_columns() -> None:
     assert column_names(None) is None
     assert column_names("a") == ("a",)
