@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 STRANGERS = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))  # examples of other people's plugins
-EXTRAS = ("quickstart", "sign", "sketch")
+EXTRAS = ("quickstart", "testing")
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHON = "3.11"
 

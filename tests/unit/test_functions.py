@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def test_each_makes_its_facade_for_a_tenant(tmp_path: Path, name: str, arguments: tuple[str, ...], kind: type) -> None:
     stack = make_stack(tmp_path, registry=MemoryRegistry())
     made: Any = getattr(functions, name)(*arguments, tenant_id="tenant_123", stack=stack)
-    assert type(made) is kind
     assert made.tenant_id == "tenant_123"
+    assert type(made) is kind
     assert name in functions.__all__
 
 
