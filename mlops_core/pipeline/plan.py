@@ -92,7 +92,8 @@ class _Planner:
             )
         missing = [name for name in names if not self.catalog.knows(name)]
         if missing:
-            self.problems.append(self.catalog.unknown(missing))
+            at = self.catalog.settings(missing[0]).at
+            self.problems.append(f"{at}: {self.catalog.unknown(missing)}" if at else self.catalog.unknown(missing))
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             self.problems.append(f"pipeline: stage {twice[0]!r} is there twice - name each stage once")

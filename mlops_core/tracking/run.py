@@ -15,7 +15,7 @@ from mlops_core.exceptions import ExperimentError, MLOpsError
 from mlops_core.records import RunStart, RunStatus
 from mlops_core.roles import Clock
 from mlops_core.spool import Spool
-from mlops_core.tracking.values import check_artifact, check_metrics, check_params, check_step, check_tags
+from mlops_core.tracking.values import check_artifact, check_artifacts, check_metrics, check_params, check_step, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,8 +98,7 @@ class Run:
 
     def log_artifacts(self, artifacts: Mapping[str, str | os.PathLike[str]]) -> None:
         """Keep several, by name; nothing is kept if one of them is missing."""
-        for name, path in artifacts.items():
-            check_artifact(name, path)
+        check_artifacts(artifacts)
         for name, path in artifacts.items():
             self.log_artifact(name, path)
 

@@ -17,7 +17,7 @@ from mlops_core.query import parse
 from mlops_core.records import RunComparison, RunStart
 from mlops_core.tracking.delivery import Delivery, undelivered
 from mlops_core.tracking.run import Run
-from mlops_core.tracking.values import check_key, check_tags
+from mlops_core.tracking.values import check_artifacts, check_key, check_metrics, check_params, check_step, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,18 +126,23 @@ class ExperimentTracker:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record params in the implicit run (see ``Run.log_params``)."""
+        check_params(params)  # what is refused begins no run; so below
         self.active_run.log_params(params)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Record metrics in the implicit run (see ``Run.log_metrics``)."""
+        check_metrics(metrics)
+        check_step(step)
         self.active_run.log_metrics(metrics, step)
 
     def log_artifacts(self, artifacts: Mapping[str, str | os.PathLike[str]]) -> None:
         """Keep files and directories in the implicit run (see ``Run.log_artifacts``)."""
+        check_artifacts(artifacts)
         self.active_run.log_artifacts(artifacts)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the implicit run."""
+        check_tags(tags)
         self.active_run.set_tags(tags)
 
     def end_run(self, status: RunStatus | str = "finished") -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mlops_core.exceptions import ExperimentError
 
-__all__ = ["check_artifact", "check_key", "check_metrics", "check_params", "check_step", "check_tags"]
+__all__ = ["check_artifact", "check_artifacts", "check_key", "check_metrics", "check_params", "check_step", "check_tags"]
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]{0,249}", re.ASCII)
 _RESERVED: Final = ("mlops.", "mlflow.")
@@ -101,3 +101,9 @@ def check_artifact(name: Any, path: Any) -> tuple[str, Path]:
         if link is not None:
             raise ExperimentError(f"tracker: artifact {key!r}: {link} is a symbolic link - give a directory without links")
     return key, source
+
+
+def check_artifacts(artifacts: Any) -> None:
+    """Each of several artifacts, by name."""
+    for name, path in _mapping(artifacts, "artifacts").items():
+        check_artifact(name, path)
