@@ -115,7 +115,8 @@ def patch_of(result: StageResult) -> dict[str, Any]:
 
 def result_of(patch: Mapping[str, Any]) -> StageResult:
     """What ``patch_of`` made plain; raises ``ValueError``."""
-    return StageResult.from_dict({**patch, **{name: dict(patch.get(name, ())) for name in _MAPPINGS}})
+    plain = {**patch, **{name: dict(patch.get(name, ())) for name in _MAPPINGS}}
+    return StageResult.from_dict({**plain, "metrics": {name: float(value) for name, value in plain["metrics"].items()}})
 
 
 def journal_of(pipeline: str, run_id: str) -> str:

@@ -32,6 +32,7 @@ import mlops_registry_sql
 from mlops_core.clock import SystemClock
 from mlops_core.deployment import ModelDeployment, desk
 from mlops_core.mlops_pipeline import MLOpsPipeline
+from mlops_core.records import PipelineStatus
 from mlops_core.stack import Stack, locate
 from mlops_core.versioning import ModelVersioning
 from mlops_core.versioning.provenance import environment_link
@@ -111,6 +112,7 @@ def resume(folder: Path) -> None:
     before = calls(folder)
     report = pipeline.run_pipeline(resume=True, run_id="run-1") if began else pipeline.run_pipeline(run_id="run-1")
     deployment, places = ModelDeployment(stack=stack), list(stack.parts.environments)
+    done = report.status is PipelineStatus.SUCCEEDED
     told = {
         "left": left.to_dict(),
         "before": before,
@@ -118,8 +120,8 @@ def resume(folder: Path) -> None:
         "calls": calls(folder),
         "versions": [one.version for one in ModelVersioning(stack=stack).list_versions(MODEL)],
         "deployments": {name: [str(one.status) for one in deployment.history(MODEL, name)] for name in places},
-        "total": pipeline.output("total", "run-1"),
-        "predicted": list(deployment.predict(MODEL, "production", {"x": [2.0]}).outputs["y"]) if places else [],
+        "total": pipeline.output("total", "run-1") if done else None,
+        "predicted": list(deployment.predict(MODEL, "production", {"x": [2.0]}).outputs["y"]) if places and done else [],
         "runs": [one.run_id for one in pipeline.runs()],
         "locks": sorted(path.name for path in (folder / ".mlops" / "locks").iterdir()),
     }
