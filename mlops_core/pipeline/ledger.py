@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from mlops_core.exceptions import ConflictError, PipelineError
 from mlops_core.journal import Journal, Lease
-from mlops_core.pipeline.presence import Presence, dead_owner, forget, is_dead
+from mlops_core.pipeline.presence import Presence, dead_owner, is_dead
 from mlops_core.pipeline.state import RunState, journal_of, kept_of, patch_of
 from mlops_core.records import NewEntry, PipelineStatus, StageResult, StageStatus
 from mlops_core.stack import Stack
@@ -63,6 +63,7 @@ class RunLedger:
         try:
             if not self._lease.take():
                 self._take_over()
+            self._presence.follow()
             self.state = _state_of(self._journal, self.run_id)
         except BaseException:
             self._presence.hide()
@@ -81,7 +82,6 @@ class RunLedger:
         if dead is not None:
             self.stack.parts.registry.lease(self.stack.tenant, self._lease.name, dead, timedelta(0))
             if self._lease.take():
-                forget(_locks(self.stack), dead)
                 return
         raise PipelineError(
             f"pipeline {self.pipeline}: run {self.run_id} is being run by another process - wait for it, "

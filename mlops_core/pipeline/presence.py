@@ -34,15 +34,22 @@ class Presence:
     _handle: int | None = field(default=None, init=False, repr=False)
 
     def show(self) -> None:
-        """Take the lock, and remove what dead processes left behind long ago."""
+        """Take the lock, and remove what dead processes left behind long ago, or before they said what they are after."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(f"*{_SUFFIX}"):
             with contextlib.suppress(OSError):  # somebody else was first
-                if time.time() - path.stat().st_mtime > _STALE and is_dead(self.folder, path.name.removesuffix(_SUFFIX)):
+                told = path.stat()
+                useless = told.st_size == 0 or time.time() - told.st_mtime > _STALE
+                if useless and is_dead(self.folder, path.name.removesuffix(_SUFFIX)):
                     path.unlink()
         self._handle = os.open(self.folder / f"{self.owner}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
         _lock(self._handle)
         os.write(self._handle, self.holds.encode())
+
+    def follow(self) -> None:
+        """Forget the dead who were after the same lease, which is now this owner's."""
+        while (dead := dead_owner(self.folder, self.holds)) is not None:
+            forget(self.folder, dead)
 
     def hide(self) -> None:
         """Remove the file and give up the lock. Idempotent."""

@@ -139,7 +139,8 @@ class Server(MemoryDeployer):
 """
 WITH_WORKERS = (  # no part that lives in one process
     re.sub(r"environments:.*?monitoring: {.*?\n", "environments: {}\nmonitoring: {sinks: []}\n", CONFIGURATION, flags=re.DOTALL)
-    .replace("executor: inline", "executor: process")
+    .replace('stages.py:train"', 'stages.py:train", executor: process')
+    .replace('stages.py:collect"', 'stages.py:collect", executor: process')
     .replace("to: [staging, production]", "to: []")
 )
 ALL_FROM = 20  # rounds from which on every single write is tried, not one of each kind
@@ -212,5 +213,5 @@ def test_killed_at_random_moments(crash: Any, fault_rounds: int) -> None:
 def test_killed_while_workers_run(crash: Any, fault_rounds: int) -> None:
     """The worker of the stage dies with the run, so that it cannot write beside its successor."""
     moments = random.Random(20130102)
-    for told in crash([("seconds", moments.uniform(0.3, 4)) for _ in range(fault_rounds)], WITH_WORKERS):
+    for told in crash([("seconds", moments.uniform(0.1, 2.5)) for _ in range(fault_rounds)], WITH_WORKERS):
         check(told, deployed=False)

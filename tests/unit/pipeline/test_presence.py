@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from mlops_core.pipeline.presence import Presence, dead_owner, forget, is_dead
+from mlops_core.pipeline.presence import Presence, dead_owner, is_dead
 
 HOLD = """
 import sys, time
@@ -30,7 +30,10 @@ def test_an_owner_is_dead_only_after_its_process_was_killed(tmp_path: Path) -> N
     assert dead_owner(tmp_path, "acme/runs/a/1") == "other"
     assert dead_owner(tmp_path, "acme/runs/a/2") is None
 
-    forget(tmp_path, "other")
+    presence = Presence(tmp_path, "mine", "acme/runs/a/1")
+    presence.show()
+    presence.follow()
+    presence.hide()
     assert not is_dead(tmp_path, "other"), "of an owner without a file nothing is known"
 
 
@@ -48,13 +51,15 @@ def test_an_owner_that_never_was_is_not_dead(tmp_path: Path) -> None:
 
 
 def test_what_died_long_ago_is_removed(tmp_path: Path) -> None:
-    old, recent = tmp_path / "old.lock", tmp_path / "recent.lock"
+    old, recent, unsaid = tmp_path / "old.lock", tmp_path / "recent.lock", tmp_path / "unsaid.lock"
     for path in (old, recent):
-        path.touch()
+        path.write_text("acme/runs/b/1")
+    unsaid.touch()
     long_ago = time.time() - 2 * 86_400
     os.utime(old, (long_ago, long_ago))
     presence = Presence(tmp_path, "mine", "acme/runs/a/1")
     presence.show()
     assert not old.exists()
+    assert not unsaid.exists(), "it died before it said what it was after"
     assert recent.exists()
     presence.hide()
