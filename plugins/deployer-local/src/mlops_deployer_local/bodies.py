@@ -27,6 +27,7 @@ _DATATYPES: Final = {
     **{f"FP{bits}": "float" for bits in (16, 32, 64)},
     "BYTES": "text",
 }
+_SENT: Final = {"bool": "BOOL", "int": "INT64", "float": "FP64", "text": "BYTES", "time": "BYTES"}
 _FITS: Final = {("int", "float"), ("text", "time")}
 
 
@@ -47,7 +48,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequestError(f"the body is not JSON: {error}", 400) from error
+        raise BadRequestError(f"the body is not JSON: {error} - send an object as the protocol has it; NaN is written null", 400) from error
     if not isinstance(data, dict):
         raise BadRequestError("the body is not a JSON object - see the protocol", 400)
     return data
@@ -85,11 +86,13 @@ def _tensor(name: str, tensor: dict[str, Any], kind: str | None) -> list[Any]:
     if held is None:
         raise BadRequestError(f"tensor {name!r}: unknown datatype {str(datatype)[:20]!r} - known are {', '.join(_DATATYPES)}", 400)
     if kind is not None and held != kind and (held, kind) not in _FITS:
-        raise BadRequestError(f"tensor {name!r}: datatype {datatype} does not fit the column, which holds {kind} values")
+        raise BadRequestError(
+            f"tensor {name!r}: datatype {datatype} does not fit the column, which holds {kind} values - send {_SENT[kind]}"
+        )
     if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
         raise BadRequestError(f"tensor {name!r}: 'shape' is not a list of sizes above zero - the first is the number of rows", 400)
     if not isinstance(values, list):
-        raise BadRequestError(f"tensor {name!r}: 'data' is not a list", 400)
+        raise BadRequestError(f"tensor {name!r}: 'data' is not a list - give one value per row", 400)
     for _ in range(len(shape) - 1):  # nested data is allowed: flatten it
         if values and all(isinstance(part, list) for part in values):
             values = [item for part in values for item in part]
@@ -97,7 +100,7 @@ def _tensor(name: str, tensor: dict[str, Any], kind: str | None) -> list[Any]:
     for size in shape:
         wanted *= size
     if len(values) != wanted:
-        raise BadRequestError(f"tensor {name!r}: shape {shape} needs {wanted} values, there are {len(values)}")
+        raise BadRequestError(f"tensor {name!r}: shape {shape} needs {wanted} values, there are {len(values)} - correct one of them")
     for size in reversed(_trailing(shape)):
         values = [values[at : at + size] for at in range(0, len(values), size)]
     return values
@@ -171,7 +174,7 @@ def _read_invocation(data: dict[str, Any], schema: Schema | None) -> dict[str, N
             raise BadRequestError("'inputs' has a column that is not a list - give a list with one value per row", 400)
         return columns_of(schema, value)
     if not isinstance(value, list):
-        raise BadRequestError(f"{forms[0]!r} is not a list of rows", 400)
+        raise BadRequestError(f"{forms[0]!r} is not a list of rows - give [{{'x': 1.5}}]", 400)
     if value and all(isinstance(row, dict) for row in value):
         return columns_of(schema, _records(value))
     if schema is not None and len(schema.inputs) == 1 and forms[0] != "dataframe_records":
@@ -184,10 +187,10 @@ def _split(value: Any) -> dict[str, list[Any]]:
     if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
         raise BadRequestError("'dataframe_split' needs 'columns', a list of names, and 'data', a list of rows", 400)
     if len(set(names)) < len(names):
-        raise BadRequestError("'dataframe_split' names a column twice", 400)
+        raise BadRequestError("'dataframe_split' names a column twice - give each once", 400)
     for at, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
-            raise BadRequestError(f"'dataframe_split': row {at} is not a list of {len(names)} values")
+            raise BadRequestError(f"'dataframe_split': row {at} is not a list of {len(names)} values - give one per column")
     return {name: [row[at] for row in rows] for at, name in enumerate(names)}
 
 
