@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 def encode(value: Any) -> Any:
     """Plain JSON values of a record; raises ``ValueError`` for what JSON cannot hold."""
-    return _converter().unstructure(value)
+    plain = _converter().unstructure(value)
+    _check_plain(plain, type(value).__name__)
+    return plain
 
 
 def decode(cls: type[T], data: Any) -> T:
@@ -46,18 +48,65 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _check_plain(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str | int):
+                problem = f"{where}: {type(key).__name__} cannot be a key in JSON - use text"
+                raise ValueError(problem)  # noqa: TRY004  as for every value that JSON cannot hold
+            _check_plain(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_plain(inner, f"{where}[{index}]")
+    elif not (value is None or isinstance(value, str | int | float)):
+        problem = f"{where}: {type(value).__name__} cannot be written as JSON - use text, numbers, lists and mappings"
+        raise ValueError(problem)
+
+
 @functools.cache
 def _converter() -> Converter:
     from cattrs import Converter
-
     converter = Converter(forbid_extra_keys=True, unstruct_collection_overrides={tuple: list, frozenset: sorted})
     converter.register_unstructure_hook(datetime, _time_text)
     converter.register_structure_hook(datetime, lambda text, _: _time(text))
     converter.register_unstructure_hook(timedelta, timedelta.total_seconds)
-    converter.register_structure_hook(timedelta, lambda seconds, _: timedelta(seconds=seconds))
+    converter.register_structure_hook(timedelta, lambda seconds, _: timedelta(seconds=_float(seconds, float)))
     converter.register_structure_hook_func(lambda kind: kind is Any, lambda value, _: value)
-    converter.register_structure_hook_func(_is_plain_mapping, lambda value, _: dict(value))
+    converter.register_structure_hook_func(_is_plain_mapping, _mapping)
+    for kind, read in ((bool, _bool), (int, _int), (float, _float), (str, _str)):
+        converter.register_structure_hook(kind, read)
+    _tell_conditions_apart(converter)
     return converter
+
+
+def _tell_conditions_apart(converter: Converter) -> None:
+    """``And`` and ``Or`` have the same fields, so each kind of condition carries its name."""
+    from mlops_core.records.query import And, Comparison, Not, Or
+
+    kinds: dict[str, Any] = {"and": And, "comparison": Comparison, "not": Not, "or": Or}
+    for name, cls in kinds.items():
+        _name_kind(converter, name, cls)
+
+    def structure(data: Any, _: Any) -> Any:
+        if data is None:
+            return None
+        if not isinstance(data, Mapping) or data.get("kind") not in kinds:
+            raise TypeError(f"expected a condition of kind {', '.join(kinds)}")
+        return converter.structure(data, kinds[data["kind"]])
+
+    converter.register_structure_hook_func(lambda kind: And in getattr(kind, "__args__", ()) and Or in kind.__args__, structure)
+
+
+def _name_kind(converter: Converter, name: str, cls: Any) -> None:
+    encode_plain, decode_plain = converter.get_unstructure_hook(cls), converter.get_structure_hook(cls)
+
+    def decode_named(data: Any, _: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("kind") != name:
+            raise TypeError(f"expected a condition of kind {name}")
+        return decode_plain({key: value for key, value in data.items() if key != "kind"}, cls)
+
+    converter.register_unstructure_hook(cls, lambda value: {"kind": name, **encode_plain(value)})
+    converter.register_structure_hook(cls, decode_named)
 
 
 def _is_plain_mapping(kind: Any) -> bool:
@@ -65,11 +114,48 @@ def _is_plain_mapping(kind: Any) -> bool:
     return getattr(kind, "__origin__", None) in (Mapping, dict) and kind.__args__[1] is Any
 
 
+def _mapping(value: Any, _: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected a mapping, got {type(value).__name__}")
+    return dict(value)
+
+
+def _bool(value: Any, _: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError(f"expected true or false, got {value!r}")
+
+
+def _int(value: Any, kind: Any) -> int:
+    """JSON writes the keys of a mapping as text, so digits count too. ``kind`` may be an enumeration of numbers."""
+    digits = isinstance(value, str) and value.lstrip("-").isdecimal()
+    if (isinstance(value, int) and not isinstance(value, bool)) or digits:
+        return int(value) if kind is int else kind(int(value))
+    raise TypeError(f"expected a whole number, got {value!r}")
+
+
+def _float(value: Any, _: Any) -> float:
+    """JSON has no word for what is no number, so a journal may hold it as text."""
+    word = isinstance(value, str) and value.lstrip("+-").lower() in {"nan", "inf", "infinity"}
+    if (isinstance(value, int | float) and not isinstance(value, bool)) or word:
+        return float(value)
+    raise TypeError(f"expected a number, got {value!r}")
+
+
+def _str(value: Any, kind: Any) -> str:
+    """``kind`` may be an enumeration of words."""
+    if isinstance(value, str):
+        return value if kind is str else kind(value)
+    raise TypeError(f"expected text, got {value!r}")
+
+
 def _time_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _time(text: str) -> datetime:
+def _time(text: Any) -> datetime:
+    if not isinstance(text, str):
+        raise TypeError(f"expected a time as text, got {text!r}")
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"time {text!r} has no zone")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
+import attrs
 from attrs import field, frozen
 
 from mlops_core.records.record import Record
@@ -22,13 +23,17 @@ Fields = Mapping[str, Any]
 _TEXT = ("params.", "tags.")
 
 
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 @frozen
 class Comparison(Record):
     """``field operator value``; ``in`` takes a tuple, ``like`` a pattern where ``%`` is any text and ``_`` one character."""
 
     field: str
     operator: Operator
-    value: Any
+    value: Any = attrs.field(converter=_hashable)
 
     def truth(self, fields: Fields) -> bool | None:
         """True, false, or None for a missing field or an unlike type."""

@@ -147,7 +147,8 @@ class Structurer:
 
 
 def _untyped(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda value, _: read(value)
+    """Cattrs asks the hook of ``str`` for enumerations of words too."""
+    return lambda value, kind: _enum(value, kind) if isinstance(kind, type) and issubclass(kind, enum.Enum) else read(value)
 
 
 def _path(value: Any) -> Path:

@@ -17,6 +17,14 @@ class Colour(enum.Enum):
     BLUE = 2
 
 
+class Word(enum.StrEnum):
+    YES = "yes"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
 class Clock(Protocol):
     def now(self) -> float: ...
 
@@ -58,6 +66,8 @@ FITS = [
     ("red", Colour, Colour.RED),
     (2, Colour, Colour.BLUE),
     (Colour.RED, Colour, Colour.RED),
+    ("yes", Word, Word.YES),
+    (1, Level, Level.LOW),
     (None, int | None, None),
     (3, int | None, 3),
     (3, int | str, 3),
@@ -124,6 +134,8 @@ MISFITS = [
     ("x", Point, "expected a mapping, got 'x'"),
     (5, Annotated[float, SHARE], "expected a share between 0% and 100%, got 5"),
     (3, Even, "3 is odd"),
+    ("no", Word, "expected one of yes, got 'no'"),
+    (2, Level, "expected one of 1, got 2"),
     (5, Clock, "a value of type Clock cannot be written in a configuration - leave it out"),
 ]
 

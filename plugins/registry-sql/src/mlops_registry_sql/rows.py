@@ -11,7 +11,7 @@ from mlops_core.exceptions import VersioningError
 from mlops_core.records import Entry, ModelVersion, NewEntry, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = ["PREFIX", "entry_of", "entry_row", "field_rows", "index_value", "version_of", "version_row"]
 
@@ -26,7 +26,7 @@ def version_row(version: ModelVersion) -> dict[str, Any]:
         "tenant": version.tenant,
         "key": version.key,
         "retired": int(version.retired),
-        "body": _json(version.to_dict(), f"version {version.version!r} of {version.model!r}"),
+        "body": _body(version, f"version {version.version!r} of {version.model!r}"),
         **{name: fields[name] for name in names},
     }
 
@@ -60,10 +60,9 @@ def index_value(value: Any) -> tuple[float | None, str | None]:
 
 def entry_row(entry: NewEntry) -> dict[str, Any]:
     """Columns of an entry; raises ``VersioningError`` for what JSON cannot hold."""
-    body = entry.to_dict()
-    what = f"journal entry {entry.kind!r}"
-    state = None if entry.state is None else _json(body["state"], what)
-    return {"at": body["at"], "kind": entry.kind, "key": entry.key, "change": _json(body["change"], what), "state": state}
+    body = json.loads(_body(entry, f"journal entry {entry.kind!r}"))
+    state = None if entry.state is None else canonical_json(body["state"])
+    return {"at": body["at"], "kind": entry.kind, "key": entry.key, "change": canonical_json(body["change"]), "state": state}
 
 
 def entry_of(tenant: str, journal: str, row: Any) -> Entry:
@@ -73,9 +72,9 @@ def entry_of(tenant: str, journal: str, row: Any) -> Entry:
     return Entry.of(tenant, journal, position, NewEntry.from_dict(body))
 
 
-def _json(value: Mapping[str, Any], what: str) -> str:
+def _body(record: ModelVersion | NewEntry, what: str) -> str:
     try:
-        text = canonical_json(value)
+        text = canonical_json(record.to_dict())
         text.encode()
     except (TypeError, ValueError) as error:
         raise VersioningError(f"registry: {what} holds what JSON cannot: {error}") from error
