@@ -1,0 +1,16 @@
+"""The role alert: what it leaves to a backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlops_core.roles import AlertChannel
+
+
+def test_it_cannot_be_made_without_its_mechanism() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        AlertChannel()  # type: ignore[abstract]
+
+
+def test_its_abstract_methods_are_the_mechanism() -> None:
+    assert AlertChannel.__abstractmethods__ == frozenset({"send"})
