@@ -1,61 +1,55 @@
-"""The hooks as pluggy sees them."""
-
-from __future__ import annotations
-
 import inspect
+import typing
+from typing import Any
 
 import pluggy
 import pytest
 
-from mlops_core import hookspecs
-from mlops_core.hookspecs import hookimpl
+from mlops_core import hookspecs, records, roles
 
-ROLES = {name for name in hookspecs.__all__ if name.startswith("mlops_")}
-EVENTS = set(hookspecs.__all__) - ROLES - {"PROJECT", "hookimpl", "hookspec"}
-
-
-@pytest.fixture
-def manager() -> pluggy.PluginManager:
-    made = pluggy.PluginManager(hookspecs.PROJECT)
-    made.add_hookspecs(hookspecs)
-    return made
+HOOKS = {name: value for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")}
+ROLES = {name: value for name, value in HOOKS.items() if name.startswith("mlops_")}
+EVENTS = {name: value for name, value in HOOKS.items() if name not in ROLES}
 
 
-def test_ten_roles_nine_events_and_a_gate(manager: pluggy.PluginManager) -> None:
-    assert len(ROLES) == 10
-    assert len(EVENTS) == 10
-    for name in ROLES | EVENTS:
-        assert getattr(manager.hook, name).spec is not None, name
+def hints(function: Any) -> dict[str, Any]:
+    return typing.get_type_hints(function, globalns={**vars(roles), **vars(records), **vars(hookspecs)})
 
 
-def test_an_event_receives_one_value() -> None:
-    for name in EVENTS - {"deployment_gate"}:
-        assert list(inspect.signature(getattr(hookspecs, name)).parameters) == ["event"]
+def test_pluggy_takes_every_specification() -> None:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    assert set(HOOKS) == {name for name in vars(manager.hook) if not name.startswith("_")}
 
 
-def test_a_role_hook_may_leave_its_argument_out(manager: pluggy.PluginManager) -> None:
-    class Plugin:
-        @staticmethod
-        @hookimpl
-        def mlops_drift_test() -> type:
-            return int
-
-    manager.register(Plugin())
-    manager.check_pending()
-    assert manager.hook.mlops_drift_test(name="x") is int
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
+def test_every_hook_is_typed_and_documented(hook: Any) -> None:
+    found = hints(hook)
+    assert set(found) == {*inspect.signature(hook).parameters, "return"}
+    assert inspect.getdoc(hook)
 
 
-def test_a_misspelled_hook_is_found(manager: pluggy.PluginManager) -> None:
-    class Plugin:
-        @hookimpl
-        def run_startet(self, event: object) -> None:
-            """Listen to nothing."""
-
-    manager.register(Plugin())
-    with pytest.raises(pluggy.PluginValidationError, match="run_startet"):
-        manager.check_pending()
+@pytest.mark.parametrize("hook", ROLES.values(), ids=ROLES)
+def test_a_role_hook_is_offered_the_name_and_hands_over_a_class(hook: Any) -> None:
+    found = hints(hook)
+    assert found["name"] is str
+    assert typing.get_origin(found["return"]) is type
+    assert hook(name="x") is None
 
 
-def test_specifications_do_nothing_themselves() -> None:
-    for name in ROLES | EVENTS:
-        assert getattr(hookspecs, name)(None) is None
+@pytest.mark.parametrize("hook", EVENTS.values(), ids=EVENTS)
+def test_a_lifecycle_hook_receives_one_frozen_record(hook: Any) -> None:
+    (argument,) = inspect.signature(hook).parameters
+    event = hints(hook)[argument]
+    assert issubclass(event, records.Record)
+    assert hook(**{argument: None}) is None
+
+
+def test_an_event_is_named_like_its_hook() -> None:
+    for name, hook in EVENTS.items():
+        if name != "deployment_gate":
+            assert hints(hook)["event"].__name__ == "".join(part.capitalize() for part in name.split("_"))
+
+
+def test_every_name_is_listed() -> None:
+    assert set(hookspecs.__all__) == {*HOOKS, "PROJECT", "hookimpl", "hookspec"}

@@ -1,51 +1,66 @@
-"""The channel ``log`` passes the suite of alert channels."""
-
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from mlops_core.builtin.log_alert import LogAlert, mlops_alert_channel
 from mlops_core.testing.alert_suite import AlertChannelSuite, alert
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
-    from mlops_core.roles import AlertChannel
+class Kept(logging.Handler):
+    """Keeps what it is told; another logger's settings do not matter to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    logger, handler = logging.getLogger("mlops_core.alerts"), Kept()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
 
 
 class TestLogAlert(AlertChannelSuite):
     @pytest.fixture
-    def channel(self) -> AlertChannel:
+    def channel(self) -> LogAlert:
         return LogAlert()
 
     @pytest.fixture
-    def delivered(self, caplog: pytest.LogCaptureFixture) -> Callable[[], Sequence[str]]:
-        caplog.set_level(logging.INFO, logger="mlops_core.alerts")
-        return lambda: [record.alert_key for record in caplog.records if hasattr(record, "alert_key")]
+    def delivered(self, kept: Kept) -> Callable[[], Sequence[str]]:
+        return lambda: [record.__dict__["alert_key"] for record in kept.records]
 
 
-def test_levels(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="mlops_core.alerts")
-    channel = LogAlert(level="critical")
-    channel.send(alert(1))
-    channel.send(alert(1, key="other", state="resolved"))
-    assert [record.levelname for record in caplog.records] == ["CRITICAL", "INFO"]
-    assert caplog.records[0].getMessage().startswith("firing: tickets in production")
+def test_the_log_says_what_happened_and_where(kept: Kept) -> None:
+    LogAlert(level="error").send(alert())
+    (record,) = kept.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == f"firing: {alert().summary}"
+    fields = record.__dict__
+    assert (fields["tenant"], fields["model"], fields["rule"], fields["environment"]) == ("acme", "tickets", "errors", "production")
 
 
-def test_the_memory_of_keys_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="mlops_core.alerts")
+def test_the_end_of_an_incident_is_no_alarm(kept: Kept) -> None:
+    LogAlert(level="critical").send(alert(key="over", state="resolved"))
+    assert kept.records[0].levelno == logging.INFO
+
+
+def test_keys_are_remembered_up_to_a_limit(kept: Kept) -> None:
     channel = LogAlert()
-    for number in range(10_010):
-        channel.send(alert(key=str(number)))
-    caplog.set_level(logging.INFO, logger="mlops_core.alerts")
-    channel.send(alert(key="10009"))
-    assert caplog.records == []
-    channel.send(alert(key="0"))
-    assert len(caplog.records) == 1
+    for number in range(10_001):
+        channel.send(alert(key=f"key-{number}"))
+    channel.send(alert(key="key-10000"))
+    assert len(kept.records) == 10_001
+    channel.send(alert(key="key-0"))
+    assert len(kept.records) == 10_002
 
 
 def test_the_hook_hands_over_the_class() -> None:
