@@ -40,6 +40,7 @@ class DeploymentStage(Stage):
 
     contract: ClassVar[int] = 1
     unread: ClassVar[frozenset[str]] = frozenset({"model"})
+    usual: ClassVar[Mapping[str, str]] = {"model": "training"}
 
     to: tuple[str, ...] | None = field(
         default=None, metadata={"help": "environments in order, such as [staging, production]; none: the first; []: only register"}

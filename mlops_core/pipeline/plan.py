@@ -133,7 +133,7 @@ class _Planner:
     def _inputs(self, name: str, stage: Stage, settings: StageSettings) -> tuple[Mapping[str, Source], frozenset[str]]:
         try:
             inputs = inputs_of(stage)
-            found = self.wiring.connect(name, inputs, settings.inputs)
+            found = self.wiring.connect(name, inputs, settings.inputs, getattr(stage, "usual", None))
         except PipelineError as error:
             self._problem(name, error.message)
             return {}, frozenset()

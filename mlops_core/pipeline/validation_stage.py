@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import define, field, frozen
 
 from mlops_core.exceptions import PipelineError
+from mlops_core.pipeline.context import RunContext
 from mlops_core.roles import Stage
 from mlops_core.structure import nearest
 
@@ -28,6 +29,10 @@ class Bound:
     def __attrs_post_init__(self) -> None:
         if self.min is None and self.max is None:
             raise ValueError("a bound needs min, max or both, such as {min: 0.65}")
+
+    def __str__(self) -> str:
+        parts = [("min", self.min), ("max", self.max)]
+        return ", ".join(f"{name} {value:g}" for name, value in parts if value is not None)
 
     def unmet(self, name: str, value: float) -> str:
         """What is wrong with the value; empty if nothing is. NaN meets no bound."""
@@ -66,4 +71,5 @@ class ValidationStage(Stage):
         unmet = [one for one in said if one]
         if unmet:
             raise PipelineError(f"{len(unmet)} of {len(said)} bounds not met: {'; '.join(unmet)}")
+        RunContext.of(context).summary = ", ".join(f"{name} {logged[name]:.6g} ({bound})" for name, bound in self.require.items())
         return {name: logged[name] if math.isfinite(logged[name]) else str(logged[name]) for name in self.require}

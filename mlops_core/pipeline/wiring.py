@@ -42,8 +42,12 @@ class Wiring:
         """Stages added so far."""
         return tuple(self._earlier)
 
-    def connect(self, stage: str, inputs: Mapping[str, bool], renamed: Mapping[str, str]) -> dict[str, Source]:
+    def connect(
+        self, stage: str, inputs: Mapping[str, bool], renamed: Mapping[str, str], usual: Mapping[str, str] | None = None
+    ) -> dict[str, Source]:
         """Sources of a stage's inputs (name to whether it is required); an optional one that is nowhere is left out.
+
+        ``usual`` says where an input comes from that is nowhere under its own name, as the model does from the stage ``training``.
 
         Raises:
             PipelineError: An input is missing or ambiguous, or ``inputs`` renames one that the stage does not have.
@@ -52,6 +56,9 @@ class Wiring:
             if name not in inputs:
                 raise PipelineError(f"stage {stage!r}: inputs: it takes no {name!r} - {nearest(name, inputs, 'it takes')}")
         found = {name: self._find(stage, name, renamed.get(name)) for name in inputs}
+        for name, other in (usual or {}).items():
+            if found.get(name) is None and name in inputs and name not in renamed:
+                found[name] = self._find(stage, name, other)
         for name, source in found.items():
             if source is None and (inputs[name] or name in renamed):
                 wanted = renamed.get(name, name)
@@ -83,9 +90,8 @@ class Wiring:
         return next(iter(found), None)
 
     def _remedy(self, name: str, wanted: str) -> str:
-        names = self._names()
-        said = nearest(wanted, names)
-        return f"{said} - take one of them with inputs: {{{name}: {names[-1]}}}" if names and said.startswith("there") else said
+        said = nearest(wanted, self._names())
+        return said if said.startswith("did") else f"{said} - say which with inputs: {{{name}: NAME}}"
 
     def _names(self) -> list[str]:
         outputs = [output for outputs in self._earlier.values() for output in outputs]

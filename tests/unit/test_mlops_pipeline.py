@@ -206,7 +206,7 @@ def test_every_mistake_of_a_plan_is_found_before_anything_runs(pipeline: MLOpsPi
     assert len(problems) == 4
     assert problems[0] == (
         "stage 'training': nothing before it gives its input 'data' - there are: data_collection - "
-        "take one of them with inputs: {data: data_collection}"
+        "say which with inputs: {data: NAME}"
     )
     assert any("cannot end it at its timeout" in one for one in problems)
     assert any(one.startswith("stage 'training': when:") for one in problems)

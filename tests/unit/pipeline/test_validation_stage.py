@@ -26,6 +26,7 @@ def test_bounds_that_are_met_let_the_run_go_on(build: Any) -> None:
     pipeline, report = run(build, bounds, roc_auc=0.7, loss=0.5, rows=10, other=1)
     assert report.status == "succeeded"
     assert pipeline.output("validation") == {"roc_auc": 0.7, "training.loss": 0.5, "rows": 10.0}
+    assert report.stages[1].summary == "roc_auc 0.7 (min 0.65), training.loss 0.5 (max 0.5), rows 10 (min 10, max 10)"
 
 
 def test_every_bound_that_is_not_met_is_named_in_one_line(build: Any) -> None:

@@ -36,6 +36,17 @@ def test_a_given_value_comes_before_a_stage() -> None:
     assert connect(wiring("data", data=("data",)), "data") == Source(GIVEN, "data")
 
 
+def test_an_input_that_is_nowhere_comes_from_its_usual_place() -> None:
+    usual = {"model": "training", "absent": "training"}
+    made = wiring(training=("training",))
+    assert made.connect("last", {"model": True}, {}, usual) == {"model": Source("training", "training")}
+    assert wiring("model", training=("training",)).connect("last", {"model": True}, {}, usual) == {"model": Source(GIVEN, "model")}
+    with pytest.raises(PipelineError, match="its input 'model' from 'trainin'"):
+        made.connect("last", {"model": True}, {"model": "trainin"}, usual)
+    with pytest.raises(PipelineError, match="gives forest, other - say which"):
+        wiring(training=("forest", "other")).connect("last", {"model": True}, {"model": "training"}, usual)
+
+
 def test_an_optional_input_may_be_missing() -> None:
     assert wiring().connect("last", {"reference": False}, {}) == {}
 
