@@ -105,15 +105,26 @@ def _capabilities(parts: ComposedParts) -> Iterator[str]:
         part = parts.unportable() if "remote" in load("executor", Use(name)).cls.capabilities else None
         if part is not None:
             yield from _at(parts, key, f"the executor {name!r} runs stages in other processes, but {part} - use 'executor: inline'")
-    for name, environment in settings.environments.items():
-        if environment.watch and "process" not in load("deployer", environment.deployer).cls.capabilities:
-            message = f"the deployer {environment.deployer.use!r} has no serving process to watch beside - run 'mlops watch' instead"
-            yield from _at(parts, ("environments", name, "watch"), message)
+    yield from _environments(parts)
     yield from _first_answers(parts, "tracker", settings.trackers, "search", "tracker")
     yield from _first_answers(parts, "sink", settings.monitoring.sinks, "read", "monitoring.sinks")
     readers = [use for use in settings.monitoring.sinks if "read" in load("sink", use).cls.capabilities]
     if settings.monitoring.alerts and not readers:
         yield from _at(parts, ("monitoring", "alerts"), "no sink can be read, so no rule can be judged - add one such as sqlite")
+
+
+def _environments(parts: ComposedParts) -> Iterator[str]:
+    written = (parts.origin or Origin()).places
+    for name, environment in parts.settings.environments.items():
+        use = environment.deployer
+        serves = "process" in parts.assembly.load("deployer", use).cls.capabilities
+        if environment.watch and not serves:
+            message = f"the deployer {use.use!r} has no serving process to watch beside - run 'mlops watch' instead"
+            yield from _at(parts, ("environments", name, "watch"), message)
+        part = parts.unportable() if serves and f"environments.{name}" in written else None  # a default may never be used
+        if part is not None:
+            message = f"the deployer {use.use!r} serves from another process, but {part} - use parts that keep it elsewhere"
+            yield from _at(parts, ("environments", name), message)
 
 
 def _first_answers(parts: ComposedParts, role: str, uses: tuple[Use, ...], capability: str, key: str) -> Iterator[str]:

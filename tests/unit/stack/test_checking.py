@@ -123,6 +123,13 @@ ASKED_TOO_MUCH = {
             "'mlops watch' instead"
         ),
     ),
+    "a server of its own and a sink in memory": (
+        "environments: {staging: local}\nmonitoring: {sinks: ['mlops_core.testing.memory_sink:MemorySink']}\n",
+        (
+            "mlops.yaml:2:25: environments.staging: the deployer 'local' serves from another process, but monitoring.sinks[0]: "
+            "mlops_core.testing.memory_sink:MemorySink keeps its state in this process - use parts that keep it elsewhere"
+        ),
+    ),
     "a tracker first that cannot search": (
         "tracker: ['backends.py:Blind', 'backends.py:Tracks']\n",
         "mlops.yaml:2:10: tracker: 'backends.py:Blind' stands first but cannot search - put 'backends.py:Tracks' first",
