@@ -71,17 +71,7 @@ class MonitoringStage(Stage):
         drifted = not isinstance(drift, str) and drift.drift_detected
         if health.status is HealthStatus.UNHEALTHY or (drifted and self.fail_on_drift):
             raise PipelineError(run.summary)
-        return {
-            "model": model,
-            "version": version,
-            "environment": environment,
-            "status": health.status.value,
-            "reasons": list(health.reasons),
-            "predictions": health.window.total,
-            "error_rate": health.window.error_rate,
-            "avg_latency": health.window.avg_latency,
-            "drift": drift if isinstance(drift, str) else {**drift.figures(), "columns": list(drift.drifted_columns)},
-        }
+        return {"model": model, "version": version, "environment": environment, **_figures(health, drift)}
 
     def _health(self, monitoring: ModelMonitoring | None, model: str, environment: str | None, version: str | None) -> HealthReport:
         if monitoring is None:
@@ -113,3 +103,15 @@ def _told(drift: DataDrift) -> str:
     if not drift.drift_detected:
         return f"no drift (p {drift.p_value:.3g})"
     return f"drift in {', '.join(drift.drifted_columns)} (p {drift.p_value:.3g})"
+
+
+def _figures(health: HealthReport, drift: DataDrift | str) -> dict[str, Any]:
+    """The window and the check as plain values."""
+    return {
+        "status": health.status.value,
+        "reasons": list(health.reasons),
+        "predictions": health.window.total,
+        "error_rate": health.window.error_rate,
+        "avg_latency": health.window.avg_latency,
+        "drift": drift if isinstance(drift, str) else {**drift.figures(), "columns": list(drift.drifted_columns)},
+    }
