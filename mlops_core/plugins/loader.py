@@ -116,7 +116,7 @@ class Loader:
 
     def _register(self, plugin: Any, name: str, where: str) -> None:
         """Register once, whatever number of names it serves; pluggy checks the hooks and their arguments."""
-        if any(plugin is known for known in self._plugins.get_plugins()):
+        if any(plugin is known for known in self._registered()):
             return
         try:
             self._plugins.register(plugin, name)
@@ -125,6 +125,10 @@ class Loader:
             if self._plugins.get_plugin(name) is plugin:
                 self._plugins.unregister(plugin)
             raise PluginError(f"{where}: {self._mistake(error)}") from error
+
+    def _registered(self) -> list[Any]:
+        """What is registered. Pluggy's own ``get_plugins`` makes a set, and an observer that attrs compares by value has no hash."""
+        return [plugin for _, plugin in self._plugins.list_name_plugin() if plugin is not None]
 
     def _mistake(self, error: Exception) -> str:
         """Pluggy's finding, in one line; of a hook that does not exist, with the nearest that does."""
@@ -141,7 +145,7 @@ class Loader:
             raise PluginError(f"{where}: implements {stray[0]} beside its class - lifecycle hooks are methods of an observer's class")
         if group.hook not in own:
             raise PluginError(f"{where}: {_no_hook(plugin, group, own)}")
-        others = [one for one in self._plugins.get_plugins() if one is not plugin and _hashable(one)]
+        others = [one for one in self._registered() if one is not plugin and _hashable(one)]
         hook = self._plugins.subset_hook_caller(group.hook, others)
         try:
             return hook(name=name)

@@ -287,6 +287,13 @@ def test_an_observers_hooks_are_found_by_its_name(strangers: Strangers, loader: 
     assert loader.listeners("run_finished") == {}
 
 
+def test_after_an_observer_without_a_hash_other_plugins_still_load(strangers: Strangers, loader: Loader) -> None:
+    mine = observer(strangers, loader, "run_started(self, event): pass")
+    assert type(mine).__hash__ is None
+    loader.observe("mine", mine)
+    assert loader.load("executor", "inline").name == "inline"
+
+
 @pytest.mark.parametrize(
     ("method", "mark", "cause"),
     [
