@@ -90,6 +90,10 @@ def main(args: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     try:
         code = app.main(given, prog_name="mlops", standalone_mode=False)
+    except click.UsageError as error:
+        where = f" - see `{error.ctx.command_path} --help`" if error.ctx is not None and " - " not in error.format_message() else ""
+        _say(error.format_message().removesuffix(".") + where)
+        code = _BAD_INPUT
     except click.ClickException as error:
         _say(error.format_message())
         code = _BAD_INPUT

@@ -84,4 +84,4 @@ def _advance(session: Session) -> None:
     changed = session.project.deployment.advance()
     session.out.record(changed)
     rows = [(one.deployment_id, one.status.value, f"{one.weight:.0%}", one.reason) for one in changed]
-    session.out.table("Changed", ("deployment", "status", "share", "reason"), rows, empty="nothing to do")
+    session.out.table("Rollouts", ("deployment", "status", "share", "reason"), rows, empty="nothing to change")

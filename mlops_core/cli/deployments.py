@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import Session, project_options
 from mlops_core.cli.output import age
 
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["command", "show_deployment", "show_endpoints"]
 
 
-@click.group("deployments", invoke_without_command=True)
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group("deployments", cls=DefaultGroup)
+def command() -> None:
     """Endpoints. Without a subcommand: all of them."""
-    if context.invoked_subcommand is None:
-        context.invoke(_list)
 
 
 @command.command("list")
@@ -44,7 +42,10 @@ def _history(session: Session, model: str, environment: str) -> None:
     found = session.project.deployment.history(model, environment)
     session.out.record(found)
     now = session.project.stack.clock.now()
-    rows = [(one.deployment_id, one.version, one.status.value, age(one.created, now), age(one.changed, now), one.reason) for one in found]
+    rows = [
+        (one.deployment_id, _versions(one.variants), one.status.value, age(one.created, now), age(one.changed, now), one.reason)
+        for one in found
+    ]
     columns = ("deployment", "version", "status", "begun", "changed", "reason")
     session.out.table(f"Deployments of {model} to {environment}", columns, rows, empty="none yet")
 
@@ -59,23 +60,29 @@ def _shutdown(session: Session, environment: str) -> None:
 
 
 def show_endpoints(session: Session, found: Sequence[Endpoint]) -> None:
-    """A table of endpoints."""
+    """A table of endpoints; ``state`` is what the deployer says of itself."""
     rows = [
         (
             one.environment,
             one.model,
-            _routes(one.routes),
-            one.open.status.value if one.open else None,
+            _shares(one.routes),
+            f"{one.open.status.value}: {_versions(one.open.variants)} at {one.open.weight:.0%}" if one.open else None,
+            ", ".join(f"{name} {said}" for name, said in one.detail.items()),
             one.url,
         )
         for one in found
     ]
-    columns = ("environment", "model", "serving", "on its way", "url")
+    columns = ("environment", "model", "serving", "on its way", "state", "url")
     session.out.table("Endpoints", columns, rows, empty="none yet - `mlops deploy MODEL VERSION --to staging`")
 
 
-def _routes(routes: Sequence[Variant]) -> str:
-    return ", ".join(f"{one.version} {one.weight:.0%}" for one in routes)
+def _shares(variants: Sequence[Variant]) -> str:
+    return ", ".join(f"{one.version} ({one.weight:.0%})" for one in variants)
+
+
+def _versions(variants: Sequence[Variant]) -> str:
+    """The version of a deployment; the versions and their shares of an A/B test."""
+    return variants[0].version if len(variants) == 1 else _shares(variants)
 
 
 def show_deployment(session: Session, done: Deployment) -> None:
@@ -84,8 +91,9 @@ def show_deployment(session: Session, done: Deployment) -> None:
     session.out.pairs(
         f"{done.deployment_id}: {done.status.value}",
         {
-            "model": f"{done.model} {done.version}",
+            "model": done.model,
             "environment": done.environment,
+            "version": _versions(done.variants),
             "share of the requests": f"{done.weight:.0%}",
             "url": done.url,
             "reason": done.reason,

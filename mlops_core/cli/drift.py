@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _DRIFT = 3
+_SHOWN = 10  # comparisons without drift that are worth a look
 
 
 @click.command("drift")
@@ -27,6 +28,7 @@ _DRIFT = 3
 @click.option("--tests", help="Tests, separated by commas. Default: the configured ones.")
 @click.option("--threshold", type=float, help="Largest adjusted p-value that counts as drift. Default: drift.alpha.")
 @click.option("--min-effect", type=float, help="Smallest effect size that counts. Default: drift.min_effect.")
+@click.option("--all", "everything", is_flag=True, help="Show every comparison. Default: those with drift, and the ten nearest to it.")
 @project_options
 def command(session: Session, reference: Path | None, current: Path | None, model: str | None, **asked: Any) -> int:
     """Compare two CSV, Parquet or Arrow files column by column. Exits 0 without drift, 3 with drift."""
@@ -43,16 +45,23 @@ def command(session: Session, reference: Path | None, current: Path | None, mode
         found = detector.detect_data_drift(
             read_table(given[0], session.project.stack), read_table(given[1], session.project.stack), tests=tests, **options
         )
-    _show(session, found)
+    _show(session, found, everything=asked["everything"])
     return _DRIFT if found.drift_detected else 0
 
 
-def _show(session: Session, found: DataDrift) -> None:
+def _show(session: Session, found: DataDrift, *, everything: bool) -> None:
     session.out.record(found)
+    ranked = sorted(found.outcomes, key=lambda one: (not one.drifted, one.adjusted_p_value, -one.effect_size))
+    shown = ranked if everything else ranked[: sum(one.drifted for one in ranked) + _SHOWN]
     rows = [
-        (one.column, one.test, one.statistic, one.p_value, one.adjusted_p_value, one.effect_size, "drift" if one.drifted else "-")
-        for one in sorted(found.outcomes, key=lambda one: (one.adjusted_p_value, -one.effect_size))
+        (one.column, one.test, one.statistic, one.p_value, one.adjusted_p_value, one.effect_size, "drift" if one.drifted else None)
+        for one in shown
     ]
-    session.out.table("Columns", ("column", "test", "statistic", "p", "adjusted p", "effect", ""), rows)
-    word = "drift" if found.drift_detected else "no drift"
-    session.out.line(f"{word}: smallest adjusted p {found.p_value:.3g}, threshold {found.threshold:g}")
+    session.out.table("Columns", ("column", "test", "statistic", "p", "adjusted p", "effect", "verdict"), rows)
+    if len(shown) < len(ranked):
+        session.out.line(f"{len(ranked) - len(shown)} more without drift - `--all` shows them")
+    untested = (*found.new_columns, *found.missing_columns, *found.untested_columns)
+    if untested:
+        session.out.line(f"not compared: {', '.join(untested)}", style="yellow", wrap=True)
+    verdict = f"drift in {', '.join(found.drifted_columns)}" if found.drift_detected else "no drift"
+    session.out.line(f"{verdict}: smallest adjusted p {found.p_value:.3g}, threshold {found.threshold:g}", wrap=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import Session, project_options
-from mlops_core.cli.output import age
+from mlops_core.cli.output import age, cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,12 +22,9 @@ _SHOWN_DIGEST = 12
 _SHOWN_METADATA = 3
 
 
-@click.group("models", invoke_without_command=True)
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group("models", cls=DefaultGroup)
+def command() -> None:
     """Registered models and their versions. Without a subcommand: the list of models."""
-    if context.invoked_subcommand is None:
-        context.invoke(_list)
 
 
 @command.command("list")
@@ -84,7 +82,7 @@ def _version_rows(session: Session, found: Iterable[ModelVersion]) -> list[tuple
             one.format,
             one.digest[:_SHOWN_DIGEST],
             one.run_id,
-            ", ".join(f"{name}={value}" for name, value in list(one.metadata.items())[:_SHOWN_METADATA]),
+            ", ".join(f"{name}={cell(one.metadata[name])}" for name in list(_metadata(one))[:_SHOWN_METADATA]),
         )
         for one in found
     ]
@@ -98,7 +96,6 @@ def _show(session: Session, model: str, version: str | None) -> None:
     """One version of MODEL: a name, @ALIAS, or the newest."""
     found = session.project.versioning.get_version(model, version)
     session.out.record(found)
-    inputs = found.schema.inputs if found.schema else ()
     session.out.pairs(
         f"{found.model} {found.version}",
         {
@@ -106,12 +103,31 @@ def _show(session: Session, model: str, version: str | None) -> None:
             "format": found.format,
             "digest": found.digest,
             "run": found.run_id,
-            **{f"metadata.{name}": value for name, value in found.metadata.items()},
+            **{f"metadata.{name}": value for name, value in _metadata(found).items()},
             "files": ", ".join(f"{file.path} ({file.blob.size} bytes)" for file in found.files),
             "artifacts": ", ".join(found.artifacts),
-            "inputs": ", ".join(f"{column.name}: {column.dtype}" for column in inputs),
+            **_inputs(found),
         },
     )
+
+
+def _metadata(version: ModelVersion) -> dict[str, Any]:
+    """What is kept with a version; the figure of the trivial model stands beside the metric that it belongs to."""
+    kept = version.metadata
+    paired = {name: f"baseline_{name}" for name in kept if f"baseline_{name}" in kept}
+    return {
+        name: f"{cell(value)} (baseline {cell(kept[paired[name]])})" if name in paired else value
+        for name, value in kept.items()
+        if name not in paired.values()
+    }
+
+
+def _inputs(version: ModelVersion) -> dict[str, str]:
+    """Names of the input columns by their type."""
+    by_type: dict[str, list[str]] = {}
+    for column in version.schema.inputs if version.schema else ():
+        by_type.setdefault(column.dtype, []).append(column.name)
+    return {f"inputs of {dtype} ({len(names)})": ", ".join(names) for dtype, names in by_type.items()}
 
 
 @command.command("lineage")

@@ -69,7 +69,7 @@ def _figures(metrics: Metrics, health: HealthReport) -> dict[str, Any]:
         ),
         **{f"errors: {name}": count for name, count in metrics.errors_by_type.items()},
         **dict(metrics.values),
-        **{f"why ({number})": reason for number, reason in enumerate(health.reasons, 1)},
+        **{f"reason {number}": reason for number, reason in enumerate(health.reasons, 1)},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,15 @@ class Session:
 
             self._project = Project.open(self.path, self.profile, self.tenant)
         return self._project
+
+    def told_of_default(self) -> bool:
+        """Say so where nobody wrote a configuration and the embedded default stands in; answers whether it does."""
+        from mlops_core.config.loading import FILE, find
+
+        if self.path is not None or os.environ.get("MLOPS_PROJECT") or find(Path.cwd()) is not None:
+            return False
+        self.out.line(f"no {FILE} here or above: the default stack in .mlops is meant - `mlops init` makes a project", style="yellow")
+        return True
 
     def close(self) -> None:
         """Close what was opened."""

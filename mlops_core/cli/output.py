@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from attrs import define
+from attrs import define, field
 
 from mlops_core.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Output", "age", "plain"]
+    from rich.console import Console
+
+__all__ = ["Output", "age", "cell", "plain", "style_of"]
+
+_STYLES: Final = {
+    **dict.fromkeys(("succeeded", "live", "healthy", "finished"), "green"),
+    **dict.fromkeys(("failed", "unhealthy", "rollback_failed", "drift"), "red"),
+    **dict.fromkeys(("held", "paused", "degraded", "interrupted", "canary", "rolled_back"), "yellow"),
+}
 
 
 def plain(value: Any) -> Any:
@@ -43,11 +52,17 @@ def age(at: datetime | None, now: datetime) -> str:
     return f"{seconds:.0f}s ago"
 
 
+def style_of(word: str) -> str:
+    """The colour of a word of state; none for any other text."""
+    return _STYLES.get(word, "")
+
+
 @define
 class Output:
     """Where results go. ``as_json``: one JSON document per command, nothing else on standard output."""
 
     as_json: bool = False
+    _shown_on: Any = field(default=None, init=False, repr=False)
 
     @property
     def fancy(self) -> bool:
@@ -59,50 +74,77 @@ class Output:
         if self.as_json:
             click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
 
-    def line(self, text: str, *, style: str = "") -> None:
-        """Print a line for people."""
+    def line(self, text: str, *, style: str = "", wrap: bool = False) -> None:
+        """Print a line for people; ``wrap``: a terminal breaks it between words."""
         if self.as_json:
             return
-        click.secho(text, fg=style or None) if self.fancy else click.echo(text)
+        if not self.fancy:
+            click.echo(text)
+            return
+        from rich.text import Text
+
+        self._console().print(Text(text, style=style), soft_wrap=not wrap)
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show in a terminal that something goes on; call what is given to say what. Lines printed meanwhile stand above."""
+        if not self.fancy:
+            yield lambda _: None
+            return
+        from rich.text import Text
+
+        with self._console().status(Text(text)) as status:
+            yield lambda said: status.update(Text(said))
 
     def pairs(self, title: str, pairs: Mapping[str, Any]) -> None:
         """Print names and values below a title."""
-        self.table(title, ("", ""), [(name, _cell(value)) for name, value in pairs.items()])
+        self.table(title, ("", ""), [(name, cell(value)) for name, value in pairs.items()])
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "nothing yet") -> None:
         """Print rows; ``empty`` stands in for none."""
         if self.as_json:
             return
-        cells = [[_cell(value) for value in row] for row in rows]
+        cells = [[cell(value) for value in row] for row in rows]
         if not cells:
             click.echo(f"{title}: {empty}" if title else empty)
         elif self.fancy:
-            _rich_table(title, columns, cells)
+            self._draw(title, columns, cells)
         else:
             _plain_table(title, columns, cells)
 
+    def _draw(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
 
-def _cell(value: Any) -> str:
+        if title:
+            self._console().print(Text(title, style="bold"), soft_wrap=True)
+        table = Table(header_style="bold", show_header=any(columns))
+        for column in columns:
+            table.add_column(Text(column), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+        self._console().print(table)
+
+    def _console(self) -> Console:
+        if self._shown_on is None:
+            from rich.console import Console
+
+            self._shown_on = Console(highlight=False)
+        console: Console = self._shown_on
+        return console
+
+
+def cell(value: Any) -> str:
+    """The text of a value in a table: four digits of a float, seconds of a time, ``-`` for nothing."""
     if value is None or value == "":
         return "-"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(cell, value))}]"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return str(value)
-
-
-def _rich_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
 
 
 def _plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

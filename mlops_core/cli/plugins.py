@@ -63,7 +63,7 @@ def _show(plugin: str, as_json: bool) -> None:  # noqa: FBT001  as above
     described = describe(Loader(Path.cwd()).load(role, name))
     out = Output(as_json=as_json)
     out.record(described)
-    out.line(f"{plugin} ({described.source}): {described.summary}")
+    out.line(f"{plugin} ({described.source}): {described.summary}", wrap=True)
     if described.capabilities:
         out.line(f"capabilities: {', '.join(described.capabilities)}")
     rows = [(one.name, one.type, "required" if one.default is None else one.default, one.help) for one in described.options]

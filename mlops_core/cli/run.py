@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import uuid
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
+from attrs import define, field
 
 from mlops_core.cli.options import Session, project_options
-from mlops_core.exceptions import MLOpsError
+from mlops_core.cli.output import Output, style_of
+from mlops_core.records import RunReport, RunStarted, StageFailed, StageFinished, StageProgress, StageStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from mlops_core.records import Record, StageResult
 
-    from mlops_core.mlops_pipeline import MLOpsPipeline
-    from mlops_core.records import RunReport, StageResult
+__all__ = ["command", "outcome"]
 
-__all__ = ["command"]
-
-_POLL = 0.25
-_SHOWN = 5
-_STYLES = {"succeeded": "green", "failed": "red", "held": "yellow"}
+_SHOWN = 4
 
 
 @click.command("run")
@@ -32,58 +29,64 @@ _STYLES = {"succeeded": "green", "failed": "red", "held": "yellow"}
 @project_options
 def command(session: Session, stages: tuple[str, ...], resume: bool, run_id: str | None) -> int:  # noqa: FBT001  click passes flags so
     """Run the pipeline's STAGES, by default all of them. Exits 1 if a stage failed or is held."""
-    pipeline = session.project.pipeline()
-    known = run_id or (None if resume else f"run-{uuid.uuid4().hex[:12]}")
-    with _progress(session, pipeline, known) as shown:
-        report = pipeline.run_pipeline(list(stages) or None, run_id=known, resume=resume)
+    with session.out.busy("starting") as say:
+        pipeline = session.project.pipeline()
+        teller = _Teller(session.out, say, pipeline.get_pipeline_status)
+        known = run_id or (None if resume else f"run-{uuid.uuid4().hex[:12]}")
+        report = pipeline.run_pipeline(list(stages) or None, run_id=known, resume=resume, listen=teller)
+    teller.end(report)
     session.out.record(report)
-    for result in report.stages:
-        if result.stage not in shown:
-            session.out.line(_line(result), style=_STYLES.get(result.status.value, ""))
-    session.out.line(f"run {report.run_id}: {report.status.value}" + (f" - {report.error}" if report.error else ""))
     return 0 if report.status == "succeeded" else 1
 
 
-def _line(result: StageResult) -> str:
+def outcome(result: StageResult) -> str:
+    """What a stage has to tell: its error, its summary, or the first of its metrics."""
     figures = [f"{name}={value:.4g}" for name, value in result.metrics.items() if not name.startswith("baseline_")]
-    tail = result.error or result.summary or ", ".join(figures[:_SHOWN])
-    return f"  {result.stage:<20} {result.status.value:<10} {result.seconds:6.1f} s  {tail or ''}".rstrip()
+    return result.error or result.summary or ", ".join(figures[:_SHOWN])
 
 
-@contextmanager
-def _progress(session: Session, pipeline: MLOpsPipeline, run_id: str | None) -> Iterator[set[str]]:
-    """Show stages as they end, read from the journal as another process would; answers those shown."""
-    shown: set[str] = set()
-    if run_id is None or session.out.as_json:
-        yield shown
-        return
-    stop = threading.Event()
-    watcher = threading.Thread(target=_follow, args=(session, pipeline, run_id, shown, stop), daemon=True)
-    watcher.start()
-    try:
-        yield shown
-    finally:
-        stop.set()
-        watcher.join()
+@define
+class _Teller:
+    """Tells a person what happens to the stages of a run, as it happens. That the person has gone away ends no run."""
+
+    out: Output
+    say: Callable[[str], None]
+    look_up: Callable[[str], RunReport]
+    _told: set[str] = field(factory=set, init=False)
+
+    def __call__(self, event: Record) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._tell(event)
+
+    def _tell(self, event: Record) -> None:
+        match event:
+            case RunStarted(resumed=True):
+                for result in self.look_up(event.run_id).stages:
+                    if result.status == "succeeded":
+                        self._show(result)
+            case StageStarted():
+                self.say(f"{event.stage} is running")
+            case StageProgress(total=None):
+                self.say(f"{event.stage} is running: {event.done:g} {event.note}")
+            case StageProgress():
+                self.say(f"{event.stage} is running: {event.done:g} of {event.total:g} {event.note}")
+            case StageFailed(final=False):
+                self.out.line(_line(event.result, f"attempt {event.result.attempt}: {event.result.error}"), style="yellow", wrap=True)
+            case StageFinished() | StageFailed():
+                self._show(event.result)
+
+    def _show(self, result: StageResult) -> None:
+        self._told.add(result.stage)
+        self.out.line(_line(result, outcome(result)), style=style_of(result.status.value), wrap=True)
+
+    def end(self, report: RunReport) -> None:
+        """The stages that no event told of (the run had ended before), and how the run stands."""
+        for result in report.stages:
+            if result.stage not in self._told and result.status != "pending":
+                self._show(result)
+        status = report.status.value
+        self.out.line(f"run {report.run_id}: {status}" + (f" - {report.error}" if report.error else ""), style=style_of(status), wrap=True)
 
 
-def _follow(session: Session, pipeline: MLOpsPipeline, run_id: str, shown: set[str], stop: threading.Event) -> None:
-    from rich.console import Console
-
-    console = Console()
-    with console.status("starting") as status:
-        while not stop.wait(_POLL):
-            try:
-                report = pipeline.get_pipeline_status(run_id)
-            except MLOpsError:  # the run has no entry yet
-                continue
-            _show_ended(report, shown, session)
-            running = next((one.stage for one in report.stages if one.status == "running"), None)
-            status.update(f"{running} is running" if running else "working")
-
-
-def _show_ended(report: RunReport, shown: set[str], session: Session) -> None:
-    for result in report.stages:
-        if result.status in {"succeeded", "failed", "skipped", "held"} and result.stage not in shown:
-            shown.add(result.stage)
-            session.out.line(_line(result), style=_STYLES.get(result.status.value, ""))
+def _line(result: StageResult, tail: str) -> str:
+    return f"  {result.stage:<20} {result.status.value:<10} {result.seconds:6.1f} s  {tail}".rstrip()

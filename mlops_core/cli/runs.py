@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import Session, project_options
 from mlops_core.cli.output import age
 
@@ -19,12 +20,9 @@ __all__ = ["command"]
 _SHOWN = 4
 
 
-@click.group("runs", invoke_without_command=True)
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group("runs", cls=DefaultGroup, default="pipeline")
+def command() -> None:
     """Runs. Without a subcommand: the runs of the pipeline."""
-    if context.invoked_subcommand is None:
-        context.invoke(_pipeline)
 
 
 @command.command("pipeline")

@@ -9,6 +9,7 @@ import click
 from mlops_core.cli.deployments import show_endpoints
 from mlops_core.cli.options import Session, project_options
 from mlops_core.cli.output import age
+from mlops_core.cli.run import outcome
 
 if TYPE_CHECKING:
     from mlops_core.operations import LoopStatus
@@ -30,6 +31,7 @@ def command(session: Session, run_id: str | None) -> None:
     incidents = project.monitoring.incidents()
     loop = loop_status(project.stack)
     session.out.record({"run": report, "endpoints": endpoints, "incidents": incidents, "loop": loop})
+    session.told_of_default()
     _show_run(session, report)
     show_endpoints(session, endpoints)
     rows = [(one.rule, one.model, one.environment, one.since, one.condition) for one in incidents]
@@ -39,11 +41,12 @@ def command(session: Session, run_id: str | None) -> None:
 
 
 def _show_run(session: Session, report: RunReport) -> None:
-    rows = [(one.stage, one.status.value, f"{one.seconds:.1f} s", one.error or one.summary) for one in report.stages]
+    rows = [(one.stage, one.status.value, f"{one.seconds:.1f} s", outcome(one)) for one in report.stages]
     since = age(report.started, session.project.stack.clock.now())
+    stands = f": {report.status.value} ({report.run_id}, {since})" if report.run_id else ""
     session.out.table(
-        f"Pipeline {report.pipeline}: {report.status.value}" + (f" ({report.run_id}, {since})" if report.run_id else ""),
-        ("stage", "status", "took", ""),
+        f"Pipeline {report.pipeline}{stands}",
+        ("stage", "status", "took", "result"),
         rows,
         empty="no run yet - `mlops run`",
     )
@@ -53,6 +56,7 @@ def _show_loop(session: Session, loop: LoopStatus, open_work: list[str]) -> None
     if loop.running:
         session.out.line(f"control loop: running on {loop.host} (pid {loop.pid})")
     elif open_work:
-        session.out.line(f"control loop: none runs, and {', '.join(open_work)} waits for one - start `mlops watch`", style="yellow")
+        waiting = ", ".join(open_work)
+        session.out.line(f"control loop: none runs - start `mlops watch`; waiting for it: {waiting}", style="yellow", wrap=True)
     else:
         session.out.line("control loop: none runs, and nothing waits for one")

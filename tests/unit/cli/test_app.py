@@ -49,7 +49,8 @@ def test_the_version(mlops: Callable[..., Answer]) -> None:
         (["rnu"], "mlops: no command 'rnu' - did you mean 'run"),
         (["zzz"], "no command 'zzz' - `mlops --help` lists them"),
         (["run", "--nope"], "No such option '--nope'"),
-        (["deploy", "m"], "Missing argument 'VERSION'"),
+        (["deploy", "m"], "Missing argument 'VERSION' - see `mlops deploy --help`"),
+        (["predict", "m"], "mlops predict --help"),
         (["monitor", "m", "--window", "5"], "expected a duration"),
     ],
 )

@@ -25,6 +25,7 @@ def canary(mlops: Callable[..., Answer], versions: tuple[str, str]) -> str:
 
 def test_it_advances_with_requests(mlops: Callable[..., Answer], canary: str, project: Project) -> None:
     mlops("canary", "advance")
+    assert "canary: 2 at 50%" in mlops("deployments").out
     for _ in range(60):
         project.deployment.predict("line", "production", {"x": [1.0]})
     project.monitoring.flush()

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
+
     from mlops_core.project import Project
 
     from .conftest import Answer
@@ -42,6 +44,22 @@ def test_every_mistake_with_its_place(mlops: Callable[..., Answer], project: Pro
     assert any(line.startswith("bad/mlops.yaml:6:") and "alpha" in line for line in lines)
     assert any(line.startswith("bad/mlops.yaml:11:") and "timeout" in line for line in lines)
     assert mlops("check", "--project", str(tmp_path / "bad"), "--json").json["problems"] == lines
+
+
+def test_no_file_anywhere(mlops: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no mlops.yaml here or above" in mlops("check").out
+
+
+def test_environments_are_reached_with_the_ports_that_they_need(mlops: Callable[..., Answer], tmp_path: Path) -> None:
+    text = "version: 1\nproject: demo\nenvironments: {staging: {use: local, host: 'HOST'}}\n"
+    (tmp_path / "mlops.yaml").write_text(text.replace("HOST", "::"))  # every address of this machine
+    assert mlops("check", "--project", str(tmp_path)).code == 0
+    answer = mlops("check", "--project", str(tmp_path), "--connect")
+    assert answer.code == 2
+    assert "no tokens are set - set tokens, or listen on 127.0.0.1" in answer.err
+    (tmp_path / "mlops.yaml").write_text(text.replace("HOST", "127.0.0.1"))
+    assert mlops("check", "--project", str(tmp_path), "--connect").code == 0
 
 
 def test_no_file(mlops: Callable[..., Answer], tmp_path: Path) -> None:

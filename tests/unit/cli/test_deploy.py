@@ -21,14 +21,17 @@ def test_a_version_goes_live(mlops: Callable[..., Answer], versions: tuple[str, 
 
 
 def test_an_a_b_test(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
-    assert mlops("deploy", "line", "1", "--to", "staging", "--weight", "1=75%", "--weight", "2=0.25").code == 0
+    answer = mlops("deploy", "line", "1", "--to", "staging", "--weight", "1=75%", "--weight", "2=0.25")
+    assert (answer.code, answer.err) == (0, "")
+    assert "1 (75%), 2 (25%)" in answer.out
+    assert "1 (75%), 2 (25%)" in mlops("deployments", "history", "line", "staging").out
     routes = project.deployment.status("line", "staging").routes
     assert {one.version: one.weight for one in routes} == {"1": 0.75, "2": 0.25}
 
 
 def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
     assert mlops("deploy", "line", "1", "--to", "staging", "--no-wait", "--json").json["status"] == "pending"
-    assert "waits for one - start `mlops watch`" in mlops("status").out
+    assert "start `mlops watch`; waiting for it: staging/line/1" in mlops("status").out
     assert mlops("watch", "--once").out == "every pass ran once\n"
     assert project.deployment.status("line", "staging").live is not None
 

@@ -31,10 +31,28 @@ def test_exit_codes(mlops: Callable[..., Answer], project: Project, files: dict[
     assert mlops("drift", files["reference"], files["same"]).code == 0
     moved = mlops("drift", files["reference"], files["moved"])
     assert moved.code == 3
-    assert moved.out.splitlines()[-1].startswith("drift: smallest adjusted p ")
+    assert moved.out.splitlines()[-1].startswith("drift in b: smallest adjusted p ")
     assert mlops("drift", files["reference"], files["moved"], "--columns", "a").code == 0
     told = mlops("drift", files["reference"], files["moved"], "--tests", "ks,psi", "--threshold", "0.01", "--json").json
     assert {one["test"] for one in told["outcomes"]} == {"ks", "psi"}
+
+
+def test_long_tables_are_cut_to_what_matters(mlops: Callable[..., Answer], project: Project, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    names = [f"c{number}" for number in range(20)]
+    for name, shift in (("before", 0.0), ("after", 2.0)):
+        values = rng.normal(size=(100, 20))
+        values[:, 7] += shift
+        rows = "\n".join(",".join(f"{value:.6f}" for value in row) for row in values)
+        (tmp_path / f"{name}.csv").write_text(f"{','.join(names)},{name}\n" + "\n".join(f"{row},1" for row in rows.splitlines()) + "\n")
+    files = (str(tmp_path / "before.csv"), str(tmp_path / "after.csv"))
+    shown = mlops("drift", *files).out.splitlines()
+    assert shown[2].split()[0] == "c7"
+    assert shown[2].endswith("drift")
+    assert shown[-3] == "9 more without drift - `--all` shows them"
+    assert shown[-2] == "not compared: after, before"
+    everything = mlops("drift", *files, "--all").out
+    assert all(f"  {name} " in everything for name in names)
 
 
 def test_mistakes(mlops: Callable[..., Answer], project: Project, files: dict[str, str]) -> None:

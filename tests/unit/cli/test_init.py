@@ -32,6 +32,14 @@ def test_nothing_is_overwritten(mlops: Callable[..., Answer], tmp_path: Path) ->
 
 def test_names_and_places(mlops: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is not a name" in mlops("init", str(tmp_path), "--name", "a b").err
+    assert "'a b', cannot be the project's - give one with --name" in mlops("init", str(tmp_path / "a b")).err
+    assert mlops("init", str(tmp_path / "a b"), "--name", "ab").out.endswith(
+        f"next: cd '{tmp_path}/a b', then mlops check, then mlops run\n"
+    )
+    monkeypatch.chdir(tmp_path / "a b")
+    for path in (tmp_path / "a b").iterdir():
+        path.unlink()
+    assert mlops("init", "--name", "ab").out.endswith("next: mlops check, then mlops run\n")
     (tmp_path / "file").write_text("")
     answer = mlops("init", str(tmp_path / "file" / "below"))
     assert (answer.code, answer.err.count("\n")) == (2, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlops_core.records import Column, Schema
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -30,6 +32,19 @@ def test_one_version(mlops: Callable[..., Answer], versions: tuple[str, str]) ->
     shown = mlops("models", "show", "line", versions[0])
     assert "metadata.slope  2" in shown.out
     assert mlops("models", "show", "line", "--json").json["metadata"] == {"slope": 3}
+
+
+def test_figures_stand_beside_their_baseline_and_columns_by_type(mlops: Callable[..., Answer], project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("line 2")
+    schema = Schema(inputs=(Column("x", "float64"), Column("day", "string"), Column("y", "float64")))
+    metadata = {"auc": 0.912345, "baseline_auc": 0.5, "baseline_only": 1}
+    project.versioning.version_model("line", model_path=tmp_path / "model", metadata=metadata, schema=schema)
+    shown = " ".join(mlops("models", "show", "line").out.split())
+    assert "metadata.auc 0.9123 (baseline 0.5)" in shown
+    assert "metadata.baseline_only 1" in shown
+    assert "metadata.baseline_auc" not in shown
+    assert "inputs of float64 (2) x, y inputs of string (1) day" in shown
+    assert "auc=0.9123, baseline_only=1" in mlops("models", "versions", "line").out
 
 
 def test_lineage_and_difference(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlops_core.cli.output import Output, age, plain
+from mlops_core.cli.output import Output, age, plain, style_of
 from mlops_core.records import TrackedRun
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -41,6 +41,31 @@ def test_json_silences_everything_else(capsys: pytest.CaptureFixture[str]) -> No
 def test_plain_columns_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     Output().table("Title", ("name", "n"), [("long name", 1.23456), (None, NOW)])
     assert capsys.readouterr().out == "Title\n  name       n\n  long name  1.235\n  -          2024-01-02 00:00:00\n"
+
+
+def test_cells_are_short(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().pairs("Title", {"list": [0.000279453, 1.0], "none": None, "text": "", "number": 3})
+    assert capsys.readouterr().out == "Title\n  list    [0.0002795, 1]\n  none    -\n  text    -\n  number  3\n"
+
+
+def test_lines_of_a_busy_terminal_stay(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Output()
+    with out.busy("starting") as say:
+        say("quietly")
+        out.line("in a pipe")
+    assert capsys.readouterr().out == "in a pipe\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with out.busy("[starting]") as say:
+        say("[working]")
+        out.line("word " * 30, wrap=True)
+    told = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in told.splitlines() if line.startswith("word"))
+    assert told.count("word") == 30
+
+
+def test_words_of_state_have_colours() -> None:
+    assert (style_of("succeeded"), style_of("failed"), style_of("paused"), style_of("tumour")) == ("green", "red", "yellow", "")
 
 
 def test_a_terminal_gets_a_drawn_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

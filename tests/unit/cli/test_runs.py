@@ -27,6 +27,7 @@ def test_tracked_runs(mlops: Callable[..., Answer], project: Project) -> None:
             run.log_params({"depth": depth})
             run.log_metrics({"loss": loss})
             ids.append(run.run_id)
+    assert project.tracker.flush()
     assert "loss=0.5" in mlops("runs", "list").out
     assert [one["run_id"] for one in mlops("runs", "list", "--filter", "metrics.loss < 0.3", "--json").json] == [ids[1]]
     assert mlops("runs", "list", "--experiment", "none", "--json").json == []

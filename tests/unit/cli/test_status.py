@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
 
     from mlops_core.project import Project
 
@@ -17,6 +20,11 @@ def test_an_empty_project(mlops: Callable[..., Answer], project: Project) -> Non
     assert answer.code == 0
     assert "no run yet - `mlops run`" in answer.out
     assert "control loop: none runs, and nothing waits for one" in answer.out
+
+
+def test_without_a_file_it_says_what_it_shows(mlops: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mlops("status").out.startswith("no mlops.yaml here or above: the default stack in .mlops is meant - `mlops init`")
 
 
 def test_a_project_at_work(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
@@ -32,5 +40,6 @@ def test_a_project_at_work(mlops: Callable[..., Answer], versions: tuple[str, st
     assert told["incidents"][0]["rule"] == "errors"
     out = mlops("status").out
     assert "Pipeline demo: succeeded (first" in out
-    assert "1 100%" in out
-    assert "errors waits for one - start `mlops watch`" in out
+    assert "1 (100%)" in out
+    assert "score=0.75" in out
+    assert "none runs - start `mlops watch`; waiting for it: errors" in out
