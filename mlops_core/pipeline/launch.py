@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from mlops_core.pipeline.plan import make_plan
 from mlops_core.pipeline.runner import Runner
 from mlops_core.records import PipelineStatus, Record, StackRef
 from mlops_core.stack import Stack
-from mlops_core.structure import nearest
+from mlops_core.structure import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mlops_core.records import ArtifactRef, RunReport, StageResult
 
 __all__ = ["Launch", "available"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @define(eq=False)
@@ -122,11 +125,19 @@ class Launch:
         return (settings.model if settings is not None else "") or self.pipeline
 
     def _run(self, plan: Plan, ledger: RunLedger, *, resumed: bool = False, base: tuple[StageResult, ...] = ()) -> RunReport:
-        runner = Runner(self.stack, plan, ledger, self._reference(plan), self.listen, base)
+        runner = Runner(self.stack, plan, ledger, self._reference(plan), self._heard if self.listen is not None else None, base)
         try:
             return runner.run(resumed=resumed)
         finally:
             self.cause = runner.cause
+
+    def _heard(self, event: Record) -> None:
+        """A listener that raises is a warning: what it listens to goes on."""
+        try:
+            if self.listen is not None:
+                self.listen(event)
+        except Exception as error:  # noqa: BLE001  it may be anybody's
+            _LOG.warning("pipeline %s: a listener failed on %s: %s", self.pipeline, type(event).__name__, one_line(error))
 
     def _reference(self, plan: Plan) -> StackRef:
         """What a worker composes its stack of; without workers only where the project lies."""

@@ -205,8 +205,7 @@ def test_every_mistake_of_a_plan_is_found_before_anything_runs(pipeline: MLOpsPi
     problems = pipeline.check()
     assert len(problems) == 4
     assert problems[0] == (
-        "stage 'training': nothing before it gives its input 'data' - there are: data_collection - "
-        "say which with inputs: {data: NAME}"
+        "stage 'training': nothing before it gives its input 'data' - there are: data_collection - say which with inputs: {data: NAME}"
     )
     assert any("cannot end it at its timeout" in one for one in problems)
     assert any(one.startswith("stage 'training': when:") for one in problems)
@@ -268,6 +267,23 @@ def test_whoever_listens_hears_progress_and_events(pipeline: MLOpsPipeline) -> N
     run = pipeline.run_pipeline(["doubling"], inputs={"total": 1}, listen=heard.append)
     assert [type(one).__name__ for one in heard] == ["RunStarted", "StageStarted", "StageProgress", "StageFinished", "RunFinished"]
     assert heard[2] == StageProgress(run.run_id, "doubling", 1.0, 2.0, "half")
+
+
+def test_a_listener_that_raises_stops_nothing(pipeline: MLOpsPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    def deaf(event: Any) -> None:
+        raise ValueError("what?")
+
+    assert pipeline.run_pipeline(listen=deaf).status is PipelineStatus.SUCCEEDED
+    assert "a listener failed on RunStarted: ValueError: what?" in caplog.text
+
+
+def test_a_project_that_cannot_be_found_is_the_pipelines_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_PROJECT", str(tmp_path / "nowhere"))
+    with pytest.raises(PipelineError, match="MLOPS_PROJECT"):
+        MLOpsPipeline("tickets")
+    (tmp_path / "mlops.yaml").write_text("version: 1\nproject: found\ntenant: acme\n")
+    monkeypatch.setenv("MLOPS_PROJECT", str(tmp_path))
+    assert MLOpsPipeline("tickets").tenant_id == "acme"
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,28 @@ def test_a_rollback_that_fails_is_told_and_stops_no_other(shop: Any) -> None:
     error = pipeline.run_pipeline(STAGES).error or ""
     assert f"production/{MODEL}/2 could not be rolled back: " in error
     assert f"staging/{MODEL}/2 is rolled_back" in error
+
+
+class Blind(MemoryDeployer):
+    """Cannot be looked at any more once it is blind."""
+
+    contract = 1
+    blind = False
+
+    def observe(self, *arguments: Any, **named: Any) -> Any:
+        if self.blind:
+            raise DeploymentError("deployer: no answer")
+        return super().observe(*arguments, **named)
+
+
+def test_deployments_that_cannot_be_found_are_told(shop: Any) -> None:
+    deployer = Blind()
+    pipeline = with_monitoring(shop, environments={"staging": MemoryDeployer(), "production": deployer})
+
+    @pipeline.stage("monitoring", on_failure="rollback")
+    def monitor(deployment: Any) -> None:
+        deployer.blind = True
+        raise ValueError("nonsense")
+
+    error = pipeline.run_pipeline(STAGES).error or ""
+    assert error.startswith("stage 'monitoring' failed: ValueError: nonsense; what it deployed could not be found: ")
