@@ -197,7 +197,7 @@ def _shown(file: Path) -> str:
     """The file as seen from the current folder, where that is shorter."""
     try:
         relative = os.path.relpath(file)
-    except ValueError:  # another drive
+    except ValueError:  # pragma: no cover  another system's branch: the file is on another drive
         return str(file)
     return min(relative, str(file), key=len)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType, Protocol
 import pytest
 from attrs import define
 
-from mlops_core.structure import SHARE, Check, Deferred, Misfit, Secret, Structurer, key_text, type_text
+from mlops_core.structure import SHARE, Check, Deferred, Misfit, Secret, Structurer, key_text, named, type_text
 from mlops_core.structure.scalars import value_of
 
 
@@ -35,6 +35,11 @@ class Point:
     y: int = 0
 
 
+class Engine:
+    """Of somebody else; no hook knows how to make one."""
+
+
+ENGINE = Engine()
 Metres = NewType("Metres", int)
 
 
@@ -91,10 +96,11 @@ FITS = [
     ([2, 4], tuple[Even, ...], (2, 4)),
     (3, Metres, 3),
     (object, Any, object),
+    (ENGINE, Engine, ENGINE),
 ]
 
 
-@pytest.mark.parametrize(("value", "kind", "wanted"), FITS, ids=[f"{value!r} as {type_text(kind)}" for value, kind, _ in FITS])
+@pytest.mark.parametrize(("value", "kind", "wanted"), FITS, ids=[f"{named(value)} as {type_text(kind)}" for value, kind, _ in FITS])
 def test_a_value_that_fits(value: Any, kind: Any, wanted: Any) -> None:
     found = Structurer().one(value, kind)
     assert found == wanted
