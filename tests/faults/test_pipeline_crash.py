@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1800)  # each kill takes a second, and a session of faults makes hundreds
 DRIVER = Path(__file__).with_name("pipeline_crashes.py")
 CONFIGURATION = """
 version: 1
