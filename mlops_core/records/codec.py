@@ -66,6 +66,7 @@ def _check_plain(value: Any, where: str) -> None:
 @functools.cache
 def _converter() -> Converter:
     from cattrs import Converter
+
     converter = Converter(forbid_extra_keys=True, unstruct_collection_overrides={tuple: list, frozenset: sorted})
     converter.register_unstructure_hook(datetime, _time_text)
     converter.register_structure_hook(datetime, lambda text, _: _time(text))
@@ -75,38 +76,53 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(_is_plain_mapping, _mapping)
     for kind, read in ((bool, _bool), (int, _int), (float, _float), (str, _str)):
         converter.register_structure_hook(kind, read)
-    _tell_conditions_apart(converter)
+    _tell_apart(converter)
     return converter
 
 
-def _tell_conditions_apart(converter: Converter) -> None:
-    """``And`` and ``Or`` have the same fields, so each kind of condition carries its name."""
-    from mlops_core.records.query import And, Comparison, Not, Or
+def _tag(kind: Any) -> str | None:
+    """The name that a class's values carry, since another class of a union has the same fields."""
+    found = vars(kind).get("tag") if isinstance(kind, type) else None
+    return found if isinstance(found, str) else None
 
-    kinds: dict[str, Any] = {"and": And, "comparison": Comparison, "not": Not, "or": Or}
-    for name, cls in kinds.items():
-        _name_kind(converter, name, cls)
 
-    def structure(data: Any, _: Any) -> Any:
-        if data is None:
+def _tell_apart(converter: Converter) -> None:
+    """Unions of tagged classes: each value says as ``kind`` which it is."""
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+
+    def encoder(cls: Any) -> Any:
+        plain = make_dict_unstructure_fn(cls, converter)
+        return lambda value: {"kind": _tag(cls), **plain(value)}
+
+    def decoder(cls: Any) -> Any:
+        plain = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
+
+        def structure(data: Any, _: Any) -> Any:
+            _check_kind(data, [str(_tag(cls))])
+            return plain({key: value for key, value in data.items() if key != "kind"}, cls)
+
+        return structure
+
+    def choose(data: Any, union: Any) -> Any:
+        if data is None and type(None) in union.__args__:
             return None
-        if not isinstance(data, Mapping) or data.get("kind") not in kinds:
-            raise TypeError(f"expected a condition of kind {', '.join(kinds)}")
+        kinds = {str(_tag(one)): one for one in union.__args__ if one is not type(None)}
+        _check_kind(data, sorted(kinds))
         return converter.structure(data, kinds[data["kind"]])
 
-    converter.register_structure_hook_func(lambda kind: And in getattr(kind, "__args__", ()) and Or in kind.__args__, structure)
+    converter.register_unstructure_hook_factory(lambda kind: _tag(kind) is not None, encoder)
+    converter.register_structure_hook_factory(lambda kind: _tag(kind) is not None, decoder)
+    converter.register_structure_hook_func(_is_union_of_tagged, choose)
 
 
-def _name_kind(converter: Converter, name: str, cls: Any) -> None:
-    encode_plain, decode_plain = converter.get_unstructure_hook(cls), converter.get_structure_hook(cls)
+def _is_union_of_tagged(kind: Any) -> bool:
+    arms = [one for one in getattr(kind, "__args__", ()) if one is not type(None)]
+    return len(arms) > 1 and all(_tag(one) is not None for one in arms)
 
-    def decode_named(data: Any, _: Any) -> Any:
-        if not isinstance(data, Mapping) or data.get("kind") != name:
-            raise TypeError(f"expected a condition of kind {name}")
-        return decode_plain({key: value for key, value in data.items() if key != "kind"}, cls)
 
-    converter.register_unstructure_hook(cls, lambda value: {"kind": name, **encode_plain(value)})
-    converter.register_structure_hook(cls, decode_named)
+def _check_kind(data: Any, kinds: list[str]) -> None:
+    if not isinstance(data, Mapping) or data.get("kind") not in kinds:
+        raise TypeError(f"expected a value of kind {', '.join(kinds)}")
 
 
 def _is_plain_mapping(kind: Any) -> bool:

@@ -8,7 +8,7 @@ unknown, and only what is true matches. Params and tags are stored as text: comp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import attrs
 from attrs import field, frozen
@@ -31,6 +31,8 @@ def _hashable(value: Any) -> Any:
 class Comparison(Record):
     """``field operator value``; ``in`` takes a tuple, ``like`` a pattern where ``%`` is any text and ``_`` one character."""
 
+    tag: ClassVar[str] = "comparison"
+
     field: str
     operator: Operator
     value: Any = attrs.field(converter=_hashable)
@@ -50,6 +52,8 @@ class Comparison(Record):
 class And(Record):
     """True where every term is."""
 
+    tag: ClassVar[str] = "and"
+
     terms: tuple[Condition, ...]
 
     def truth(self, fields: Fields) -> bool | None:
@@ -62,6 +66,8 @@ class And(Record):
 class Or(Record):
     """True where any term is."""
 
+    tag: ClassVar[str] = "or"
+
     terms: tuple[Condition, ...]
 
     def truth(self, fields: Fields) -> bool | None:
@@ -73,6 +79,8 @@ class Or(Record):
 @frozen
 class Not(Record):
     """True where the term is false."""
+
+    tag: ClassVar[str] = "not"
 
     term: Condition
 

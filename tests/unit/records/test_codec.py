@@ -72,9 +72,9 @@ def test_conditions_carry_their_kind() -> None:
     """``And`` and ``Or`` have the same fields."""
     assert encode(QUERY)["where"]["kind"] == "and"
     assert decode(Or, encode(Or(()))) == Or(())
-    with pytest.raises(ValueError, match="expected a condition of kind or"):
+    with pytest.raises(ValueError, match="expected a value of kind or"):
         decode(Or, encode(And(())))
-    with pytest.raises(ValueError, match="expected a condition of kind and, comparison, not, or"):
+    with pytest.raises(ValueError, match="expected a value of kind and, comparison, not, or"):
         decode(Query, {"where": {"kind": "xor", "terms": []}})
 
 
