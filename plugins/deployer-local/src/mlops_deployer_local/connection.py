@@ -44,6 +44,8 @@ class Connection(HttpToolsProtocol):
         """A client is there: it has a while to say what it wants."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._await_head()
+        if self.gate.draining:
+            self.drain()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""

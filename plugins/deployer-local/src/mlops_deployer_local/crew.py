@@ -103,6 +103,7 @@ class Crew:
 
     def __init__(self, plan: Plan, listener: socket.socket, state: Callable[[], ServerState], changed: Callable[[], None]) -> None:
         self.active: list[Member] = []
+        self.coming: list[Member] = []
         self.leaving: dict[Member, asyncio.Task[None]] = {}
         self._command, self._size = plan.command, plan.workers
         self._patience, self._loading = plan.patience, plan.loading
@@ -111,8 +112,8 @@ class Crew:
 
     @property
     def processes(self) -> list[Process]:
-        """Every process that answers requests or still ends some."""
-        return [member.identity for member in (*self.active, *self.leaving)]
+        """Every process that answers requests, is about to, or still ends some."""
+        return [member.identity for member in (*self.active, *self.coming, *self.leaving)]
 
     async def hire(self, versions: Sequence[tuple[str, str]], limit: float, *, strict: bool, size: int | None = None) -> list[Member]:
         """Fresh processes with these versions loaded; none answers yet.
@@ -138,12 +139,7 @@ class Crew:
 
     async def take_over(self, fresh: Sequence[Member]) -> None:
         """The fresh ones answer from now on, the others leave. Fails nobody: both have the same listening socket."""
-        try:
-            for member in fresh:
-                await member.ask({"op": "accept", "state": self._state().plain()})
-        except BaseException:
-            await _discard(fresh)
-            raise
+        await self._let_accept(fresh)
         before, self.active = self.active, []
         for member in before:
             self.leaving[member] = asyncio.create_task(self._see_off(member))
@@ -151,12 +147,17 @@ class Crew:
             self._join(member)
         self._changed()
 
-    async def sync(self, needed: set[tuple[str, str]]) -> None:
-        """All follow the newest state when this returns; one that is leaving and lacks a needed version is waited for."""
-        for member in (*self.active, *self.leaving):
-            with contextlib.suppress(ConnectionError):  # it died: whoever replaces it begins with the newest state
-                await member.ask({"op": "sync", "state": self._state().plain()})
+    async def sync(self) -> None:
+        """All follow the newest state when this returns.
+
+        One that is leaving and lacks a version that is routed now goes on by the routes it has, and is waited for.
+        """
+        state = self._state()
+        needed = {(name, version) for name, one in state.endpoints.items() for version in one.routed()}
         late = [task for member, task in self.leaving.items() if not needed <= member.versions]
+        for member in (*self.active, *(one for one in self.leaving if needed <= one.versions)):
+            with contextlib.suppress(ConnectionError):  # it died: whoever replaces it begins with the newest state
+                await member.ask({"op": "sync", "state": state.plain()})
         if late:
             await asyncio.wait(late)
 
@@ -190,13 +191,22 @@ class Crew:
 
     async def _replace(self) -> None:
         (fresh,) = await self.hire(self._state().versions(), self._loading, strict=False, size=1)
-        try:
-            await fresh.ask({"op": "accept", "state": self._state().plain()})
-        except BaseException:
-            await _discard([fresh])
-            raise
+        await self._let_accept([fresh])
         self._join(fresh)
         self._changed()
+
+    async def _let_accept(self, fresh: Sequence[Member]) -> None:
+        """They begin to answer. They are known before they do, so that no crash leaves one that nobody knows."""
+        self.coming = list(fresh)
+        self._changed()
+        try:
+            for member in fresh:
+                await member.ask({"op": "accept", "state": self._state().plain()})
+        except BaseException:
+            await _discard(fresh)
+            raise
+        finally:
+            self.coming = []
 
     def _join(self, member: Member) -> None:
         self.active.append(member)

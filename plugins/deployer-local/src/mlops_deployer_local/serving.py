@@ -27,7 +27,6 @@ def _worker(options: LocalDeployer, host: ServingHost, environment: str, listene
 async def serve_under(options: LocalDeployer, host: ServingHost, environment: str, control: int, listener: int) -> None:
     """Do what the supervisor at the socket ``control`` says, on the socket ``listener``."""
     listening = socket.socket(fileno=listener)
-    listening.settimeout(0)
     await _worker(options, host, environment, listening).run(socket.socket(fileno=control))
 
 
@@ -51,6 +50,6 @@ async def serve_alone(options: LocalDeployer, host: ServingHost, environment: st
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await worker.accept()
+    worker.accept()
     await ended.wait()
     await worker.drain()

@@ -145,7 +145,7 @@ class Supervisor:
             wanted.previous, wanted.loaded = one.previous if same else one.routes, one.loaded
             state.endpoints[endpoint] = wanted
             self._keep(state)
-            await self.crew.sync({(endpoint, version) for version in wanted.routed()})
+            await self.crew.sync()
             return wanted.revision
 
     async def _unload(self, endpoint: str, version: str) -> None:
@@ -153,7 +153,7 @@ class Supervisor:
             state = deepcopy(self.state)
             state.unload(endpoint, version)
             self._keep(state)
-            await self.crew.sync(set())
+            await self.crew.sync()
 
     async def _health(self, endpoint: str, version: str) -> dict[str, Any]:
         answers = [await one.ask({"op": "health", "endpoint": endpoint, "version": version}) for one in self.crew.active]

@@ -21,6 +21,7 @@ from mlops_core.roles import ServingHost
 from mlops_deployer_local.app import App
 from mlops_deployer_local.channel import LIMIT, answer_all
 from mlops_deployer_local.connection import Connection, Gate
+from mlops_deployer_local.door import Door
 from mlops_deployer_local.models import Model, Table, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
-_BACKLOG: Final = 2048
 _POLL: Final = 0.02
 
 
@@ -46,11 +46,12 @@ class Worker:
     _state: ServerState = field(factory=ServerState, init=False)
     _gate: Gate = field(init=False)
     _config: Config = field(init=False)
-    _server: asyncio.Server | None = field(default=None, init=False)
+    _door: Door = field(init=False)
     _ending: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._gate = Gate(self.app.limits.patience)
+        self._door = Door(self.listener, self._connect)
         self._config = Config(
             self.app,
             lifespan="off",
@@ -72,15 +73,14 @@ class Worker:
         await self.drain()  # and follow changes of the routes meanwhile
         following.cancel()
 
-    async def accept(self) -> None:
+    def accept(self) -> None:
         """Begin to answer."""
-        self._server = await asyncio.get_running_loop().create_server(self._connect, sock=self.listener, backlog=_BACKLOG)
+        self._door.open()
 
     async def drain(self) -> None:
         """Leave new connections to others, and end those that are there without failing one."""
         self._gate.draining = True
-        if self._server is not None:
-            self._server.close()
+        await self._door.close()
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.drain()
@@ -120,7 +120,7 @@ class Worker:
                 return {"faults": await asyncio.to_thread(self._load_all, pairs)}
             case "accept":
                 self.apply(question["state"])
-                await self.accept()
+                self.accept()
             case "sync":
                 self.apply(question["state"])
             case "health":
@@ -139,7 +139,7 @@ class Worker:
         """The supervisor has gone: whoever answers requests goes on, whoever does not ends."""
         if not following.cancelled() and (error := following.exception()) is not None:
             _LOG.error("worker: the channel to the supervisor broke: %s", error)
-        if self._server is None:
+        if not self._door.is_open:
             self._ending.set()
 
     def _connect(self) -> Connection:
