@@ -71,6 +71,20 @@ class Factor(Format):
     def predictor(self, value: Any, schema: Any) -> Any:
         return value
 '''
+DANGER = (
+    FORMAT
+    + """
+
+@define
+class Danger(Factor):
+    contract: ClassVar[int] = 1
+    name: ClassVar[str] = "danger"
+    runs_code: ClassVar[bool] = True
+
+    def sniff(self, path: Path) -> bool:
+        return path.is_file() and path.read_bytes()[:7] == b"danger "
+"""
+)
 SCHEMA = Schema((Column("x", "float64"),), (Column("product", "float64"),))
 TOKEN = "0123456789abcdef"
 
@@ -81,13 +95,14 @@ def settings(**environment: Any) -> Settings:
         registry=Use("sqlite", key="registry"),
         environments={"staging": EnvironmentSettings(Use("local", key="environments.staging"), **environment)},
         monitoring=MonitoringSettings(sinks=(Use("sqlite", key="monitoring.sinks"),)),
-        formats=("./factor.py:Factor",),
+        formats=("./factor.py:Factor", "./danger.py:Danger"),
     )
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "factor.py").write_text(FORMAT)
+    (tmp_path / "danger.py").write_text(DANGER)
     return tmp_path
 
 
@@ -98,13 +113,13 @@ def stack(project: Path) -> Iterator[Stack]:
     found.parts.close()
 
 
-def register(stack: Stack, version: str, factor: int, tenant: str = "acme") -> ModelVersion:
-    path = stack.root / f"{tenant}-{version}.factor"
-    path.write_text(f"factor {factor}")
+def register(stack: Stack, version: str, factor: int, tenant: str = "acme", kind: str = "factor") -> ModelVersion:
+    path = stack.root / f"{tenant}-{version}.{kind}"
+    path.write_text(f"{kind} {factor}")
     own = stack.for_tenant(tenant)
     ref = Artifacts(own).save_file(path, "model")
     at = datetime(2024, 5, 1, tzinfo=UTC)
-    made = ModelVersion(tenant, "delays", version, f"key-{version}", ref.sha256, ref.files, at, format="factor", schema=SCHEMA)
+    made = ModelVersion(tenant, "delays", version, f"key-{version}", ref.sha256, ref.files, at, format=kind, schema=SCHEMA)
     return stack.parts.registry.add_version(made)
 
 
@@ -292,3 +307,23 @@ def test_a_project_is_served_from_a_process_of_its_own(stack: Stack) -> None:
     finally:
         deployment.shutdown("staging")
     assert not any(is_alive(one) for one in processes)
+
+
+def test_an_untrusted_and_a_corrupt_model_are_refused_while_the_running_one_serves(stack: Stack) -> None:
+    register(stack, "1.0.0", 2)
+    register(stack, "2.0.0", 3, kind="danger")
+    spoilt = register(stack, "3.0.0", 4)
+    for path in (stack.root / ".mlops").rglob(f"{spoilt.files[0].blob.sha256}*"):
+        path.chmod(0o600)
+        path.write_text("factor 6")
+    deployment = ModelDeployment(stack=stack)
+    try:
+        deployment.deploy_model("delays", "1.0.0", "staging")
+        with pytest.raises(DeploymentError, match=r"reading danger runs code from the file - .*add 'danger' to 'models\.trust'"):
+            deployment.deploy_model("delays", "2.0.0", "staging")
+        with pytest.raises(DeploymentError, match="do not match the registered sha256"):
+            deployment.deploy_model("delays", "3.0.0", "staging")
+        assert deployment.predict("delays", "staging", {"x": [1.0]}).outputs == {"product": [2.0]}
+        assert deployment.status("delays", "staging").loaded == ("1.0.0",)
+    finally:
+        deployment.shutdown("staging")
