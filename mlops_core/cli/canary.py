@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlops_core.cli.deployments import show_deployment
-from mlops_core.cli.options import DURATION, Session, project_options
+from mlops_core.cli.options import DURATION, SHARE, Session, project_options
 from mlops_core.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def command() -> None:
 @click.option("--steps", default="5%,25%,100%", show_default=True, help="Shares of the requests; the last is 100%.")
 @click.option("--step-time", type=DURATION, default="2m", show_default=True, help="How long a step lasts at least.")
 @click.option("--min-requests", type=click.IntRange(1), default=100, show_default=True, help="Requests that a step must have seen.")
-@click.option("--max-error-rate", type=float, help="Roll back above this fraction of errors.")
+@click.option("--max-error-rate", type=SHARE, help="Roll back above this share of errors, such as 1%.")
 @click.option("--wait", is_flag=True, help="Stay until it is live, rolled back or held; else `mlops watch` advances it.")
 @project_options
 def _start(
@@ -54,8 +54,8 @@ def _plan(steps: str, step_time: timedelta, min_requests: int, max_error_rate: f
     from mlops_core.config.settings import CanarySettings
 
     try:
-        shares = tuple(float(one.strip().removesuffix("%")) / (100 if "%" in one else 1) for one in steps.split(","))
-    except ValueError:
+        shares = tuple(SHARE.convert(one.strip(), None, None) for one in steps.split(","))
+    except click.BadParameter:
         raise ConfigError(f"canary: --steps {steps!r} are not shares - write 5%,25%,100%") from None
     slo = {} if max_error_rate is None else {"error_rate": max_error_rate}
     return CanarySettings(steps=shares, step_time=step_time, min_requests=min_requests, slo=slo)

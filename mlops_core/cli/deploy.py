@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlops_core.cli.deployments import show_deployment
-from mlops_core.cli.options import Session, project_options
+from mlops_core.cli.options import SHARE, Session, project_options
 from mlops_core.exceptions import ConfigError
 
 __all__ = ["command"]
@@ -40,10 +40,10 @@ def command(
 
 def _share(text: str) -> tuple[str, float]:
     version, _, share = text.rpartition("=")
+    wrong = ConfigError(f"deploy: --weight {text!r} is not VERSION=SHARE - write 2=0.1 or 2=10%")
+    if not version:
+        raise wrong
     try:
-        weight = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
-    except ValueError:
-        weight = -1.0
-    if not version or not 0 <= weight <= 1:
-        raise ConfigError(f"deploy: --weight {text!r} is not VERSION=SHARE - write 2=0.1 or 2=10%")
-    return version, weight
+        return version, SHARE.convert(share, None, None)
+    except click.BadParameter:
+        raise wrong from None

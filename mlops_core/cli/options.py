@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["DURATION", "Session", "project_options"]
+__all__ = ["DURATION", "SHARE", "Session", "project_options"]
 
 
 class _Duration(click.ParamType["timedelta"]):
@@ -37,7 +37,24 @@ class _Duration(click.ParamType["timedelta"]):
             self.fail(str(error), param, ctx)
 
 
+class _Share(click.ParamType[float]):
+    """A fraction as the configuration writes it: ``5%`` or 0.05."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse, or say what was expected."""
+        from mlops_core.structure.problems import Misfit
+        from mlops_core.structure.scalars import share, value_of
+
+        try:
+            return share(value_of(value) if isinstance(value, str) else value)
+        except Misfit as error:
+            self.fail(str(error), param, ctx)
+
+
 DURATION: Final = _Duration()
+SHARE: Final = _Share()
 
 
 @define

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+import pytest
+
+from mlops_core.cli.options import SHARE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     from mlops_core.project import Project
 
@@ -24,6 +27,17 @@ def test_a_project_elsewhere_and_another_tenant(
     assert len(mlops("models", "list", "--json", "--project", str(tmp_path)).json) == 1
     assert mlops("models", "list", "--json", "--tenant", "other").json == []
     assert mlops("models", "list", "--tenant", "../x").code == 2
+
+
+@pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("1", 1.0), ("100 %", 1.0), ("0", 0.0), (0.5, 0.5)])
+def test_shares(text: object, value: float) -> None:
+    assert SHARE.convert(text, None, None) == value
+
+
+@pytest.mark.parametrize("text", ["5", "101%", "-1%", "half", "true", "", "1e999", "nan"])
+def test_what_is_no_share(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="expected a share"):
+        SHARE.convert(text, None, None)
 
 
 def test_a_profile_that_does_not_exist(mlops: Callable[..., Answer], project: Project) -> None:
