@@ -200,6 +200,7 @@ def left_running(folder: Path) -> dict[int, str]:
     return found
 
 
+@pytest.mark.timeout(900)  # a page starts as many programs as its reader, and the machine may be busy
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_block_of_the_page_works(page: Path, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     name = page.relative_to(ROOT).as_posix()
