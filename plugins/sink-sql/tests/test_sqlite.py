@@ -1,6 +1,5 @@
 """``sink.sqlite``: the contract, many processes, forks, schema and erasure."""
 
-import multiprocessing
 import sqlite3
 import subprocess
 import sys
@@ -39,11 +38,15 @@ def total(path: Path) -> int:
         sink.close()
 
 
-def write_some(path: Path, writer: str, count: int) -> None:
-    sink = SqliteSink(path=path)
-    for sequence in range(1, count + 1):
-        sink.write([segment(sequence, writer=writer), segment(sequence, writer="shared")])
-    sink.close()
+WRITER = """
+import sys
+from mlops_core.testing.sink_suite import segment
+from mlops_sink_sql.sqlite import SqliteSink
+sink = SqliteSink(path=sys.argv[1])
+for sequence in range(1, 26):
+    sink.write([segment(sequence, writer=sys.argv[2]), segment(sequence, writer="shared")])
+sink.close()
+"""
 
 
 def test_is_found_under_its_name() -> None:
@@ -72,13 +75,8 @@ def test_check_makes_the_file(path: Path) -> None:
 
 
 def test_processes_write_at_once(path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=write_some, args=(path, f"w{number}", 25)) for number in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{number}"]) for number in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert total(path) == 3 * 25 + 25
 
 
@@ -106,7 +104,9 @@ sink.close()
 
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
-    write_some(path, "w1", 1)
+    sink = SqliteSink(path=path)
+    sink.write([segment(1)])
+    sink.close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE sink_meta SET value = '99' WHERE name = 'schema'")
     connection.close()
