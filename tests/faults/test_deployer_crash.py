@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -22,7 +23,6 @@ from mlops_deployer_local.process import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
 
 CONFIGURATION = """
@@ -35,44 +35,7 @@ environments: {staging: {use: local}}
 monitoring: {sinks: [sqlite]}
 formats: ["./factor.py:Factor"]
 """
-FORMAT = """
-from pathlib import Path
-from typing import Any, ClassVar
-
-from attrs import define
-
-from mlops_core.roles import Format
-
-
-class Multiplier:
-    def __init__(self, factor: int) -> None:
-        self.factor = factor
-
-    def predict(self, columns: Any) -> Any:
-        return {"product": columns["x"] * self.factor}
-
-
-@define
-class Factor(Format):
-    contract: ClassVar[int] = 1
-    capabilities: ClassVar[frozenset[str]] = frozenset({"predict"})
-    name: ClassVar[str] = "factor"
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, Multiplier)
-
-    def sniff(self, path: Path) -> bool:
-        return path.is_file() and path.read_bytes()[:7] == b"factor "
-
-    def write(self, value: Any, path: Path) -> None:
-        path.write_text(f"factor {value.factor}")
-
-    def read(self, path: Path) -> Any:
-        return Multiplier(int(path.read_text().split()[1]))
-
-    def predictor(self, value: Any, schema: Any) -> Any:
-        return value
-"""
+FORMAT = (Path(__file__).parents[1] / "data" / "factor.py").read_text()
 PROGRAM = """
 import sys
 from mlops_core.project import Project

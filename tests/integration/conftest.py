@@ -105,42 +105,7 @@ def train(context, collect):
     context.log_metrics({"score": 0.75})
     return {"slope": 2.0}
 """
-LINE = '''
-"""A format for models y = slope * x, in a text file."""
-from attrs import define
-
-from mlops_core.roles import Format
-
-
-class Line:
-    def __init__(self, slope):
-        self.slope = slope
-
-    def predict(self, columns):
-        return {"y": columns["x"] * self.slope}
-
-
-@define
-class LineFormat(Format):
-    contract = 1
-    capabilities = frozenset({"predict"})
-    name = "line"
-
-    def accepts(self, value):
-        return isinstance(value, Line)
-
-    def sniff(self, path):
-        return path.is_file() and path.read_bytes()[:5] == b"line "
-
-    def write(self, value, path):
-        path.write_text(f"line {value.slope}")
-
-    def read(self, path):
-        return Line(float(path.read_text().split()[1]))
-
-    def predictor(self, value, schema):
-        return value
-'''
+LINE = (Path(__file__).parents[1] / "data" / "line.py").read_text()
 FILES = {
     "mlops.yaml": CONFIGURATION,
     "stages.py": STAGES,
