@@ -69,10 +69,10 @@ def object_column(side: str, name: str, values: Sequence[Any]) -> Column:
     if _all(kinds, *_NUMBERS) and not any(issubclass(kind, bool) for kind in kinds):
         return number_column(side, name, _floats(values))
     if _all(kinds, date, np.datetime64):
-        moments = [np.datetime64("NaT") if is_missing(value) else _moment(value) for value in values]
+        moments = [np.datetime64("NaT", "us") if is_missing(value) else _moment(value) for value in values]
         return _time_column(side, name, np.array(moments, dtype="datetime64[us]"))
     if _all(kinds, timedelta, np.timedelta64):
-        lengths = [np.timedelta64("NaT") if is_missing(value) else np.timedelta64(value) for value in values]
+        lengths = [np.timedelta64("NaT", "us") if is_missing(value) else np.timedelta64(value) for value in values]
         return _time_column(side, name, np.array(lengths, dtype="timedelta64[us]"))
     told = ", ".join(sorted(kind.__name__ for kind in kinds))
     if len(kinds) > 1:
