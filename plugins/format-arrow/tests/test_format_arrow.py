@@ -52,7 +52,18 @@ def tables() -> list[pa.Table]:
 
 def frames() -> list[Any]:
     pandas = pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": pd.Categorical(["u", "v"])}, index=pd.Index([7, 9], name="key"))
-    return [pandas, pandas.reset_index(drop=True), pl.DataFrame({"a": [1, None], "b": ["x", "y"]})]
+    plain = pd.DataFrame(
+        {
+            "day": pd.Series([dt.date(2024, 1, 1), None], dtype=object),
+            "money": pd.Series([decimal.Decimal("1.10"), decimal.Decimal("2.25")], dtype=object),
+            "raw": pd.Series([b"x", b""], dtype=object),
+            "nothing": pd.Series([None, None], dtype=object),
+            "count": pd.Series([1, None], dtype="Int64"),
+            "at": pd.to_datetime(["2024-01-01", "2024-01-02"]),
+        }
+    )
+    typed = pl.DataFrame({"c": pl.Series(["u", "v"], dtype=pl.Categorical), "l": [[1], []], "s": [{"x": 1}, None], "t": [dt.time(1), None]})
+    return [pandas, pandas.reset_index(drop=True), plain, plain.head(0), pl.DataFrame({"a": [1, None], "b": ["x", "y"]}), typed]
 
 
 def precise() -> list[pa.Table]:
@@ -64,7 +75,28 @@ def precise() -> list[pa.Table]:
 
 def unlike() -> list[Any]:
     mixed = pd.DataFrame({"a": [1, "x", object()]})
-    return [[1, 2], {"a": [1]}, np.zeros((2, 2)), pa.array([1]), pd.Series([1]), mixed, pd.DataFrame([[1, 2]], columns=["a", "a"])]
+    twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    return [[1, 2], {"a": [1]}, np.zeros((2, 2)), pa.array([1]), pd.Series([1]), mixed, twice, *changed()]
+
+
+def changed() -> list[Any]:
+    """Frames that Arrow takes, and gives back as something else."""
+    objects: list[list[Any]] = [
+        [{"x": 1}, {"y": 2}],
+        [b"x", "y"],
+        [(1, 2), (3, 4)],
+        [1, None],
+        [True, False],
+        [2**70, 1],
+        [dt.datetime(2024, 1, 1), dt.date(2024, 1, 1)],  # noqa: DTZ001  pandas' times mostly have no zone
+    ]
+    return [
+        *(pd.DataFrame({"a": pd.Series(column, dtype=object)}) for column in objects),
+        pd.DataFrame({"a": [1, 2]}, index=pd.Index([1, "x"], dtype=object)),
+        pd.DataFrame([[1, 2]], columns=pd.Index([0, "a"], dtype=object)),
+        pl.DataFrame({"a": [{1, 2}, {3}]}),
+        pl.DataFrame({"a": pl.Series([object(), None], dtype=pl.Object)}),
+    ]
 
 
 class _TableSuite(FormatSuite):

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import ArtifactError
 from mlops_core.roles import Format
-from mlops_format_arrow.tables import from_table, is_table, to_table
+from mlops_format_arrow.tables import from_table, holds_objects, is_table, same_types, to_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,16 +37,17 @@ class _TableFormat(Format):
         """Read the table from a path or a buffer of pyarrow."""
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is a table whose every column type comes back as it went: tried with the table's schema, without its rows."""
-        if not is_table(value):
+        """Whether it is a table that comes back as it went: its column types, tried without its rows, and what Python objects it holds."""
+        if not is_table(value) or holds_objects(value):
             return False
         import pyarrow as pa
 
         try:
             empty, sink = to_table(value).slice(0, 0), pa.BufferOutputStream()
             self._encode(empty, sink)
-            return bool(self._decode(pa.BufferReader(sink.getvalue())).schema.equals(empty.schema, check_metadata=True))
-        except (pa.ArrowException, ValueError, TypeError):
+            again = self._decode(pa.BufferReader(sink.getvalue()))
+            return bool(again.schema.equals(empty.schema, check_metadata=True)) and same_types(value, from_table(again))
+        except (pa.ArrowException, ArithmeticError, ValueError, TypeError):
             return False
 
     def sniff(self, path: Path) -> bool:

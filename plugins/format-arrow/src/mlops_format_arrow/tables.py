@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["from_table", "is_table", "to_table"]
+__all__ = ["from_table", "holds_objects", "is_table", "same_types", "to_table"]
 
 _KIND: Final = b"mlops.table"
+# What a pandas column of Python objects may hold so that it comes back the same, as pandas names it.
+_WHOLE: Final = frozenset({"bytes", "date", "decimal", "empty", "string", "time"})
 
 
 def is_table(value: Any) -> bool:
@@ -42,6 +44,31 @@ def from_table(table: pa.Table) -> Any:
     except (ImportError, ValueError):
         return table
     return table.to_pandas() if kind == "pandas" else library.from_arrow(table)
+
+
+def holds_objects(value: Any) -> bool:
+    """Whether a pandas frame holds Python objects, as values or as labels, that Arrow would give back as others.
+
+    Of a column of objects Arrow guesses a type from what is in it, so these are looked at value by value.
+    """
+    if _kind(value) != "pandas":
+        return False
+    from pandas.api.types import infer_dtype
+
+    columns = (value.iloc[:, number] for number in range(value.shape[1]))
+    levels = (value.index.get_level_values(number) for number in range(value.index.nlevels))
+    objects = (one for one in (value.columns, *levels, *columns) if one.dtype == object)
+    return any(infer_dtype(one, skipna=True) not in _WHOLE for one in objects)
+
+
+def same_types(value: Any, again: Any) -> bool:
+    """Whether a frame has the column types of another one, those of Python objects aside."""
+    kind = _kind(value)
+    if kind == "polars":
+        return bool(again.schema == value.schema)
+    return kind == "pyarrow" or all(
+        left in {right, "object"} for left, right in zip(map(str, value.dtypes), map(str, again.dtypes), strict=True)
+    )
 
 
 def _kind(value: Any) -> str:
