@@ -29,6 +29,7 @@ TABLE = pa.table({"month": [1, 2, 3, None], "word": ["a", None, "b", "b"], "temp
 def data(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "plain.csv").write_text(CSV)
+    (tmp_path / "data" / "twice.csv").write_text("a,b,a\n1,2,3\n")
     (tmp_path / "data" / "packed.csv.gz").write_bytes(gzip.compress(CSV.encode()))
     pq.write_table(TABLE, tmp_path / "data" / "table.parquet")
     return tmp_path / "data"
@@ -134,11 +135,16 @@ def test_a_folder_of_parquet_files_is_one_table(data: Path, context: RecordingCo
         (CsvStage(path="data/plain.csv", filters=["month = 1"]), "csv: filters: 'month = 1' is no comparison"),
         (CsvStage(path="data/plain.csv", filters=[["month", "="]]), "is no comparison - write one such as"),
         (CsvStage(path="data/plain.csv", filters=[["month", "=", "x"]]), "csv: filters: ['month', '=', 'x'] cannot be compared"),
-        (CsvStage(path="data/plain.csv", filters=[["month", "in", 3]]), "csv: filters: ['month', 'in', 3] cannot be compared"),
+        (CsvStage(path="data/plain.csv", filters=[["month", "in", 3]]), "csv: filters: 'in' takes a list - write [month, in, [3]]"),
+        (CsvStage(path="data/plain.csv", filters=[["word", "not in", "ab"]]), "'not in' takes a list - write [word, not in, [ab]]"),
+        (CsvStage(path="data/plain.csv", filters=[5]), "csv: filters: 5 is no comparison"),
+        (CsvStage(path="data/plain.csv", delimiter=";;"), "csv: delimiter: ';;' is not one character"),
+        (CsvStage(path="data/twice.csv"), "csv: path: data/twice.csv has several columns called 'a' - rename all but one"),
         (CsvStage(path="data/plain.csv", filters=[["when", ">", "yesterday"]]), "cannot be compared"),
         (CsvStage(path="data/plain.csv", filters=[["month", ">", 9]]), "csv: no row of data/plain.csv is left - look at 'filters'"),
         (CsvStage(path="data/plain.csv", types={"word": "int64"}), "csv: path: data/plain.csv cannot be read"),
         (CsvStage(path="data/plain.csv", types={"word": "integer"}), "csv: types: word: no type 'integer' - use one such as int64"),
+        (ParquetStage(path="data/table.parquet", columns=["word"], filters=[5]), "parquet: filters: 5 is no comparison"),
         (
             ParquetStage(path="data/table.parquet", columns=["wrod"]),
             "parquet: columns: no column 'wrod' in the data - did you mean",

@@ -225,6 +225,29 @@ def test_a_held_out_class_that_is_missing_is_named_for_ranks(context: RecordingC
     assert set(context.measured) == {"rows_train", "rows_holdout", "accuracy", "log_loss", "baseline_accuracy", "baseline_log_loss"}
 
 
+@pytest.mark.parametrize("metrics", [(), ("accuracy", "roc_auc"), ("log_loss",)])
+def test_a_class_that_training_has_not_seen_is_named(metrics: tuple[str, ...], context: RecordingContext) -> None:
+    later = pc.equal(TABLE["month"], 4)
+    swapped = pc.if_else(pc.and_(later, pc.equal(TABLE["three"], "b")), "new", TABLE["three"])
+    for target in (swapped, pc.if_else(later, swapped, pc.if_else(pc.equal(TABLE["three"], "a"), "a", "b"))):
+        table = TABLE.set_column(TABLE.column_names.index("three"), "three", target)
+        with pytest.raises(PipelineError, match=r"hold classes that the training rows do not: .*new - train on"):
+            stage(target="three", exclude=[name for name in LEAKS if name != "three"], metrics=metrics).run(context, table)
+    assert context.measured == {}
+
+
+def test_a_metric_without_a_value_is_refused(context: RecordingContext) -> None:
+    exclude = [name for name in LEAKS if name != "amount"]
+    one = stage(estimator="sklearn.ensemble.HistGradientBoostingRegressor", target="amount", exclude=exclude, metrics=["r2"])
+    constant = TABLE.set_column(TABLE.column_names.index("month"), "month", pa.array([1] * (ROWS - 1) + [4]))
+    with (
+        pytest.warns(UserWarning, match="R.2"),
+        pytest.raises(PipelineError, match="metrics: r2 is nan on the held-out rows"),
+    ):
+        one.run(context, constant)
+    assert context.measured == {}
+
+
 @given(
     counts=st.lists(st.integers(4, 30), min_size=1, max_size=3),
     share=st.floats(0.2, 0.8),

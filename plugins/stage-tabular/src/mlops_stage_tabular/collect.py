@@ -11,7 +11,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import as_tuple, kept, nearest, need_columns
+from mlops_stage_tabular.tables import as_tuple, is_list, kept, nearest, need_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +45,7 @@ class _FileStage(Stage):
             A ``pyarrow.Table``.
 
         Raises:
-            PipelineError: The file is missing or unreadable, a column is not in it, or no row is left.
+            PipelineError: The file is missing or unreadable, a column is not in it or in it twice, or no row is left.
         """
         import pyarrow as pa
 
@@ -57,6 +57,9 @@ class _FileStage(Stage):
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             cause = " ".join(str(error).split())
             raise PipelineError(f"{self._name}: path: {self.path} cannot be read: {cause}") from error
+        twice = next((name for number, name in enumerate(table.column_names) if name in table.column_names[:number]), None)
+        if twice is not None:
+            raise PipelineError(f"{self._name}: path: {self.path} has several columns called {twice!r} - rename all but one")
         need_columns(table, self.columns, self._name, "columns")
         table = kept(table, self.filters, self._name)
         if table.num_rows == 0:
@@ -92,7 +95,10 @@ class CsvStage(_FileStage):
             null_values=list(self.missing),
             strings_can_be_null=True,
         )
-        parse = csv.ParseOptions(delimiter=self.delimiter)
+        try:
+            parse = csv.ParseOptions(delimiter=self.delimiter)
+        except ValueError as error:
+            raise PipelineError(f"csv: delimiter: {self.delimiter!r} is not one character - give one such as ';'") from error
         return csv.read_csv(path, read_options=csv.ReadOptions(block_size=_BLOCK), parse_options=parse, convert_options=convert)
 
 
@@ -106,7 +112,7 @@ class ParquetStage(_FileStage):
         from pyarrow import dataset
 
         data = dataset.dataset(path, format="parquet")
-        compared = [one[0] for one in self.filters if not isinstance(one, str) and one and one[0] in data.schema.names]
+        compared = [one[0] for one in self.filters if is_list(one) and one and one[0] in data.schema.names]
         need_columns(data.schema.empty_table(), self.columns, self._name, "columns")
         return data.to_table(columns=list(dict.fromkeys([*self.columns, *compared])) if self.columns else None)
 

@@ -7,6 +7,7 @@ the rest weighted by class.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import PipelineError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CLASSIFICATION", "REGRESSION", "chosen", "score"]
 
 _TWO: Final = 2
+_LISTED: Final = 12
 _BY_LABEL: Final = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 _BY_RANK: Final = ("roc_auc", "average_precision")
 _BY_PROBABILITY: Final = ("log_loss", "brier")
@@ -46,15 +48,31 @@ def score(model: Any, rows: NDArray[Any], truth: NDArray[Any], names: Sequence[s
     """Each metric on rows (n, d) and their true labels or values (n,).
 
     Raises:
-        PipelineError: A metric is not defined on this data, such as ``roc_auc`` where all rows are of one class.
+        PipelineError: A metric is not defined on this data, such as ``roc_auc`` where all rows are of one class, or where the rows hold a
+            class that the model has never seen.
     """
-    import numpy as np
-
     classes = getattr(model, "classes_", None)
     if classes is None:
         guess = model.predict(rows)
-        return {name: _regression(name, truth, guess) for name in names}
+        found = {name: _regression(name, truth, guess) for name in names}
+    else:
+        found = _of_classes(model, rows, truth, names, classes, stage)
+    for name, value in found.items():
+        if not math.isfinite(value):
+            raise PipelineError(f"{stage}: metrics: {name} is {value} on the held-out rows - hold out more rows, or name other metrics")
+    return found
+
+
+def _of_classes(
+    model: Any, rows: NDArray[Any], truth: NDArray[Any], names: Sequence[str], classes: NDArray[Any], stage: str
+) -> dict[str, float]:
+    import numpy as np
+
     seen = np.unique(truth)
+    unknown = np.setdiff1d(seen, classes)
+    if len(unknown):
+        told = ", ".join(map(str, unknown[:_LISTED]))
+        raise PipelineError(f"{stage}: the held-out rows hold classes that the training rows do not: {told} - train on rows of every class")
     if len(seen) < len(classes) and {*names} & {*_BY_RANK}:
         raise PipelineError(f"{stage}: the held-out rows hold {len(seen)} of {len(classes)} classes - hold out more rows, or later ones")
     probability = model.predict_proba(rows) if hasattr(model, "predict_proba") else None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     import pyarrow as pa
     import pyarrow.compute as pc
 
-__all__ = ["OPERATORS", "as_table", "as_tuple", "condition", "kept", "nearest", "need_columns"]
+__all__ = ["OPERATORS", "as_table", "as_tuple", "condition", "is_list", "kept", "nearest", "need_columns"]
 
 OPERATORS: Final = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 _LISTED: Final = 12
@@ -83,7 +84,7 @@ def condition(table: pa.Table, comparison: Any, stage: str, option: str) -> pc.E
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if isinstance(comparison, str) or len(comparison) != 3:  # noqa: PLR2004  column, operator, value
+    if not is_list(comparison) or len(comparison) != 3:  # noqa: PLR2004  column, operator, value
         raise PipelineError(f"{stage}: {option}: {comparison!r} is no comparison - write one such as [month, '<=', 3]")
     name, operator, value = comparison
     need_columns(table, [name], stage, option)
@@ -91,12 +92,19 @@ def condition(table: pa.Table, comparison: Any, stage: str, option: str) -> pc.E
         raise PipelineError(f"{stage}: {option}: no operator {operator!r} - {nearest(str(operator), OPERATORS)}")
     column, kind = pc.field(name), table.schema.field(name).type
     if operator in {"in", "not in"}:
+        if not is_list(value):
+            raise PipelineError(f"{stage}: {option}: {operator!r} takes a list - write [{name}, {operator}, [{value}]]")
         values = _evaluated(lambda: pa.array(list(value)).cast(kind), comparison, stage, option)
         found = column.isin(values)
         return found if operator == "in" else ~found & column.is_valid()
     other = _evaluated(lambda: _scalar(value, kind), comparison, stage, option)
     ways = {"=": column == other, "!=": column != other, "<": column < other, "<=": column <= other}
     return ways.get(operator, column > other if operator == ">" else column >= other)
+
+
+def is_list(value: Any) -> bool:
+    """Whether it is a list as configurations write them: text is none."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
