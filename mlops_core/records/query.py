@@ -2,7 +2,8 @@
 
 Fields are flat names, ``params.depth``, ``metrics.accuracy``, ``tags.team``, ``metadata.dataset`` or an attribute of the record such as
 ``name``. Logic is three-valued as in SQL: a comparison with a missing field, or of unlike types, is unknown, ``not`` of unknown is
-unknown, and only what is true matches. Params and tags are stored as text: compared with a number, text that reads as one counts as one.
+unknown, and only what is true matches. Params and tags are stored as text: compared with a number or with true and false, text that reads
+as one counts as one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ T = TypeVar("T")
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "like", "in"]
 Fields = Mapping[str, Any]
 _TEXT = ("params.", "tags.")
+_TRUTHS = {"true": True, "false": False}
 
 
 def _hashable(value: Any) -> Any:
@@ -40,12 +42,11 @@ class Comparison(Record):
     def truth(self, fields: Fields) -> bool | None:
         """True, false, or None for a missing field or an unlike type."""
         actual = fields.get(self.field)
-        if self.field.startswith(_TEXT) and isinstance(actual, str):
-            actual = _as_number(actual, self.value[0] if self.operator == "in" and self.value else self.value)
+        like = _read_like if self.field.startswith(_TEXT) and isinstance(actual, str) else _as_it_is
         if self.operator == "in":
-            answers = [_compare(actual, "=", value) for value in self.value]
+            answers = [_compare(like(actual, value), "=", value) for value in self.value]
             return True if any(answers) else (None if None in answers else False)
-        return _compare(actual, self.operator, self.value)
+        return _compare(like(actual, self.value), self.operator, self.value)
 
 
 @frozen
@@ -144,8 +145,15 @@ def _rank(value: Any) -> tuple[int, Any]:
     return (0, value) if isinstance(value, int | float) else (1, str(value))
 
 
-def _as_number(text: str, value: Any) -> str | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _as_it_is(actual: Any, _value: Any) -> Any:
+    return actual
+
+
+def _read_like(text: Any, value: Any) -> Any:
+    """Text as a value of the kind that it is compared with, where it reads as one."""
+    if isinstance(value, bool):
+        return _TRUTHS.get(text.lower(), text)
+    if not isinstance(value, int | float):
         return text
     try:
         return float(text)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mlops_core.records import And, Comparison, Not, Or, OrderBy, Query
 
 ROW = {"name": "a", "params.depth": "10", "params.kind": "rf", "metrics.acc": 0.9, "metadata.gpu": True, "tags.team": "x", "number": 3}
+ROW |= {"params.shuffle": "True", "tags.final": "false"}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,16 @@ ROW = {"name": "a", "params.depth": "10", "params.kind": "rf", "metrics.acc": 0.
         ("params.depth", "=", "10", True),
         ("params.depth", ">", 9, True),
         ("params.depth", "in", (9, 10), True),
+        ("params.depth", "in", ("a", 10), True),
+        ("params.depth", "in", (10, "a"), True),
+        ("params.depth", "in", ("10", 11), True),
         ("params.kind", ">", 9, None),
+        ("params.shuffle", "=", True, True),
+        ("params.shuffle", "!=", True, False),
+        ("params.shuffle", "in", (3, True), True),
+        ("tags.final", "=", False, True),
+        ("params.kind", "=", True, None),
+        ("params.depth", "=", True, None),
         ("metadata.gpu", "=", True, True),
         ("metadata.gpu", "=", 1, None),
         ("number", "=", True, None),
@@ -127,6 +137,13 @@ def test_pages_put_together_are_the_whole(values: list[int], limit: int) -> None
         if cursor is None:
             break
     assert found == ids(Query(order_by=(OrderBy("n"),)).apply(data, dict))
+
+
+def test_the_last_full_page_has_no_cursor() -> None:
+    page = Query(limit=2).apply(rows(1, 2, 3, 4), dict)
+    assert (ids(page), page.cursor) == ([0, 1], "2")
+    last = Query(limit=2, cursor=page.cursor).apply(rows(1, 2, 3, 4), dict)
+    assert (ids(last), last.cursor) == ([2, 3], None)
 
 
 def test_a_limit_of_nothing_is_an_empty_page() -> None:
