@@ -26,13 +26,20 @@ _VERSION: Final = 1
 _MANIFEST: Final = "manifest"
 
 
+def _path(path: Any) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise DriftDetectionError(f"drift: reference: {path!r:.40} is no path - give one such as 'reference.npz'") from error
+
+
 def write_archive(path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write beside the target and rename.
 
     Raises:
         DriftDetectionError: It cannot be written, or an array holds Python objects.
     """
-    target = Path(path)
+    target = _path(path)
     text = json.dumps({"kind": _KIND, "version": _VERSION, **manifest}, ensure_ascii=False)
     named: dict[str, Any] = {_MANIFEST: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
@@ -53,7 +60,7 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     Raises:
         DriftDetectionError: It cannot be read, is something else, or was written by a newer release.
     """
-    source = Path(path)
+    source = _path(path)
     try:
         with source.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             manifest = json.loads(archive[_MANIFEST].tobytes())

@@ -65,9 +65,9 @@ def object_column(side: str, name: str, values: Sequence[Any]) -> Column:
     if not kinds or _all(kinds, str):
         return category_column(side, name, _pieces(values), len(values))
     if _all(kinds, bool, np.bool_):
-        return boolean_column(side, name, _floats(values))
+        return boolean_column(side, name, _floats(side, name, values))
     if _all(kinds, *_NUMBERS) and not any(issubclass(kind, bool) for kind in kinds):
-        return number_column(side, name, _floats(values))
+        return number_column(side, name, _floats(side, name, values))
     if _all(kinds, date, np.datetime64):
         moments = [np.datetime64("NaT", "us") if is_missing(value) else _moment(value) for value in values]
         return _time_column(side, name, np.array(moments, dtype="datetime64[us]"))
@@ -84,8 +84,11 @@ def _all(kinds: set[type], *wanted: type) -> bool:
     return all(issubclass(kind, wanted) for kind in kinds)
 
 
-def _floats(values: Sequence[Any]) -> NDArray[np.float64]:
-    return np.array([np.nan if is_missing(value) else float(value) for value in values], dtype=np.float64)
+def _floats(side: str, name: str, values: Sequence[Any]) -> NDArray[np.float64]:
+    try:
+        return np.array([np.nan if is_missing(value) else float(value) for value in values], dtype=np.float64)
+    except OverflowError as error:
+        raise problem(side, name, "holds a number beyond 1e308 - scale the values down") from error
 
 
 def _moment(value: Any) -> Any:

@@ -13,6 +13,7 @@ from mlops_core.drift.selection import choose_tests, listed_tests
 from mlops_core.drift.table import column_names, read_table
 from mlops_core.drift.verdict import check_level, effect_thresholds, judge
 from mlops_core.exceptions import DriftDetectionError
+from mlops_core.structure import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
     Raises:
         DriftDetectionError: An option is wrong, or the data cannot be compared.
     """
+    for name in options.keys() - CheckOptions.__annotations__.keys():
+        raise DriftDetectionError(f"drift: a check has no option {name!r} - {nearest(name, CheckOptions.__annotations__)}")
     settings = stack.settings.drift
     threshold = check_level(_given(options.get("threshold"), settings.alpha))
     correction = _given(options.get("correction"), settings.correction)

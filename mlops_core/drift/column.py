@@ -56,6 +56,11 @@ class Column:
         """Whether the values are numbers rather than codes."""
         return self.kind not in {"boolean", "category"}
 
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it holds the two values that a test needs."""
+        return len(self.data) - self.missing >= _FEWEST
+
     def present(self) -> NDArray[Any]:
         """The values that are not missing."""
         if not self.missing:
@@ -74,7 +79,7 @@ def number_column(side: str, name: str, values: NDArray[np.float64], kind: Kind 
     """A numeric column; NaN is a missing value.
 
     Raises:
-        DriftDetectionError: A value is infinite, or fewer than two are present.
+        DriftDetectionError: A value is infinite, or fewer than two are present (rows, on the current side).
     """
     finite = np.isfinite(values)
     missing = 0
@@ -126,8 +131,10 @@ def is_missing(value: Any) -> bool:
 
 def _checked(side: str, column: Column) -> Column:
     present = len(column.data) - column.missing
+    if side == "current" and len(column.data) >= _FEWEST:
+        return column  # values that have stopped to come are what a check is to find: their missing share is compared
     if present == 0:
         raise problem(side, column.name, "holds only missing values - name other columns in columns=")
-    if present < _FEWEST:
+    if not column.is_comparable:
         raise problem(side, column.name, f"has {present} value - give at least {_FEWEST}")
     return column

@@ -56,7 +56,7 @@ def _run_on_columns(
     """Columns with the same number of values are given to the test together."""
     groups: dict[tuple[int, bool], dict[str, NDArray[Any]]] = {}
     for column, data in pairing.columns.items():
-        if (name, column) in reference.prepared:
+        if (name, column) in reference.prepared and data.is_comparable:
             present = data.present()
             groups.setdefault((len(present), data.is_numeric), {})[column] = present
     found: dict[tuple[str, str], TestOutcome] = {}
@@ -78,6 +78,8 @@ def _run_on_table(reference: Reference, pairing: Pairing, name: str, test: Drift
     for column in reference.table:
         if column not in pairing.columns:
             raise DriftDetectionError(f"drift: test {name!r} takes the whole table, and column {column!r} is missing - leave it out")
+    if not all(pairing.columns[column].is_comparable for column in reference.table):
+        return {}
     current = complete_rows("current", [pairing.columns[column] for column in reference.table])
     with calling(name, TABLE):
         outcome = test.compare(test.load(reference.prepared[name, TABLE]), current, rng=rng)

@@ -28,11 +28,12 @@ def adjust(p_values: Sequence[float], correction: str) -> list[float]:
     Raises:
         DriftDetectionError: The correction is unknown.
     """
-    if correction not in CORRECTIONS:
-        near = difflib.get_close_matches(str(correction), CORRECTIONS, 1, 0.0)[0]
+    name = str(correction)
+    if name not in CORRECTIONS:
+        near = difflib.get_close_matches(name, CORRECTIONS, 1, 0.0)[0]
         raise DriftDetectionError(f"drift: correction {correction!r} is not known - did you mean {near!r}? (of {', '.join(CORRECTIONS)})")
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted = CORRECTIONS[correction]([p_values[place] for place in order])
+    adjusted = CORRECTIONS[name]([p_values[place] for place in order])
     answer = [0.0] * len(order)
     for place, value in zip(order, adjusted, strict=True):
         answer[place] = min(1.0, value)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from mlops_core.exceptions import DriftDetectionError, MLOpsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["calling", "cause_of", "own_errors"]
+__all__ = ["calling", "cause_of", "name_list", "own_errors"]
+
+
+def name_list(given: Any) -> tuple[str, ...]:
+    """The names that a caller gave, once each, a single one without a list too; none where they are no names."""
+    names = (given,) if isinstance(given, str) else given if isinstance(given, Sequence) else ()
+    return tuple(dict.fromkeys(names)) if all(isinstance(name, str) for name in names) else ()
 
 
 def cause_of(error: Exception) -> str:

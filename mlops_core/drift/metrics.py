@@ -54,6 +54,8 @@ def compare_metrics(reference: Any, current: Any, *, threshold: Any, relative: b
     stated = _stated(directions, before)
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < math.inf:
         raise DriftDetectionError(f"drift: threshold: {threshold!r:.40} is not a loss - give a number from 0 on, such as 0.1")
+    if not isinstance(relative, bool):
+        raise DriftDetectionError(f"drift: relative: expected True or False, got {relative!r:.40} - say relative=False for absolute losses")
     common = [name for name in before if name in after]
     if not common:
         raise DriftDetectionError("drift: metrics: the sides have none in common - give the same metrics twice")
@@ -62,7 +64,7 @@ def compare_metrics(reference: Any, current: Any, *, threshold: Any, relative: b
         drift_detected=any(loss > threshold for loss in degradation.values()),
         degradation=degradation,
         threshold=float(threshold),
-        relative=bool(relative),
+        relative=relative,
         reference_metrics=before,
         current_metrics=after,
         new_metrics=tuple(name for name in after if name not in before),
@@ -77,7 +79,7 @@ def _figures(side: str, metrics: Any) -> dict[str, float]:
     for name, value in metrics.items():
         try:
             figure = float(value)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             figure = math.nan
         if not isinstance(name, str) or not math.isfinite(figure):
             raise DriftDetectionError(f"drift: {side} metrics: {name!r:.60} is {value!r:.40} - give finite numbers by name")
@@ -87,7 +89,7 @@ def _figures(side: str, metrics: Any) -> dict[str, float]:
 
 def _stated(directions: Any, known: Mapping[str, float]) -> dict[str, str]:
     stated = {} if directions is None else directions
-    if not isinstance(stated, Mapping) or not set(stated.values()) <= {_HIGHER_IS_BETTER, _LOWER_IS_BETTER}:
+    if not isinstance(stated, Mapping) or not all(way in (_HIGHER_IS_BETTER, _LOWER_IS_BETTER) for way in stated.values()):
         raise DriftDetectionError(f"drift: directions: {directions!r:.60} - give 'higher' or 'lower' (is better) by metric")
     for name in stated:
         if name not in known:

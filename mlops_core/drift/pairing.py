@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from attrs import evolve, field, frozen
 
-from mlops_core.drift.column import Column, problem
+from mlops_core.drift.column import MISSING_CODE, Column, problem
 from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlops_core.drift.column import Kind
     from mlops_core.drift.reference import ColumnProfile, Reference
     from mlops_core.drift.table import Table
 
@@ -68,6 +69,9 @@ def _unequal(reference: Sequence[str], current: Sequence[str]) -> DriftDetection
 
 
 def _same_kind(profile: ColumnProfile, column: Column) -> Column:
+    if column.missing == len(column.data):  # nothing tells its kind
+        data = np.full(len(column.data), np.nan) if profile.test_kind == "numeric" else np.full(len(column.data), MISSING_CODE)
+        return evolve(column, name=profile.name, kind=cast("Kind", profile.kind), data=data, categories=())
     if profile.kind != column.kind:
         sample = f", such as {column.categories[0][:30]!r}" if column.kind == "category" else ""
         told = f"holds values of kind {column.kind}{sample}, where the reference's are of kind {profile.kind} - convert one of them"
@@ -82,7 +86,7 @@ def _recode(profile: ColumnProfile, column: Column) -> tuple[Column, tuple[str, 
     place = {label: code for code, label in enumerate(profile.categories)}
     new = tuple(label for label in column.categories if label not in place)
     place |= {label: len(profile.categories) + offset for offset, label in enumerate(new)}
-    codes = np.array([place[label] for label in column.categories], dtype=np.int64)
-    data = np.where(column.data >= 0, codes[column.data], column.data)
+    codes = np.array([*(place[label] for label in column.categories), MISSING_CODE], dtype=np.int64)
+    data = codes[column.data]  # -1, of a missing value, finds the last one
     seen = frozenset(column.categories)
     return evolve(column, data=data), new, tuple(label for label in profile.categories if label not in seen)

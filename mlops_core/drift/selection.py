@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mlops_core.drift.guard import own_errors
+from mlops_core.drift.guard import name_list, own_errors
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.roles import DriftTest, StreamTest
 
@@ -27,10 +27,10 @@ def listed_tests(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
     """
     if names is None:
         return None
-    listed = [names] if isinstance(names, str) else list(names)
-    if not listed or not all(isinstance(name, str) for name in listed):
+    listed = name_list(names)
+    if not listed:
         raise DriftDetectionError(f"drift: tests: expected names, got {names!r:.60} - give some such as ['ks', 'psi']")
-    return tuple(dict.fromkeys(listed))
+    return listed
 
 
 def choose_tests(stack: Stack, names: Sequence[str] | None) -> Mapping[str, DriftTest]:

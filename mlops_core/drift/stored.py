@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.drift.guard import own_errors
@@ -14,7 +14,6 @@ from mlops_core.records import Comparison, OrderBy, Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from mlops_core.drift.reference import Reference
     from mlops_core.records import ModelVersion, Segment
@@ -78,7 +77,9 @@ def live_rows(
     check_name(model, "model", DriftDetectionError)
     if not isinstance(window, timedelta) or window <= timedelta(0):
         raise DriftDetectionError(f"drift: window: {window!r:.40} is no length of time - give one such as timedelta(days=1)")
-    until = end or stack.clock.now()
+    until = stack.clock.now() if end is None else end
+    if not isinstance(until, datetime):
+        raise DriftDetectionError(f"drift: end: {end!r:.40} is no time - give datetime.now(UTC), or leave it out")
     if until.tzinfo is None:
         raise DriftDetectionError(f"drift: end: {until.isoformat()} has no zone - give datetime.now(UTC)")
     segments = _segments(stack, model, until - window, until, environment, version)

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from mlops_core.drift.arrays import array_column, object_column, table_columns
 from mlops_core.drift.column import Column, problem
 from mlops_core.drift.frames import frame_columns, from_native, series_column
+from mlops_core.drift.guard import name_list
 from mlops_core.exceptions import DriftDetectionError
 
 __all__ = ["Table", "column_names", "read_table", "read_values"]
@@ -65,10 +66,10 @@ def column_names(columns: Any) -> tuple[str, ...] | None:
     """
     if columns is None:
         return None
-    names = [columns] if isinstance(columns, str) else list(columns)
-    if not names or not all(isinstance(name, str) for name in names):
+    names = name_list(columns)
+    if not names:
         raise DriftDetectionError(f"drift: columns: expected names, got {columns!r:.60} - name at least one, or leave it out for all")
-    return tuple(dict.fromkeys(names))
+    return names
 
 
 def read_values(side: str, data: Any, what: str) -> Column:
@@ -128,6 +129,8 @@ def _column(side: str, name: str, values: Any) -> Column:
 def _from_list(side: str, data: Sequence[Any]) -> Table:
     first = data[0] if data else None
     if isinstance(first, Mapping):
+        if not all(isinstance(row, Mapping) for row in data):
+            raise DriftDetectionError(f"drift: {side} data: only some of its rows are mappings - give rows of one kind")
         names = dict.fromkeys(name for row in data for name in row)
         return _from_mapping(side, {name: [row.get(name) for row in data] for name in names})
     if isinstance(first, list | tuple | np.ndarray):

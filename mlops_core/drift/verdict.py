@@ -47,7 +47,7 @@ def effect_thresholds(min_effect: Any, tests: Mapping[str, DriftTest]) -> dict[s
     Raises:
         DriftDetectionError: It is negative, no number, or names a test that is not run.
     """
-    if min_effect == CONVENTIONAL:
+    if isinstance(min_effect, str) and min_effect == CONVENTIONAL:
         return {MISSING: 0.0, **{name: test.effect_threshold for name, test in tests.items()}}
     given = min_effect if isinstance(min_effect, Mapping) else dict.fromkeys([*tests, MISSING], min_effect)
     for name, value in given.items():

@@ -117,3 +117,10 @@ def test_arrays_of_objects_are_refused(saved: Path) -> None:
     with pytest.raises(DriftDetectionError, match=r"reference reference\.npz: cannot be written: Object arrays cannot be saved"):
         odd.save(saved)
     assert Reference.load(saved).tests == ("ks", "psi")
+
+
+def test_what_is_no_path_is_one_line(stack: Stack) -> None:
+    with pytest.raises(DriftDetectionError, match="drift: reference: 5 is no path - give one"):
+        Reference.load(5)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(DriftDetectionError, match="drift: reference: 5 is no path - give one"):
+        Reference.fit([1.0, 2.0], ["ks"], stack=stack).save(5)  # type: ignore[arg-type]  # wrong on purpose

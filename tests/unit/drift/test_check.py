@@ -73,3 +73,8 @@ def test_false_alarms_of_whole_checks_on_correlated_columns(stack: Stack) -> Non
 
     alarms = [check_data(stack, ["ks"], draw(120), draw(120), {}).drift_detected for _ in range(1000)]
     assert np.mean(alarms) <= 0.0625
+
+
+def test_an_option_that_is_none_is_refused_with_the_nearest(stack: Stack) -> None:
+    with pytest.raises(DriftDetectionError, match="a check has no option 'treshold' - did you mean 'threshold'"):
+        check_data(stack, None, [1.0, 2.0], [1.0, 2.0], {"treshold": 0.9})  # type: ignore[typeddict-unknown-key]  # wrong on purpose

@@ -73,8 +73,16 @@ def test_a_column_of_identifiers_is_refused_before_all_of_it_is_read() -> None:
     ],
 )
 def test_numbers_that_cannot_be_compared(values: list[float], told: str) -> None:
-    with pytest.raises(DriftDetectionError, match=f"^drift: current data: column 'delay' {told}"):
-        number_column("current", "delay", np.array(values))
+    with pytest.raises(DriftDetectionError, match=f"^drift: reference data: column 'delay' {told}"):
+        number_column("reference", "delay", np.array(values))
+
+
+def test_values_that_are_missing_now_are_no_mistake() -> None:
+    assert not number_column("current", "delay", np.array([np.nan, np.nan])).is_comparable
+    assert not number_column("current", "delay", np.array([1.0, np.nan])).is_comparable
+    assert number_column("current", "delay", np.array([1.0, 2.0])).is_comparable
+    with pytest.raises(DriftDetectionError, match="column 'delay' has 1 value"):
+        number_column("current", "delay", np.array([5.0]))
 
 
 def test_a_long_name_is_shortened() -> None:

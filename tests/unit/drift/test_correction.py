@@ -74,3 +74,5 @@ def test_without_a_correction_alarms_are_many() -> None:
 def test_an_unknown_correction_names_the_nearest() -> None:
     with pytest.raises(DriftDetectionError, match="correction 'bonferoni' is not known - did you mean 'bonferroni'"):
         adjust([0.1], "bonferoni")
+    with pytest.raises(DriftDetectionError, match="correction \\['holm'\\] is not known"):
+        adjust([0.1], ["holm"])  # type: ignore[arg-type]  # wrong on purpose

@@ -75,6 +75,21 @@ def test_a_change_of_missing_values_alone_is_drift(detector: DriftDetector) -> N
     assert [one.drifted for one in found.outcomes if one.test != "missing"] == [False, False]
 
 
+@pytest.mark.parametrize("make", [dict, pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_feed_that_has_stopped_is_drift_and_hides_nothing(detector: DriftDetector, make: Any) -> None:
+    kinds = {"number": BEFORE[:, 0].tolist(), "text": ["AA", "UA", "DL"] * 100, "flag": [True, False] * 150, "delay": BEFORE[:, 1].tolist()}
+    dead = dict.fromkeys(("number", "text", "flag"), [None] * 250)
+    found = detector.detect_data_drift(make(kinds), make({**dead, "delay": AFTER[:, 2].tolist()}))
+    assert found.drifted_columns == ("number", "text", "flag", "delay")
+    assert found.untested_columns == ("number", "text", "flag")
+    assert [(one.test, one.current_missing) for column in dead for one in found.of(column)] == [("missing", 1.0)] * 3
+
+
+def test_one_value_among_the_missing_is_not_tested(detector: DriftDetector) -> None:
+    found = detector.detect_data_drift({"a": BEFORE[:, 0], "b": BEFORE[:, 1]}, {"a": [1.0, *[None] * 249], "b": BEFORE[:250, 1]})
+    assert (found.drifted_columns, found.untested_columns) == (("a",), ("a",))
+
+
 def test_a_practical_threshold_keeps_small_changes_quiet(detector: DriftDetector) -> None:
     rng = np.random.default_rng(1)
     before, after = rng.normal(size=100_000), rng.normal(0.03, size=100_000)
@@ -199,7 +214,7 @@ def test_what_is_wrong_changes_nothing_and_says_one_line(detector: DriftDetector
         (np.zeros(0), BEFORE, {}),
         (BEFORE, BEFORE[:1], {}),
         (BEFORE, AFTER[:, :2], {}),
-        (BEFORE, np.full((5, 3), np.nan), {}),
+        (np.full((5, 3), np.nan), BEFORE, {}),
         (BEFORE, np.full((5, 3), np.inf), {}),
         ({"a": [1.0, 2.0]}, {"a": ["one", "two"]}, {}),
         (np.arange(20_000).astype(str), np.arange(20_000).astype(str), {}),
@@ -229,3 +244,14 @@ def test_names_of_the_package() -> None:
     assert mlops_core.drift.__all__ == ["DriftDetector", "Reference"]
     with pytest.raises(AttributeError, match="has no attribute 'Detector'"):
         mlops_core.drift.Detector  # noqa: B018  asking is the point
+
+
+@pytest.mark.parametrize("wrong", [5, object(), [], b"x", [5], {"a": 1}])
+@pytest.mark.parametrize("name", ["threshold", "columns", "correction", "min_effect", "tests", "seed"])
+def test_an_option_of_a_wrong_type_is_one_line(detector: DriftDetector, name: str, wrong: Any) -> None:
+    if (name, wrong) in [("seed", 5), ("min_effect", 5)]:
+        return  # these are right
+    with pytest.raises(DriftDetectionError) as found:
+        detector.detect_data_drift(BEFORE, AFTER, **{name: wrong})
+    assert "\n" not in found.value.message
+    assert name in found.value.message

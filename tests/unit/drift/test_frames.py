@@ -35,10 +35,10 @@ LIBRARIES = {
 }
 
 
-def columns_of(frame: Any, wanted: list[str] | None = None) -> Any:
-    read, _ = from_native("current", frame)
+def columns_of(frame: Any, wanted: list[str] | None = None, side: str = "current") -> Any:
+    read, _ = from_native(side, frame)
     assert read is not None
-    return {column.name: column for column in frame_columns("current", read, wanted)}
+    return {column.name: column for column in frame_columns(side, read, wanted)}
 
 
 @pytest.mark.parametrize("frame", LIBRARIES.values(), ids=LIBRARIES)
@@ -106,7 +106,7 @@ def test_a_library_that_fails_is_told_with_the_column(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("frame", [pl.DataFrame({"a": [None, None]}), pa.table({"a": pa.nulls(3)}), pd.DataFrame({"a": [None, None]})])
 def test_a_column_of_nothing_is_refused(frame: Any) -> None:
     with pytest.raises(DriftDetectionError, match="column 'a' holds only missing values"):
-        columns_of(frame)
+        columns_of(frame, side="reference")
 
 
 @pytest.mark.parametrize("data", [object(), 3.5, "text.csv", pl.LazyFrame({"a": [1]}), {"a": [1]}])

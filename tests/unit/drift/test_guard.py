@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlops_core.drift.guard import calling, cause_of, own_errors
+from mlops_core.drift.guard import calling, cause_of, name_list, own_errors
 from mlops_core.exceptions import ConfigError, DriftDetectionError
 
 
@@ -33,3 +33,9 @@ def test_ones_own_and_foreign_errors_pass() -> None:
 
 def test_a_cause_is_one_line() -> None:
     assert cause_of(ValueError("a\n b")) == "ValueError: a b"
+
+
+def test_names_are_a_list_or_one() -> None:
+    assert name_list("ks") == ("ks",)
+    assert name_list(["b", "a", "b"]) == ("b", "a")
+    assert [name_list(wrong) for wrong in (5, None, b"ks", [1], ["a", None], {"a"}, [])] == [()] * 7

@@ -105,6 +105,9 @@ def test_directions_of_the_usual_metrics(metric: str, direction: str | None) -> 
         ({"f1": 1.0}, {"f1": 1.0}, {"directions": {"f1": "up"}}, "directions: {'f1': 'up'} - give 'higher' or 'lower'"),
         ({"f1": 1.0}, {"f1": 1.0}, {"directions": {"f2": "lower"}}, "directions: there is no metric 'f2'"),
         ({"f1": 1.0}, {"f1": 1.0}, {"threshold": -0.1}, "threshold: -0.1 is not a loss - give a number from 0 on"),
+        ({"f1": 10**400}, {"f1": 1.0}, {}, "reference metrics: 'f1' is 1000"),
+        ({"f1": 1.0}, {"f1": 1.0}, {"directions": {"f1": ["up"]}}, "directions: {'f1': ['up']} - give"),
+        ({"f1": 1.0}, {"f1": 1.0}, {"relative": "no"}, "relative: expected True or False, got 'no'"),
         ({"f1": 1.0}, {"f1": 1.0}, {"threshold": "a tenth"}, "threshold: 'a tenth' is not a loss"),
     ],
 )

@@ -85,7 +85,7 @@ def test_names() -> None:
     assert listed_tests(None) is None
     assert listed_tests("ks") == ("ks",)
     assert listed_tests(["psi", "ks", "psi"]) == ("psi", "ks")
-    for wrong in ([], [KolmogorovSmirnov()], [1]):
+    for wrong in ([], [KolmogorovSmirnov()], [1], 5, object(), b"ks"):
         with pytest.raises(DriftDetectionError, match="tests: expected names"):
             listed_tests(wrong)  # type: ignore[arg-type]  # wrong on purpose
 

@@ -64,6 +64,8 @@ def test_columns_that_are_not_wanted_may_hold_anything(data: Any) -> None:
         ([[1, 2], [3]], "its rows have different lengths - give rows of one length"),
         ([[1, 2], 3], "its rows have different lengths"),
         ({"a": [1, 2], "b": [1, 2, 3]}, "column 'b' has 3 rows where 'a' has 2 - give columns of equal length"),
+        ([{"a": 1}, 5], "only some of its rows are mappings - give rows of one kind"),
+        ([10**400, 1], "column 'x0' holds a number beyond 1e308 - scale"),
         ({"a": 5}, "column 'a' is a int - give an array, a list or a series"),
         ({"a": []}, "column 'a' holds only missing values"),
         (pd.DataFrame({"a": [1.0]}), "column 'a' has 1 value - give at least 2"),

@@ -36,6 +36,12 @@ def test_the_family_is_every_p_value() -> None:
     assert found.of("a") == found.outcomes[:3]
 
 
+def test_at_most_and_at_least_include_the_bounds() -> None:
+    assert verdict(("a", "ks", 0.05, 0.1), least=0.1).drift_detected
+    assert not verdict(("a", "ks", 0.0501, 0.1), least=0.1).drift_detected
+    assert not verdict(("a", "ks", 0.05, 0.0999), least=0.1).drift_detected
+
+
 def test_a_small_effect_is_no_drift() -> None:
     found = verdict(("a", "ks", 1e-9, 0.02), ("b", "ks", 0.5, 0.9), least=0.1)
     assert (found.drift_detected, found.p_value, found.drifted_columns) == (False, 2e-9, ())
