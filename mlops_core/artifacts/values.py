@@ -145,7 +145,10 @@ class Artifacts:
         found = self._sniffed(path)
         if not found:
             known = ", ".join(self.stack.parts.formats) or "none"
+            kind = path.suffix.removeprefix(".")
             hint = f"it was stored as {declared!r}: install that format" if declared else "add its format to 'formats'"
+            if kind in self.stack.parts.formats:
+                hint = f"it is no whole {kind} file: write it anew"
             raise ArtifactError(f"artifact {name}: none of the formats ({known}) recognises the content - {hint}")
         return next((one for one in found if one.name == declared), found[0])
 

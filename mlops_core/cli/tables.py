@@ -46,6 +46,9 @@ def _read_csv(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a CSV file in UTF-8: {error} - save it as one") from error
     except ValueError:
         raise ConfigError(f"{path}: the file is empty - its first line names the columns") from None
+    twice = next((name for number, name in enumerate(header) if name in header[:number]), None)
+    if twice is not None:
+        raise ConfigError(f"{path}:1: several columns are called {twice!r} - rename all but one")
     ragged = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if ragged is not None:
         raise ConfigError(f"{path}:{ragged}: {len(rows[ragged - 2])} fields, the header has {len(header)} - give each row one per column")

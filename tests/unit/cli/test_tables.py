@@ -39,7 +39,12 @@ def test_a_header_alone_is_an_empty_table(project: Project, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "the file is empty"), (b"a,b\n1\n", "a.csv:2: 1 fields, the header has 2"), (b"a\n\xff\xfe\n", "not a CSV file in UTF-8")],
+    [
+        (b"", "the file is empty"),
+        (b"a,b,a\n1,2,3\n", "a.csv:1: several columns are called 'a' - rename all but one"),
+        (b"a,b\n1\n", "a.csv:2: 1 fields, the header has 2"),
+        (b"a\n\xff\xfe\n", "not a CSV file in UTF-8"),
+    ],
 )
 def test_what_is_no_csv(project: Project, tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
@@ -52,5 +57,8 @@ def test_what_is_no_gzip_and_no_format(project: Project, tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="not a CSV file"):
         read_table(tmp_path / "a.csv.gz", project.stack)
     (tmp_path / "a.bin").write_bytes(b"\0\1\2")
-    with pytest.raises(MLOpsError):
+    with pytest.raises(MLOpsError, match="add its format to 'formats'"):
         read_table(tmp_path / "a.bin", project.stack)
+    (tmp_path / "a.npy").write_bytes(b"\0\1\2")
+    with pytest.raises(MLOpsError, match="it is no whole npy file: write it anew"):
+        read_table(tmp_path / "a.npy", project.stack)
