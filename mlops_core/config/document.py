@@ -62,8 +62,10 @@ class Many:
 Node = Leaf | Table | Many
 
 
-def parse(text: str, name: str) -> Node | None:
+def parse(text: str, name: str, twice: list[DocumentError] | None = None) -> Node | None:
     """The document, None for an empty one. Places are ``name:line:column``.
+
+    Keys that are there twice are added to ``twice``, so that the rest can be looked at; without it, the first is an error.
 
     Raises:
         DocumentError: It is no YAML, or more than a configuration needs.
@@ -74,13 +76,15 @@ def parse(text: str, name: str) -> Node | None:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return _Composer(name, iter(YAML(typ="safe", pure=True).parse(text))).document()
+        return _Composer(name, iter(YAML(typ="safe", pure=True).parse(text)), twice).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         cause = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise DocumentError(f"not YAML: {cause}", *((mark.line + 1, mark.column + 1) if mark else ())) from error
     except YAMLError as error:
-        raise DocumentError(f"not YAML: {' '.join(str(error).split())[:200]}") from error
+        before = text[: getattr(error, "position", 0)]  # a character that YAML does not allow is told by its number
+        place = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise DocumentError(f"not YAML: {' '.join(str(error).split())[:200]}", *place) from error
 
 
 def values(node: Node | None) -> Any:
@@ -127,8 +131,8 @@ def _another(below: Table, above: Table) -> bool:
 class _Composer:
     """Consumes the events of one document (of ``ruamel.yaml.events``, which is loaded at first use)."""
 
-    def __init__(self, name: str, events: Iterator[Any]) -> None:
-        self.name, self.events = name, events
+    def __init__(self, name: str, events: Iterator[Any], twice: list[DocumentError] | None) -> None:
+        self.name, self.events, self.twice = name, events, twice
         self._anchors: dict[str, Node | None] = {}
         self._nodes = 0
 
@@ -185,11 +189,15 @@ class _Composer:
             key = str(event.value)
             if key == "<<" and event.style is None:
                 raise self._error("merge keys '<<' are no part of YAML 1.2 - repeat the keys, or use an overlay", event)
-            if key in items:
-                raise self._error(f"the key {key!r} is here twice, first in line {items[key][0].rsplit(':', 2)[1]}", event)
             node = self._node(next(self.events), depth + 1)
             size += node.size
-            items[key] = (self._at(event), node)
+            if key not in items:
+                items[key] = (self._at(event), node)
+                continue
+            again = self._error(f"the key {key!r} is here twice, first in line {items[key][0].rsplit(':', 2)[1]}", event)
+            if self.twice is None:
+                raise again
+            self.twice.append(again)
         return Table(items, self._at(start), size)
 
     def _many(self, start: Any, depth: int) -> Many:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
+from mlops_core.config.alerts import alert_problems
 from mlops_core.config.document import DocumentError, Table, merged, parse, places, values
 from mlops_core.config.forms import settings_structurer, unsupported, wrong_references
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import PipelineSettings, Settings, Use
 from mlops_core.exceptions import ConfigError
 from mlops_core.names import is_name
-from mlops_core.structure import Misfit, Problem, named, nearest
+from mlops_core.structure import Misfit, Problem, key_text, named, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,13 +69,15 @@ def read(documents: Sequence[tuple[str, str]], defaults: Settings | None = None)
 
 def examine(documents: Sequence[tuple[str, str]], defaults: Settings | None = None) -> tuple[Settings | None, Origin, list[str]]:
     """As ``read``, but mistakes are answered: one line each, beside the settings without what is wrong (None: nothing is left)."""
-    tree, wrong = None, list[str]()
+    tree, wrong, repeated = None, list[str](), list[str]()
     for name, text in documents:
+        twice = list[DocumentError]()
         try:
-            node = parse(text, name)
+            node = parse(text, name, twice)
         except DocumentError as error:
-            wrong.append(f"{name}:{error.line}:{error.column}: {error.message}")
+            wrong += _told(name, *twice, error)
             continue
+        repeated += _told(name, *twice)
         if node is not None and not isinstance(node, Table):
             wrong.append(f"{node.at}: expected a mapping of settings, got {named(values(node))}")
             continue
@@ -83,48 +85,78 @@ def examine(documents: Sequence[tuple[str, str]], defaults: Settings | None = No
     tree = tree or Table({}, f"{documents[0][0] if documents else FILE}:1:1")
     origin = Origin(tuple((name, text) for name, text in documents), dict(places(tree)))
     if wrong:
-        return None, origin, wrong
+        return None, origin, [*repeated, *wrong]
     settings, problems = _settings(values(tree), origin, defaults or Settings())
-    return settings, origin, origin.lines(Misfit(*problems))
+    return settings, origin, origin.ordered([*repeated, *origin.lines(Misfit(*problems))])
+
+
+def _told(name: str, *errors: DocumentError) -> list[str]:
+    return [f"{name}:{error.line}:{error.column}: {error.message}" for error in errors]
 
 
 def _settings(found: dict[str, Any], origin: Origin, defaults: Settings) -> tuple[Settings | None, list[Problem]]:
     problems = [*_version(found), *wrong_references(found), *unsupported(found)]
     channels = found.get("channels", defaults.channels)
-    settings, misfits = _fitted(found)
+    settings, misfits, kept = _fitted(found)
     if misfits:
         problems += misfits[0].problems
     if settings is None:
         return None, problems
     if isinstance(channels, Mapping):
-        problems += _unknown_channels(settings, channels)
-    return _placed(_filled(settings, found, defaults), origin), problems
+        problems += alert_problems(settings, channels, kept.places("monitoring.alerts", len(settings.monitoring.alerts)))
+    return _placed(_filled(settings, found, defaults), origin, kept), problems
 
 
-def _fitted(found: dict[str, Any]) -> tuple[Settings | None, list[Misfit]]:
+def _fitted(found: dict[str, Any]) -> tuple[Settings | None, list[Misfit], _Kept]:
     """The settings, at the first attempt or after what is wrong was taken out: then only the first finding counts."""
-    structurer, misfits = settings_structurer(), list[Misfit]()
+    structurer, misfits, kept = settings_structurer(), list[Misfit](), _Kept()
     while True:
         try:
-            return structurer.fit(found, Settings, also=("version",)), misfits
+            return structurer.fit(found, Settings, also=("version",)), misfits, kept
         except Misfit as misfit:
             misfits.append(misfit)
-            if not _prune(found, misfit.problems):
-                return None, misfits
+            if not kept.prune(found, misfit.problems):
+                return None, misfits, kept
 
 
-def _prune(found: dict[str, Any], problems: Sequence[Problem]) -> bool:
-    """Take out what is wrong (of a list, all of it), so that the rest can be looked at; answers whether anything was."""
-    pruned = False
-    for problem in problems:
-        path = list(itertools.takewhile(lambda step: isinstance(step, str), problem.path))
-        holder: Any = found
-        for step in path[:-1]:
-            holder = holder.get(step) if isinstance(holder, dict) else None
-        if path and isinstance(holder, dict) and path[-1] in holder:
-            del holder[path[-1]]
-            pruned = True
-    return pruned
+@frozen
+class _Kept:
+    """What is wrong taken out, so that the rest can be looked at: which items of each list are left, by their place as written."""
+
+    left: dict[str, list[int]] = field(factory=dict)
+
+    def prune(self, found: dict[str, Any], problems: Sequence[Problem]) -> bool:
+        """Take out the wrong values of mappings and items of lists; answers whether anything was."""
+        lists = dict[str, tuple[list[Any], set[int]]]()
+        pruned = False
+        for problem in problems:
+            cut = next((place for place, step in reversed(list(enumerate(problem.path))) if isinstance(step, int)), len(problem.path) - 1)
+            path, last = problem.path[:cut], problem.path[cut] if problem.path else None
+            holder = _below(found, path)
+            if isinstance(holder, dict) and last in holder:
+                del holder[last]
+                pruned = True
+            elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
+                lists.setdefault(key_text(path), (holder, set()))[1].add(last)
+        for key, (items, wrong) in lists.items():
+            places = self.places(key, len(items))
+            self.left[key] = [place for number, place in enumerate(places) if number not in wrong]
+            items[:] = [item for number, item in enumerate(items) if number not in wrong]
+        return pruned or bool(lists)
+
+    def places(self, key: str, count: int) -> Sequence[int]:
+        """Where the items of a list stood as it was written."""
+        return self.left.get(key, range(count))
+
+
+def _below(found: Any, path: Sequence[str | int]) -> Any:
+    """What a path leads to, None where it ends before."""
+    for step in path:
+        try:
+            found = found[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return found
 
 
 def _version(found: dict[str, Any]) -> list[Problem]:
@@ -149,7 +181,7 @@ def _filled(settings: Settings, found: Mapping[str, Any], defaults: Settings) ->
     return evolve(settings, **missing)
 
 
-def _placed(settings: Settings, origin: Origin) -> Settings:
+def _placed(settings: Settings, origin: Origin, kept: _Kept) -> Settings:
     """Every plugin told where it stands, for the messages of whoever builds it."""
 
     def one(use: Use, key: str) -> Use:
@@ -157,7 +189,8 @@ def _placed(settings: Settings, origin: Origin) -> Settings:
 
     def many(uses: tuple[Use, ...], key: str) -> tuple[Use, ...]:
         listed = f"{key}[0]" in origin.places
-        return tuple(one(use, f"{key}[{index}]" if listed else key) for index, use in enumerate(uses))
+        places = kept.places(key, len(uses))
+        return tuple(one(use, f"{key}[{place}]" if listed else key) for place, use in zip(places, uses, strict=True))
 
     pipeline = settings.pipeline
     return evolve(
@@ -182,15 +215,6 @@ def _placed_stages(pipeline: PipelineSettings, origin: Origin, one: Any) -> Pipe
         key = f"pipeline.stages.{stage.name}"
         stages.append(evolve(stage, use=stage.use and one(stage.use, key), at=origin.place(key, on_key=True)))
     return evolve(pipeline, stages=tuple(stages))
-
-
-def _unknown_channels(settings: Settings, channels: Mapping[str, Any]) -> list[Problem]:
-    return [
-        Problem(("monitoring", "alerts", index, "notify", place), f"no channel {name!r} - {nearest(name, channels)}")
-        for index, rule in enumerate(settings.monitoring.alerts)
-        for place, name in enumerate(rule.notify)
-        if name not in channels
-    ]
 
 
 def _shown(file: Path) -> str:

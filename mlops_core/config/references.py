@@ -32,7 +32,9 @@ def malformed(text: str) -> str | None:
     for found in _REFERENCE.finditer(text):
         inside = found[1]
         if found[0] == "$${" or (inside and (inside[len(_FILE) :] if inside.startswith(_FILE) else _VARIABLE.fullmatch(inside))):
-            continue
+            if inside is None or "${" not in inside:
+                continue
+            return f"{found[0]!r}: a reference holds no other - write the default out, or set the variable"
         return f"{found[0]!r} is no reference - write ${{NAME}}, ${{NAME:-default}} or ${{file:PATH}}, and $${{ for a plain ${{"
     return None
 

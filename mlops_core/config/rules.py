@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from math import inf
 
 from mlops_core.exceptions import NameRuleError
 from mlops_core.names import check_name
@@ -27,7 +28,9 @@ def optional_name(value: str) -> str:
 
 
 def not_negative(value: float) -> float:
-    """Zero or more."""
+    """Zero or more, and finite."""
+    if value == inf:
+        raise Misfit.of(f"expected a finite number, got {value}")
     if not value >= 0:
         raise Misfit.of(f"expected 0 or more, got {value}")
     return value

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from mlops_core.config import alerts as config
 from mlops_core.config.settings import AlertRule
 from mlops_core.exceptions import ConfigError
 from mlops_core.names import is_name
 from mlops_core.records import DEFAULT_ENVIRONMENT, SeriesKey, Threshold
+from mlops_core.structure import key_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,17 +74,14 @@ def read_rules(settings: Settings) -> tuple[Rule, ...]:
 
 def alert_problems(settings: Settings) -> tuple[str, ...]:
     """One line for each mistake in ``monitoring.alerts``: key, cause and remedy."""
-    rules = settings.monitoring.alerts
-    found: list[str] = []
-    for number, rule in enumerate(rules):
-        key = f"monitoring.alerts[{number}]"
-        found += [f"{key}.{problem}" for problem in _problems(rule, settings)]
-        if rule.name in [earlier.name for earlier in rules[:number]]:
-            found.append(f"{key}.name: {rule.name!r} is taken by an earlier rule - give each rule its own name")
-    return tuple(found)
+    rules = enumerate(settings.monitoring.alerts)
+    alone = (f"monitoring.alerts[{number}].{problem}" for number, rule in rules for problem in _problems(rule))
+    together = (f"{key_text(problem.path)}: {problem.message}" for problem in config.alert_problems(settings, settings.channels))
+    return (*alone, *together)
 
 
-def _problems(rule: AlertRule, settings: Settings) -> Iterator[str]:
+def _problems(rule: AlertRule) -> Iterator[str]:
+    """What the file's reader finds too; settings may also be made in Python."""
     if not is_name(rule.name):
         yield f"name: {rule.name[:40]!r} is not a name - use A-Z a-z 0-9 . _ -"
     try:
@@ -94,8 +92,3 @@ def _problems(rule: AlertRule, settings: Settings) -> Iterator[str]:
         yield f"window: {rule.window} is no window - give a length above zero, such as 5m"
     if rule.hold_for < timedelta(0):
         yield f"for: {rule.hold_for} is no duration - give 0s or more"
-    for name in rule.notify:
-        if name not in settings.channels:
-            near = difflib.get_close_matches(name, settings.channels, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "add it under 'channels'"
-            yield f"notify: no channel {name!r} - {hint}"

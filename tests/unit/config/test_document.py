@@ -79,7 +79,7 @@ WRONG = {
     "a tab": ("a:\n\tb: 1\n", 2, 1, "not YAML: "),
     "an open bracket": ("a: [1\nb: 2\n", 2, 2, "not YAML: while parsing a flow sequence"),
     "a colon too many": ("a: b: c\n", 1, 5, "not YAML: mapping values are not allowed here"),
-    "a control character": ("a: \x00\n", 1, 1, "not YAML: "),
+    "a control character": ("a: 1\nb: \x00\n", 2, 4, "not YAML: "),
     "a file that is too long": ("#" + "x" * (1 << 20), 1, 1, "the file has 1048577 characters"),
 }
 
@@ -92,6 +92,12 @@ def test_what_is_no_configuration_is_refused_with_its_place(text: str, line: int
     assert "\n" not in caught.value.message
     assert caught.value.line == line
     assert column in {caught.value.column, None}
+
+
+def test_keys_that_are_there_twice_are_collected_where_a_list_is_given() -> None:
+    twice: list[DocumentError] = []
+    assert values(parse("a: 1\nb: {c: 1, c: 2}\na: {d: 1}\n", "m.yaml", twice)) == {"a": 1, "b": {"c": 1}}
+    assert [(one.line, one.column) for one in twice] == [(2, 11), (3, 1)]
 
 
 def test_a_merge_key_in_quotes_is_a_key() -> None:

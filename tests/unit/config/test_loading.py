@@ -110,6 +110,44 @@ def test_what_a_file_leaves_out_comes_from_the_defaults(tmp_path: Path) -> None:
     assert found.project == "project"
 
 
+def test_a_wrong_item_of_a_list_hides_none_of_the_others(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        """
+        version: 1
+        environments: {staging: local, production: local}
+        channels: {ops: log}
+        tracker: [5, {use: mlflow, tracking_uri: "${A"}, 6, wandb]
+        monitoring:
+          alerts:
+            - {name: a, when: "error_rate >"}
+            - {name: b, when: "error_rate > 1%", environment: stagin, notify: [ops, oops]}
+            - {name: b, when: "error_rate > 2%", environment: elsewhere}
+          alerts: []
+        drift: {min_effect: 1e999}
+        """,
+    )
+    assert [line.partition(" - ")[0] for line in found] == [
+        "mlops.yaml:4:11: tracker[0]: expected the name of a plugin, or a mapping with 'use' and its options",
+        "mlops.yaml:4:42: tracker[1].tracking_uri: '${' is no reference",
+        "mlops.yaml:4:50: tracker[2]: expected the name of a plugin, or a mapping with 'use' and its options",
+        "mlops.yaml:7:23: monitoring.alerts[0].when: 'error_rate >' is not a condition",
+        "mlops.yaml:8:55: monitoring.alerts[1].environment: no environment 'stagin'",
+        "mlops.yaml:8:77: monitoring.alerts[1].notify[1]: no channel 'oops'",
+        "mlops.yaml:9:14: monitoring.alerts[2].name: 'b' is taken by an earlier rule",
+        "mlops.yaml:10:3: the key 'alerts' is here twice, first in line 6",
+        "mlops.yaml:11:21: drift.min_effect: expected a finite number, got inf",
+    ]
+
+
+def test_plugins_of_a_list_know_their_place_though_an_earlier_one_is_wrong() -> None:
+    text = "version: 1\nproject: p\ntracker: [5, mlflow]\n"
+    settings, _, wrong = examine([("mlops.yaml", text)])
+    assert len(wrong) == 1
+    assert settings is not None
+    assert [(use.key, use.at) for use in settings.trackers] == [("tracker[1]", "mlops.yaml:3:14")]
+
+
 def test_every_mistake_of_a_file_is_shown_at_once_in_its_order(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,

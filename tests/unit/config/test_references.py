@@ -74,6 +74,13 @@ def test_what_only_looks_like_a_reference_is_found_before_it_is_needed(text: str
     assert "is no reference" in str(malformed(text))
 
 
+@pytest.mark.parametrize("text", ["${A:-${HOME}}", "${file:/run/${USER}/x}", "b ${A:-${B:-c}}"])
+def test_a_reference_in_another_is_found_before_it_is_needed(variables: None, tmp_path: Path, text: str) -> None:
+    assert "a reference holds no other - write the default out" in str(malformed(text))
+    with pytest.raises(ConfigError, match="a reference holds no other"):
+        resolve(text, tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "x", "${A}", "${A:-}", "${A:-b c}", "${file:a/b}", "$${", "$${1X}"])
 def test_references_that_are_well_formed(text: str) -> None:
     assert malformed(text) is None

@@ -28,6 +28,7 @@ BROKEN: list[tuple[Callable[[Any], Any], Any, str]] = [
     (rules.optional_name, "-x", "'-x' is not a name"),
     (rules.not_negative, -1, "expected 0 or more, got -1"),
     (rules.not_negative, math.nan, "expected 0 or more, got nan"),
+    (rules.not_negative, math.inf, "expected a finite number, got inf"),
     (rules.level, 0.0, "both excluded, got 0"),
     (rules.level, 1.0, "both excluded, got 1"),
     (rules.span, timedelta(seconds=-1), "expected a duration of 0s or more"),

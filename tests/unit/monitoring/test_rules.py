@@ -37,13 +37,13 @@ def test_every_mistake_is_told_at_once() -> None:
         )
     assert caught.value.problems == (
         "monitoring.alerts[0].when: unknown metric 'eror_rate' - did you mean 'error_rate'?",
-        "monitoring.alerts[0].notify: no channel 'opps' - did you mean 'ops'?",
-        "monitoring.alerts[0].notify: no channel 'pager' - add it under 'channels'",
         "monitoring.alerts[1].window: 0:00:00 is no window - give a length above zero, such as 5m",
         "monitoring.alerts[1].for: -1 day, 23:59:59 is no duration - give 0s or more",
-        "monitoring.alerts[1].name: 'errors' is taken by an earlier rule - give each rule its own name",
         "monitoring.alerts[2].name: 'no name' is not a name - use A-Z a-z 0-9 . _ -",
         "monitoring.alerts[2].when: 'p95_latency' is not a condition - write one comparison such as 'error_rate > 0.02'",
+        "monitoring.alerts[0].notify[0]: no channel 'opps' - did you mean 'ops'?",
+        "monitoring.alerts[0].notify[1]: no channel 'pager' - there are: ops",
+        "monitoring.alerts[1].name: 'errors' is taken by an earlier rule - give each rule its own name",
     )
 
 
