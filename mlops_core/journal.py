@@ -7,7 +7,7 @@ An alias, a deployment, an incident or a pipeline run is a journal. ``Journal.up
             return None                                     # nothing to do
         return NewEntry(at=clock.now(), kind="set", state={"version": "2"})
 
-    Journal(store, "acme", "aliases/ticket_classifier/champion").update(promote, key="run-7/deployment")
+    Journal(store, "acme", "aliases/ticket_classifier/champion").update(promote, key="tickets/run-7/deployment")
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from mlops_core.artifacts import Artifacts
 from mlops_core.exceptions import PipelineError
 from mlops_core.names import check_name
 from mlops_core.pipeline.condition import metrics_of
+from mlops_core.pipeline.state import effect_key
 from mlops_core.records import Metric, StageProgress
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class RunContext:
         self.run_id: str = task.run_id
         self.stage: str = task.stage
         self.model: str = task.model
+        self.key: str = effect_key(task.config.pipeline, task.run_id, task.stage)
         self.root: Path = stack.root
         self.clock: Clock = stack.clock
         self.rng: Generator = rng_of(settings.seed if settings is not None else 0, task.stage)

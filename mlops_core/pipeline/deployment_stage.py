@@ -78,7 +78,7 @@ class DeploymentStage(Stage):
             if run.held:
                 break
         if self.alias and not run.held:
-            ModelVersioning(stack=run.stack).set_alias(name, self.alias, version, key=f"{run.run_id}/{run.stage}/{self.alias}")
+            ModelVersioning(stack=run.stack).set_alias(name, self.alias, version, key=run.key)
         told = [_told(one) for one in deployments]
         run.summary = "; ".join([f"{name} {version}", *(f"{one['environment']}: {one['status']}{one['note']}" for one in told)])
         return {"model": name, "version": version, "deployments": told}
@@ -107,17 +107,18 @@ class DeploymentStage(Stage):
                 parents=parents_of(run.task, model),
                 artifacts=extras,
                 run_id=run.run_id,
-                key=f"{run.run_id}/{run.stage}",
+                key=run.key,
                 format=model.format or None,
             )
 
     def _deploy(self, run: RunContext, name: str, version: str, environment: str, *, gradual: bool) -> Deployment:
         deployment = ModelDeployment(stack=run.stack)
-        key = f"{run.run_id}/{run.stage}/{environment}"
         if gradual:
-            done = deployment.start_canary(name, version, environment, canary=self.canary, wait=True, timeout=self.load_timeout, key=key)
+            done = deployment.start_canary(
+                name, version, environment, canary=self.canary, wait=True, timeout=self.load_timeout, key=run.key
+            )
         else:
-            done = deployment.deploy_model(name, version, environment, timeout=self.load_timeout, key=key)
+            done = deployment.deploy_model(name, version, environment, timeout=self.load_timeout, key=run.key)
         if done.status in _HELD:
             run.held = (
                 f"canary {done.deployment_id} is {done.status} at {done.weight:.0%}: {done.reason} - "

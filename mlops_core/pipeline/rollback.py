@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlops_core.deployment import ModelDeployment
 from mlops_core.exceptions import MLOpsError
+from mlops_core.pipeline.state import effect_key
 from mlops_core.records import DeploymentStatus
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["roll_back"]
 _ENDED: Final = frozenset({DeploymentStatus.ROLLED_BACK, DeploymentStatus.RETIRED, DeploymentStatus.FAILED, DeploymentStatus.DRAINING})
 
 
-def roll_back(stack: Stack, run_id: str, reason: str) -> str:
+def roll_back(stack: Stack, pipeline: str, run_id: str, reason: str) -> str:
     """Roll back every deployment of this run that serves or is on its way, the newest first; answers one line on what was done.
 
     A rollback that fails is part of that line: the others are made all the same.
@@ -27,7 +28,7 @@ def roll_back(stack: Stack, run_id: str, reason: str) -> str:
     facade = ModelDeployment(stack=stack)
     said = []
     try:
-        found = sorted(_of_run(facade, run_id), key=lambda one: one.created, reverse=True)
+        found = sorted(_of_run(facade, effect_key(pipeline, run_id, "")), key=lambda one: one.created, reverse=True)
     except MLOpsError as error:
         return f"what it deployed could not be found: {error.message}"
     for one in found:
@@ -39,9 +40,9 @@ def roll_back(stack: Stack, run_id: str, reason: str) -> str:
     return "; ".join(said) if said else "it had deployed nothing that could be rolled back"
 
 
-def _of_run(facade: ModelDeployment, run_id: str) -> Iterator[Deployment]:
-    """Deployments name the run that made them in their key, ``run_id/stage/environment``."""
+def _of_run(facade: ModelDeployment, prefix: str) -> Iterator[Deployment]:
+    """Deployments name the stage that made them in their key."""
     for endpoint in facade.list():
         for one in facade.history(endpoint.model, endpoint.environment):
-            if one.key.startswith(f"{run_id}/") and one.status not in _ENDED:
+            if one.key.startswith(prefix) and one.status not in _ENDED:
                 yield one

@@ -77,7 +77,7 @@ class Runner:
         if step.settings.on_failure != "rollback":
             return error
         self._rolled_back = True
-        return f"{error}; {roll_back(self.stack, self.ledger.run_id, error)}"
+        return f"{error}; {roll_back(self.stack, self.ledger.pipeline, self.ledger.run_id, error)}"
 
     def _tell(self, kind: Callable[..., Record], **fields: object) -> None:
         event = kind(

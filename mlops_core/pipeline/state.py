@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from mlops_core.exceptions import PipelineError
 from mlops_core.records import ArtifactRef, PipelineStatus, Record, RunReport, StageResult, StageStatus
 
-__all__ = ["FORMAT", "RunState", "journal_of", "kept_of", "patch_of", "result_of"]
+__all__ = ["FORMAT", "RunState", "effect_key", "journal_of", "kept_of", "patch_of", "result_of"]
 
 FORMAT: Final = 1
 _MAPPINGS: Final = ("outputs", "metrics", "params")
@@ -122,3 +122,8 @@ def result_of(patch: Mapping[str, Any]) -> StageResult:
 def journal_of(pipeline: str, run_id: str) -> str:
     """The journal of a run, and the name of its lease."""
     return f"runs/{pipeline}/{run_id}"
+
+
+def effect_key(pipeline: str, run_id: str, stage: str) -> str:
+    """What names the effects of a stage, the same for every attempt; with an empty stage, what those of the whole run begin with."""
+    return f"{pipeline}/{run_id}/{stage}"

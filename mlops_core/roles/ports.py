@@ -142,12 +142,16 @@ class ServingHost(Protocol):
 
 
 class StageContext(Protocol):
-    """What a stage is handed: who it runs for, and where to report."""
+    """What a stage is handed: who it runs for, and where to report.
+
+    ``key`` names the stage's effects, ``pipeline/run_id/stage``: it is the same for every attempt, and for no other run.
+    """
 
     tenant: str
     run_id: str
     stage: str
     model: str
+    key: str
     clock: Clock
     rng: Generator
     root: Path

@@ -36,6 +36,7 @@ class RecordingContext:
     run_id: str = "run-1"
     stage: str = "stage"
     model: str = "model"
+    key: str = "pipeline/run-1/stage"
     clock: Clock = field(factory=FakeClock)
     rng: Any = field(factory=_generator)
     given: dict[str, ArtifactRef] = field(factory=dict)

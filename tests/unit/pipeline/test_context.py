@@ -27,12 +27,15 @@ EARLIER = (
 
 
 def context(stack: Stack, listen: Any = None) -> RunContext:
-    return RunContext(stack, StageTask(StackRef("", "acme"), "run-1", "training", 1, model="m", earlier=EARLIER), listen)
+    return RunContext(
+        stack, StageTask(StackRef("", "acme", pipeline="tickets"), "run-1", "training", 1, model="m", earlier=EARLIER), listen
+    )
 
 
 def test_it_says_for_whom_it_runs(stack: Stack) -> None:
     found = context(stack)
     assert (found.tenant, found.run_id, found.stage, found.model, found.root) == ("acme", "run-1", "training", "m", stack.root)
+    assert found.key == "tickets/run-1/training"
     assert RunContext.of(found) is found
 
 

@@ -59,7 +59,7 @@ def test_the_version_knows_where_it_comes_from(shop: Any) -> None:
     version = ModelVersioning(stack=stack_of(pipeline)).get_version(MODEL, "1")
 
     assert version.run_id == report.run_id
-    assert version.key == f"{report.run_id}/deployment"
+    assert version.key == f"tickets/{report.run_id}/deployment"
     assert version.metadata == {"accuracy": 0.9, "owner": "support"}
     assert version.schema is not None
     assert [column.name for column in version.schema.inputs] == ["x"]
@@ -84,6 +84,23 @@ def test_each_run_makes_a_version_of_its_own(shop: Any) -> None:
     deploy(pipeline)
     assert versions(pipeline) == ["1", "2"]
     assert history(pipeline, "staging") == [("1", "draining"), ("2", "live")]
+
+
+def test_pipelines_that_name_their_runs_alike_share_nothing(shop: Any) -> None:
+    """Both make the same model, and both call their runs by the day."""
+    first = shop({"to": ["staging"], "alias": "champion"})
+    second = MLOpsPipeline("eu", stack=stack_of(first))
+
+    @second.stage("training")
+    def train() -> dict[str, float]:
+        return {"factor": 7.0}
+
+    deploy(first, run_id="2013-01-01")
+    assert second.run_pipeline(["training", "deployment"], run_id="2013-01-01").error is None
+    assert second.output("deployment")["version"] == "2"
+    assert history(first, "staging") == [("1", "draining"), ("2", "live")]
+    assert list(ModelDeployment(stack=stack_of(first)).predict(MODEL, "staging", {"x": [2.0]}).outputs["y"]) == [14.0]
+    assert ModelVersioning(stack=stack_of(first)).get_alias(MODEL, "champion").version == "2"
 
 
 class Moody(MemoryDeployer):

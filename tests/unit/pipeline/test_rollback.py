@@ -46,6 +46,20 @@ def test_a_failing_stage_takes_back_what_its_run_deployed(shop: Any) -> None:
     assert history(pipeline, "staging") == [("1", "live"), ("2", "rolled_back")]
 
 
+def test_a_run_of_the_same_id_in_another_pipeline_keeps_its_deployment(shop: Any) -> None:
+    pipeline = with_monitoring(shop)
+    pipeline.run_pipeline(STAGES, run_id="2013-01-01")
+    other = MLOpsPipeline("other", stack=pipeline._stack)  # noqa: SLF001  the same stack
+
+    @other.stage("collect", on_failure="rollback")
+    def collect() -> None:
+        raise ValueError("no")
+
+    report = other.run_pipeline(["collect"], run_id="2013-01-01")
+    assert report.error == "stage 'collect' failed: ValueError: no; it had deployed nothing that could be rolled back"
+    assert history(pipeline, "production") == [("1", "live")]
+
+
 def test_a_run_that_was_rolled_back_is_not_resumed(shop: Any) -> None:
     pipeline = with_monitoring(shop)
     pipeline.run_pipeline(STAGES)
