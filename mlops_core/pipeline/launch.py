@@ -15,7 +15,7 @@ from mlops_core.exceptions import PipelineError
 from mlops_core.names import check_name
 from mlops_core.pipeline.catalog import Catalog
 from mlops_core.pipeline.ledger import RunLedger, beginnings, read_run
-from mlops_core.pipeline.plan import make_plan
+from mlops_core.pipeline.plan import Plan, make_plan
 from mlops_core.pipeline.runner import Runner
 from mlops_core.records import PipelineStatus, Record, StackRef
 from mlops_core.stack import Stack
@@ -24,7 +24,6 @@ from mlops_core.structure import nearest, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlops_core.pipeline.plan import Plan
     from mlops_core.pipeline.state import RunState
     from mlops_core.records import ArtifactRef, RunReport, StageResult
 
@@ -73,7 +72,7 @@ class Launch:
             if wanted != ledger.known.stages:
                 listed = ", ".join(ledger.known.stages)
                 raise PipelineError(f"pipeline {self.pipeline}: run {name} has the stages {listed} - resume these, or start a new run")
-            plan = make_plan(self.catalog, wanted, ledger.known.inputs)
+            plan = Plan(()) if ledger.known.rollback else make_plan(self.catalog, wanted, ledger.known.inputs)
             self.stack.parts.prepare()
             ledger.resume()
             return self._run(plan, ledger, resumed=True)

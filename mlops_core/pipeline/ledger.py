@@ -117,6 +117,11 @@ class RunLedger:
         """An attempt ended, or a stage was skipped."""
         self._put(f"stage_{result.status}", kept_of(result))
 
+    def rolling_back(self, reason: str) -> None:
+        """What the run deployed is about to be taken back: from here on no stage of it runs again, whoever resumes it."""
+        state = evolve(self.known, rollback=reason, error=reason)
+        self._write("rolling_back", {"rollback": reason, "error": reason}, state)
+
     def finish(self, status: PipelineStatus, error: str | None, *, final: bool = False) -> None:
         """The run ended; a ``final`` one is not to be resumed."""
         now = self.stack.clock.now()

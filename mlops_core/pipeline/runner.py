@@ -50,7 +50,7 @@ class Runner:
 
     def run(self, *, resumed: bool) -> RunReport:
         """Run what is not finished yet, and answer the run as it then stands."""
-        self._tell(RunStarted, stages=self.plan.names, resumed=resumed)
+        self._tell(RunStarted, stages=self.ledger.known.stages, resumed=resumed)
         self._tracked.open(self.ledger.known.model)
         try:
             status, error = self._run()
@@ -61,6 +61,8 @@ class Runner:
         return self.ledger.known.report(self.stack.tenant, self.ledger.run_id)
 
     def _run(self) -> tuple[PipelineStatus, str | None]:
+        if self.ledger.known.rollback:
+            return PipelineStatus.FAILED, self._take_back()
         for step in self.plan.steps:
             known = self.ledger.known.results.get(step.name)
             if known is not None and known.status is StageStatus.SUCCEEDED:
@@ -76,8 +78,13 @@ class Runner:
         error = result.error or f"stage {step.name!r} failed"
         if step.settings.on_failure != "rollback":
             return error
-        self._rolled_back = True
-        return f"{error}; {roll_back(self.stack, self.ledger.pipeline, self.ledger.run_id, error)}"
+        self.ledger.rolling_back(error)
+        return self._take_back()
+
+    def _take_back(self) -> str:
+        reason = self.ledger.known.rollback
+        said, self._rolled_back = roll_back(self.stack, self.ledger.pipeline, self.ledger.run_id, reason)
+        return f"{reason}; {said}" + ("" if self._rolled_back else " - resume the run to try again")
 
     def _tell(self, kind: Callable[..., Record], **fields: object) -> None:
         event = kind(

@@ -22,7 +22,8 @@ _MAPPINGS: Final = ("outputs", "metrics", "params")
 class RunState(Record):
     """``stages`` in the order of the plan; ``results`` of those that have begun. ``owner`` is the lease of the process that runs it.
 
-    ``single``: the run of one stage on what another run made. ``final``: it was rolled back, and cannot be resumed.
+    ``single``: the run of one stage on what another run made. ``rollback``: why what it deployed has to be taken back, which is all that
+    is left to do once it is set; ``final``: that is done, and the run cannot be resumed.
     """
 
     pipeline: str
@@ -37,6 +38,7 @@ class RunState(Record):
     ended: datetime | None = None
     error: str | None = None
     single: bool = False
+    rollback: str = ""
     final: bool = False
 
     @classmethod

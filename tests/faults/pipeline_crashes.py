@@ -110,7 +110,8 @@ def resume(folder: Path) -> None:
     began = bool(pipeline.runs())
     left = pipeline.get_pipeline_status()
     before = calls(folder)
-    report = pipeline.run_pipeline(resume=True, run_id="run-1") if began else pipeline.run_pipeline(run_id="run-1")
+    over = left.status is PipelineStatus.FAILED  # it was rolled back, and is refused
+    report = left if over else pipeline.run_pipeline(resume=began, run_id="run-1")
     deployment, places = ModelDeployment(stack=stack), list(stack.parts.environments)
     done = report.status is PipelineStatus.SUCCEEDED
     told = {

@@ -86,6 +86,15 @@ def train(context, clean):
     return {"factor": sum(clean)}, sum(clean)
 
 
+def verify(context, deployment):
+    called(context)
+    marker = context.root / "verified-once"
+    if not marker.exists():
+        marker.touch()
+        raise ValueError("it answers nonsense")
+    return 1
+
+
 class Multiplying:
     def __init__(self, factor):
         self.factor = factor
@@ -144,6 +153,9 @@ WITH_WORKERS = (  # no part that lives in one process
     .replace('stages.py:collect"', 'stages.py:collect", executor: process')
     .replace("to: [staging, production]", "to: []")
 )
+WITH_A_ROLLBACK = CONFIGURATION.replace(
+    "monitoring: {}\n", 'monitoring: {}\n    verify: {use: "./stages.py:verify", on_failure: rollback}\n'
+)
 ALL_FROM = 20  # rounds from which on every single write is tried, not one of each kind
 RUNS = {"collect": 1, "clean": 1, "flaky": 2, "training": 1}
 
@@ -200,6 +212,23 @@ def test_killed_between_every_effect_and_its_entry(crash: Any, fault_rounds: int
     for told in crash([(when, number) for number in chosen for when in ("before", "after")]):
         assert told["ended"] == -9 or len(told["writes"]) < told["moment"], told  # a slow machine may need a write more or less
         check(told)
+
+
+def test_killed_while_a_failure_takes_the_deployment_back(crash: Any) -> None:
+    """The stage that failed would succeed now. Once the rollback has begun it must not run: the run would succeed with nothing deployed."""
+    (whole,) = crash([("never", 0)], WITH_A_ROLLBACK)
+    assert whole["ended"] == 0, whole["said"]
+    first = next(number for number, line in enumerate(whole["writes"], 1) if line.endswith(" rolling_back"))
+    moments = [(when, number) for number in range(first, len(whole["writes"]) + 1) for when in ("before", "after")]
+    for told in [whole, *crash(moments, WITH_A_ROLLBACK)]:
+        where = f"killed {told['when']} {told['moment']}: {told['writes'][-1:]}\n{told['said']}"
+        assert told["resumed"] == 0, where
+        begun = told["writes"][: -1 if told["when"] == "before" else None]
+        taken_back = any(line.endswith(" rolling_back") for line in begun)
+        assert told["report"]["status"] == ("failed" if taken_back else "succeeded"), f"{where}\n{told['report']}"
+        stands = ["rolled_back" if taken_back else "live"]
+        assert told["deployments"] == {"staging": stands, "production": stands}, where
+        assert Counter(told["calls"])["verify"] == (1 if taken_back else 2), where
 
 
 def test_killed_at_random_moments(crash: Any, fault_rounds: int) -> None:

@@ -4,9 +4,11 @@ import pytest
 
 from mlops_core.config.settings import StageSettings
 from mlops_core.deployment import ModelDeployment
-from mlops_core.exceptions import DeploymentError, PipelineError
+from mlops_core.exceptions import DeploymentError, PipelineError, VersioningError
 from mlops_core.mlops_pipeline import MLOpsPipeline
+from mlops_core.records import Entry, NewEntry
 from mlops_core.testing.memory_deployer import MemoryDeployer
+from mlops_core.testing.memory_registry import MemoryRegistry
 
 MODEL = "ticket_classifier"
 
@@ -101,9 +103,53 @@ def test_a_rollback_that_fails_is_told_and_stops_no_other(shop: Any) -> None:
         deployer.stuck = True
         raise ValueError("nonsense")
 
-    error = pipeline.run_pipeline(STAGES).error or ""
+    failed = pipeline.run_pipeline(STAGES, run_id="second")
+    error = failed.error or ""
     assert f"production/{MODEL}/2 could not be rolled back: " in error
-    assert f"staging/{MODEL}/2 is rolled_back" in error
+    assert f"staging/{MODEL}/2 is rolled_back - resume the run to try again" in error
+
+    deployer.stuck = False
+    resumed = pipeline.run_pipeline(resume=True, run_id="second")
+    assert resumed.status == "failed"
+    assert resumed.error == (
+        f"stage 'monitoring' failed: ValueError: nonsense; production/{MODEL}/2 is rolled_back; staging/{MODEL}/2 is rolled_back"
+    )
+    with pytest.raises(PipelineError, match="was rolled back, and cannot be resumed - start a new run"):
+        pipeline.run_pipeline(resume=True, run_id="second")
+
+
+class Full(MemoryRegistry):
+    """Refuses the entry that ends a run, once it is full."""
+
+    contract = 1
+    full = False
+
+    def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
+        if self.full and entry.kind == "finished":
+            raise VersioningError("registry: the disk is full")
+        return super().append(tenant, journal, expected, entry)
+
+
+def test_a_run_that_died_while_it_was_rolled_back_runs_no_stage_again(shop: Any) -> None:
+    """The cause is mended meanwhile, and the plan is wrong: a resumed run would succeed, or be refused, without what it deployed."""
+    registry = Full()
+    pipeline = with_monitoring(shop, registry=registry)
+    pipeline.run_pipeline(STAGES)
+    registry.full = True
+    with pytest.raises(PipelineError, match="the disk is full"):
+        pipeline.run_pipeline(STAGES, run_id="second")
+    registry.full = False
+    assert history(pipeline, "production")[-1] == ("2", "rolled_back")
+    assert pipeline.get_pipeline_status("second").status == "interrupted"
+
+    calls: list[int] = []
+    pipeline.add_stage("monitoring", lambda nowhere: calls.append(1))
+    resumed = pipeline.run_pipeline(resume=True, run_id="second")
+    assert (resumed.status, calls) == ("failed", [])
+    assert resumed.error == (
+        f"stage 'monitoring' failed: ValueError: it answers nonsense; production/{MODEL}/2 is rolled_back; staging/{MODEL}/2 is rolled_back"
+    )
+    assert [one.attempt for one in resumed.stages] == [1, 1, 1, 1]
 
 
 class Blind(MemoryDeployer):
@@ -129,3 +175,4 @@ def test_deployments_that_cannot_be_found_are_told(shop: Any) -> None:
 
     error = pipeline.run_pipeline(STAGES).error or ""
     assert error.startswith("stage 'monitoring' failed: ValueError: nonsense; what it deployed could not be found: ")
+    assert error.endswith(" - resume the run to try again")
