@@ -13,12 +13,13 @@ from attrs import define
 
 from mlops_core.exceptions import ArtifactError, PipelineError
 from mlops_core.journal import Journal
+from mlops_core.pipeline.condition import metrics_of
 from mlops_core.pipeline.state import kept_of, patch_of, result_of
 from mlops_core.records import NewEntry, StageResult, digest_of
 from mlops_core.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mlops_core.pipeline.plan import Step
     from mlops_core.records import ArtifactRef
@@ -27,6 +28,7 @@ __all__ = ["StageCache", "code_digest"]
 
 _FORMAT: Final = 1
 _CORE: Final = "motadata-mlops-core"
+_LOOKS_BACK: Final = "looks_back"
 
 
 @define(eq=False)
@@ -50,12 +52,18 @@ class StageCache:
                 "outputs": list(step.outputs),
                 "inputs": {name: ref.sha256 for name, ref in inputs.items()},
                 "seed": settings.seed if settings is not None else 0,
+                "model": settings.model if settings is not None else "",
             }
         )
 
-    def find(self, key: str) -> StageResult | None:
-        """The result of an earlier run, if there is one and its outputs are still in the store."""
+    def find(self, key: str, earlier: Sequence[StageResult]) -> StageResult | None:
+        """The result of an earlier run, if there is one and its outputs are still in the store.
+
+        A stage that looked back at what ``earlier`` ones left is found only where they left the same.
+        """
         entry = self._journal(key).head().entry
+        if entry is not None and entry.kind == _LOOKS_BACK:
+            entry = self._journal(_beyond(key, earlier)).head().entry
         if entry is None:
             return None
         result = result_of(entry.change)
@@ -67,13 +75,23 @@ class StageCache:
             return None
         return result
 
-    def put(self, key: str, result: StageResult) -> None:
+    def put(self, key: str, result: StageResult, earlier: Sequence[StageResult]) -> None:
         """Keep a result for later runs."""
-        entry = NewEntry(self.stack.clock.now(), "cached", change=patch_of(kept_of(result)))
-        self._journal(key).append(entry)
+        now = self.stack.clock.now()
+        place = _beyond(key, earlier) if result.looked_back else key
+        self._journal(place).append(NewEntry(now, "cached", change=patch_of(kept_of(result))))
+        if result.looked_back:
+            self._journal(key).append(NewEntry(now, _LOOKS_BACK))
 
     def _journal(self, key: str) -> Journal:
         return Journal(self.stack.parts.registry, self.stack.tenant, f"caches/{self.pipeline}/{key}")
+
+
+def _beyond(key: str, earlier: Sequence[StageResult]) -> str:
+    """The key of a stage that looked back: what earlier stages made and measured belongs to it."""
+    outputs = {f"{one.stage}.{name}": ref.sha256 for one in earlier for name, ref in one.outputs.items()}
+    metrics = {name: repr(value) for name, value in metrics_of(earlier).items()}  # JSON has no NaN
+    return digest_of({"key": key, "outputs": outputs, "metrics": metrics})
 
 
 def code_digest(stage: Any) -> str:

@@ -110,6 +110,12 @@ class Catalog:
         written = entry if entry.use is None else StageSettings(name)
         return evolve(written, **registered.keys, options={**written.options, **registered.options})
 
+    def place(self, name: str, key: str = "") -> str:
+        """Where the configuration speaks of a stage, or of one key of it; empty where it does not."""
+        at, origin = self.settings(name).at, self.stack.origin
+        written = not self.is_registered(name) or key not in self.registered[name].keys
+        return origin.place(f"pipeline.stages.{name}.{key}") if at and key and written and origin is not None else at
+
     def stage(self, name: str) -> Stage:
         """The stage itself, built once.
 

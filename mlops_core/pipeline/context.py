@@ -32,8 +32,9 @@ _LOG = logging.getLogger(__name__)
 class RunContext:
     """The ``StageContext`` of one attempt. What is logged is kept here until the attempt ends; the runner writes it to the tracker.
 
-    Beyond the port, for the built-in stages: ``stack``, a ``summary`` of one line, and ``held``, why the run has to wait for a person. No
-    attrs class: the annotation of ``rng`` would load numpy with the module.
+    Beyond the port, for the built-in stages: ``stack``, a ``summary`` of one line, and ``held``, why the run has to wait for a person.
+    For the cache, ``looked_back``: whether the stage asked for what earlier ones left. No attrs class: the annotation of ``rng`` would load
+    numpy with the module.
     """
 
     def __init__(self, stack: Stack, task: StageTask, listen: Callable[[StageProgress], None] | None = None) -> None:
@@ -53,6 +54,7 @@ class RunContext:
         self.logged: dict[str, ArtifactRef] = {}
         self.summary: str = ""
         self.held: str = ""
+        self.looked_back: bool = False
         self._listen = listen
         self._began = stack.clock.monotonic()
 
@@ -100,11 +102,13 @@ class RunContext:
 
     def outputs(self, stages: Sequence[str] | None = None) -> Mapping[str, ArtifactRef]:
         """Artifacts of finished stages, by output name; of a name given twice, the later stage's."""
+        self.looked_back = True
         wanted = [result for result in self.task.earlier if stages is None or result.stage in stages]
         return {name: ref for result in wanted for name, ref in result.outputs.items()}
 
     def metrics(self) -> Mapping[str, float]:
         """Metrics of finished stages: by name, where the later stage's counts, and by ``stage.name``."""
+        self.looked_back = True
         return metrics_of(self.task.earlier)
 
     def last(self) -> dict[str, float]:

@@ -39,6 +39,7 @@ class DeploymentStage(Stage):
     """
 
     contract: ClassVar[int] = 1
+    cacheable: ClassVar[bool] = False
     unread: ClassVar[frozenset[str]] = frozenset({"model"})
     usual: ClassVar[Mapping[str, str]] = {"model": "training"}
 

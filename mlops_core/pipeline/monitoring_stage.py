@@ -32,6 +32,7 @@ class MonitoringStage(Stage):
     """
 
     contract: ClassVar[int] = 1
+    cacheable: ClassVar[bool] = False
 
     window: timedelta | None = field(default=None, metadata={"help": "how far to look back, such as 5m; none: monitoring.health_window"})
     environment: str = field(default="", metadata={"help": "the environment to look at; none: the last that was deployed to"})

@@ -113,6 +113,9 @@ class _Planner:
             self._problem(name, error.message)
             self.wiring.add(name, settings.outputs or (name,))  # so that later stages are judged as if it were there
             return None
+        if settings.cache and not stage.cacheable:
+            said = "what it answers depends on more than inputs, options and code, so it has to run each time - remove 'cache'"
+            self._problem(name, f"cache: {said}", key="cache")
         inputs, required = self._inputs(name, stage, settings)
         executor = self.catalog.executor(name)
         step = Step(
@@ -171,9 +174,9 @@ class _Planner:
                 f"which cannot be given {part} - use 'executor: inline', or name the part in mlops.yaml"
             )
 
-    def _problem(self, name: str, message: str) -> None:
-        """Where the configuration speaks of the stage, which stage, and what is wrong."""
-        at, prefix = self.catalog.settings(name).at, f"stage {name!r}: "
+    def _problem(self, name: str, message: str, key: str = "") -> None:
+        """Where the configuration speaks of the stage, or of the ``key`` if it stands there, which stage, and what is wrong."""
+        at, prefix = self.catalog.place(name, key), f"stage {name!r}: "
         if at and message.startswith(f"{at.partition(':')[0]}:"):  # it says where already
             self.problems.append(message)
             return

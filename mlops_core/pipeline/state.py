@@ -97,7 +97,7 @@ def kept_of(result: StageResult) -> StageResult:
     """What the journal keeps of a result. What was logged is in the tracker; and a failed attempt leaves nothing but its error, so that
     the next attempt's result, merged over it, is complete.
     """  # noqa: D205  one thought
-    kept = evolve(result, history=(), logged={})
+    kept = evolve(result, history=(), logged={}, looked_back=False)
     if result.status in {StageStatus.SUCCEEDED, StageStatus.HELD}:
         return kept
     return evolve(kept, outputs={}, metrics={}, params={})
@@ -110,7 +110,7 @@ def patch_of(result: StageResult) -> dict[str, Any]:
     no NaN, so such a metric goes as text.
     """
     patch = result.to_dict()
-    del patch["history"], patch["logged"]
+    del patch["history"], patch["logged"], patch["looked_back"]
     patch["metrics"] = {name: value if math.isfinite(value) else str(value) for name, value in result.metrics.items()}
     return patch | {name: [list(pair) for pair in patch[name].items()] for name in _MAPPINGS}
 

@@ -63,7 +63,7 @@ class StepRunner:
                 return self._finished(StageResult(step.name, StageStatus.SKIPPED, attempt=self._next(step) - 1, summary=reason))
             cache = StageCache(self.stack, self.ledger.pipeline) if step.settings.cache else None
             key = cache.key(step, inputs) if cache is not None else ""
-            cached = cache.find(key) if cache is not None else None
+            cached = cache.find(key, self._earlier(step)) if cache is not None else None
         except MLOpsError as error:
             return self._failed(self._failure(step, self._next(step), error), final=True)
         if cached is not None:
@@ -71,7 +71,7 @@ class StepRunner:
             return self._finished(evolve(cached, stage=step.name, attempt=self._next(step), seconds=0.0, summary=said))
         result = self._attempts(step, inputs)
         if cache is not None and result.status is StageStatus.SUCCEEDED:
-            cache.put(key, result)
+            cache.put(key, result, self._earlier(step))
         return result
 
     def _reason_to_skip(self, step: Step, inputs: Mapping[str, ArtifactRef]) -> str:

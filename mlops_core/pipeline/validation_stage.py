@@ -50,6 +50,7 @@ class ValidationStage(Stage):
     """Fails with one line that lists every bound that is not met. Answers the metrics that it looked at, by name."""
 
     contract: ClassVar[int] = 1
+    cacheable: ClassVar[bool] = False
 
     require: Mapping[str, Bound] = field(
         factory=dict, metadata={"help": "bounds by metric, such as {roc_auc: {min: 0.65}}; training.roc_auc names one stage's own"}

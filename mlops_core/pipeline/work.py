@@ -72,6 +72,7 @@ class Work:
             summary=context.held or context.summary,
             history=tuple(context.history),
             logged=context.logged,
+            looked_back=context.looked_back,
         )
 
 

@@ -54,7 +54,7 @@ class StageResult(Record):
     """How an attempt ended. ``seconds`` is monotonic; ``error`` is one line; ``metrics`` are those the stage logged, each its last value.
 
     ``history`` (every logged metric) and ``logged`` (files for the tracker) travel from the worker to the runner, which writes them to the
-    run's tracker; the journal keeps neither.
+    run's tracker; ``looked_back`` says whether the stage asked for what others left beyond its inputs. The journal keeps none of them.
     """
 
     stage: str
@@ -68,6 +68,7 @@ class StageResult(Record):
     summary: str = ""
     history: tuple[Metric, ...] = ()
     logged: Mapping[str, ArtifactRef] = field(factory=dict)
+    looked_back: bool = False
 
 
 @frozen

@@ -25,12 +25,14 @@ class Help:
 class Stage(Backend):
     """One step. Positional parameters of ``run`` after the context are inputs by name; keyword-only ones and fields are options.
 
-    ``outputs`` names the values that ``run`` answers as a mapping; () means one value, named like the stage.
+    ``outputs`` names the values that ``run`` answers as a mapping; () means one value, named like the stage. ``cacheable`` is False where a
+    run has an effect, or its answer depends on more than inputs, options and code: then ``cache: true`` is a mistake.
     """
 
     __slots__ = ()
 
     outputs: ClassVar[tuple[str, ...]] = ()
+    cacheable: ClassVar[bool] = True
 
     @abstractmethod
     def run(self, context: StageContext, *inputs: Any, **options: Any) -> Any:

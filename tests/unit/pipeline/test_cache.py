@@ -1,4 +1,5 @@
 import importlib
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from mlops_core.mlops_pipeline import MLOpsPipeline
 from mlops_core.pipeline.cache import code_digest
 from mlops_core.pipeline.making import make_stage
+from mlops_core.roles import StageContext
 from mlops_core.stack import Stack
 from mlops_core.testing.memory_registry import MemoryRegistry
 
@@ -74,6 +76,38 @@ def test_tenants_and_pipelines_share_nothing(pipeline: MLOpsPipeline, stack: Sta
         other.add_stage("training", trees.train, cache=True)
         run(other, [1])
     assert trees.calls == [3, 3, 3]
+
+
+LOOKING_BACK = """
+calls = []
+
+def judge(context, data):
+    calls.append(context.metrics()["auc"])
+    return context.metrics()["auc"] > 0.5
+
+def list_outputs(context, data):
+    calls.append(sorted(context.outputs()))
+    return len(context.outputs())
+"""
+
+
+@pytest.mark.parametrize("stage", ["judge", "list_outputs"])
+def test_what_a_stage_looked_back_at_belongs_to_its_key(pipeline: MLOpsPipeline, trees: ModuleType, tmp_path: Path, stage: str) -> None:
+    """Its inputs are the same in every run; what the stage before it measured and made is not."""
+    exec(compile(LOOKING_BACK, trees.__file__ or "", "exec"), vars(trees))  # noqa: S102  more code of the same module
+    trees.calls.clear()
+
+    @pipeline.stage("training")
+    def train(context: StageContext, auc: float) -> float:
+        context.log_metrics({"auc": auc, "odd": math.nan})
+        return auc
+
+    pipeline.add_stage("judge", getattr(trees, stage), cache=True)
+    for auc in (0.9, 0.1, 0.9, 0.1):
+        report = pipeline.run_pipeline(["training", "judge"], inputs={"data": [1], "auc": auc})
+        assert report.error is None
+        assert stage != "judge" or pipeline.output("judge", report.run_id) is (auc > 0.5)
+    assert len(trees.calls) == 2
 
 
 class Losing(MemoryRegistry):

@@ -1,18 +1,23 @@
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_core.config.settings import PipelineSettings, StageSettings, Use
 from mlops_core.exceptions import ConfigError, PipelineError
 from mlops_core.pipeline.catalog import Catalog, Registered
+from mlops_core.pipeline.deployment_stage import DeploymentStage
+from mlops_core.pipeline.monitoring_stage import MonitoringStage
 from mlops_core.pipeline.plan import make_plan, problems
+from mlops_core.pipeline.validation_stage import ValidationStage
 from mlops_core.pipeline.wiring import GIVEN, Source
 from mlops_core.records import StageTask
-from mlops_core.roles import Executor
-from mlops_core.stack import Stack
+from mlops_core.roles import Executor, Stage, StageContext
+from mlops_core.stack import Stack, check
 
 
 class Remote(Executor):
@@ -23,6 +28,20 @@ class Remote(Executor):
 
     def submit(self, work: Any, task: StageTask) -> Any:
         raise AssertionError("a plan runs nothing")
+
+
+@define(eq=False)
+class Dice(Stage):
+    """Answers otherwise each time, and says so."""
+
+    contract = 1
+    cacheable = False
+
+    def run(self, context: StageContext) -> Any:
+        return 4
+
+
+BUILT = {"validation": ValidationStage, "deployment": DeploymentStage, "monitoring": MonitoringStage}
 
 
 def function_of(inputs: list[str]) -> Any:
@@ -87,6 +106,26 @@ def test_a_deadline_needs_an_executor_that_kills(build: Any) -> None:
     assert planned(build(), one=stage) == (
         "stage 'one': the executor 'inline' cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
     )
+
+
+@pytest.mark.parametrize("name", ["validation", "deployment", "monitoring"])
+def test_a_stage_that_has_to_run_each_time_is_not_cached(build: Any, name: str) -> None:
+    """What bounds, deployments and health say follows from metrics and from the world, not from inputs and options."""
+    stack = build(pipeline=PipelineSettings("tickets", stages=(StageSettings(name, cache=True, at="mlops.yaml:9:5"),)))
+    said = "cache: what it answers depends on more than inputs, options and code, so it has to run each time - remove 'cache'"
+    assert f"mlops.yaml:9:5: stage '{name}': {said}" in problems(stack)
+    assert f"stage '{name}': {said}" in planned(build(), **{name: Registered.of(name, BUILT[name], {"cache": True})})
+
+
+def test_a_stage_of_ones_own_can_say_so_too(stack: Stack) -> None:
+    assert "so it has to run each time" in planned(stack, one=Registered.of("one", Dice, {"cache": True}))
+
+
+def test_a_cache_that_cannot_be_is_shown_where_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mlops.yaml").write_text("version: 1\ntracker: []\npipeline:\n  stages:\n    validation: {require: {}, cache: true}\n")
+    (line,) = check(further=problems)
+    assert line.startswith("mlops.yaml:5:38: stage 'validation': cache: what it answers depends on more than ")
 
 
 def test_an_unknown_executor_is_one_line(stack: Stack) -> None:
