@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 from attrs import define
 
 from mlops_core.exceptions import ArtifactError, PipelineError
 from mlops_core.journal import Journal
 from mlops_core.pipeline.condition import metrics_of
+from mlops_core.pipeline.fingerprint import option_digests
 from mlops_core.pipeline.state import kept_of, patch_of, result_of
 from mlops_core.records import NewEntry, StageResult, digest_of
 from mlops_core.stack import Stack
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StageCache", "code_digest"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _CORE: Final = "motadata-mlops-core"
 _LOOKS_BACK: Final = "looks_back"
 
@@ -39,16 +39,18 @@ class StageCache:
     pipeline: str
 
     def key(self, step: Step, inputs: Mapping[str, ArtifactRef]) -> str:
-        """sha256 of everything that the outputs follow from."""
+        """sha256 of everything that the outputs follow from.
+
+        Raises:
+            PipelineError: An option or the code has no digest.
+        """
         settings = self.stack.settings.pipeline
-        kind = type(step.stage)
-        fields = [one.name for one in attrs.fields(kind) if one.init] if attrs.has(kind) else []
         return digest_of(
             {
                 "format": _FORMAT,
                 "stage": step.name,
                 "code": code_digest(step.stage),
-                "options": {name: repr(getattr(step.stage, name)) for name in fields},
+                "options": option_digests(step.stage, self.stack.root),
                 "outputs": list(step.outputs),
                 "inputs": {name: ref.sha256 for name, ref in inputs.items()},
                 "seed": settings.seed if settings is not None else 0,
@@ -95,7 +97,7 @@ def _beyond(key: str, earlier: Sequence[StageResult]) -> str:
 
 
 def code_digest(stage: Any) -> str:
-    """sha256 of the code behind a stage: the file that defines it, or every module of its package; and the release of the core.
+    """sha256 of the code behind a stage: the file that defines it, or every module of its package and its release; and the core's release.
 
     Raises:
         PipelineError: It was typed into an interpreter and has no file.
@@ -105,8 +107,15 @@ def code_digest(stage: Any) -> str:
     source = Path(getattr(module, "__file__", None) or "")
     if not source.is_file():
         raise PipelineError(f"cache: the code of {subject.__qualname__} is in no file, so a change would go unnoticed - put it in a module")
-    files = sorted(source.parent.rglob("*.py")) if getattr(module, "__package__", "") else [source]
-    digest = hashlib.sha256(f"{importlib.metadata.version(_CORE)}\0{subject.__qualname__}".encode())
+    package = str(getattr(module, "__package__", "") or "")
+    files = sorted(source.parent.rglob("*.py")) if package else [source]
+    digest = hashlib.sha256("\0".join([*_releases(package), subject.__qualname__]).encode())
     for path in files:
         digest.update(f"\0{path.relative_to(source.parent).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _releases(package: str) -> list[str]:
+    """The core's, and that of the distribution which a package comes from, if any does."""
+    owners = importlib.metadata.packages_distributions().get(package.partition(".")[0], ()) if package else ()
+    return [f"{name} {importlib.metadata.version(name)}" for name in sorted({_CORE, *owners})]

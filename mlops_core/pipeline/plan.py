@@ -12,6 +12,7 @@ from mlops_core.exceptions import MLOpsError, PipelineError
 from mlops_core.names import check_name
 from mlops_core.pipeline.catalog import Catalog
 from mlops_core.pipeline.condition import When
+from mlops_core.pipeline.fingerprint import option_digests
 from mlops_core.pipeline.outputs import output_names
 from mlops_core.pipeline.signature import inputs_of
 from mlops_core.pipeline.wiring import Source, Wiring
@@ -113,9 +114,8 @@ class _Planner:
             self._problem(name, error.message)
             self.wiring.add(name, settings.outputs or (name,))  # so that later stages are judged as if it were there
             return None
-        if settings.cache and not stage.cacheable:
-            said = "what it answers depends on more than inputs, options and code, so it has to run each time - remove 'cache'"
-            self._problem(name, f"cache: {said}", key="cache")
+        if settings.cache:
+            self._check_cache(name, stage)
         inputs, required = self._inputs(name, stage, settings)
         executor = self.catalog.executor(name)
         step = Step(
@@ -160,6 +160,17 @@ class _Planner:
             said = f"the executor {executor!r} cannot end it at its timeout - set 'executor: process', or remove 'timeout'"
             self._problem(name, said)
         return "remote" in capabilities
+
+    def _check_cache(self, name: str, stage: Stage) -> None:
+        """What a cached stage answers has to follow from its inputs, options and code, and these need digests."""
+        if not stage.cacheable:
+            said = "what it answers depends on more than inputs, options and code, so it has to run each time - remove 'cache'"
+            self._problem(name, f"cache: {said}", key="cache")
+            return
+        try:
+            option_digests(stage)
+        except PipelineError as error:
+            self._problem(name, error.message, key="cache")
 
     def _check_portable(self, steps: Sequence[Step]) -> None:
         """One line for the first part that another process cannot compose."""

@@ -78,6 +78,38 @@ def test_tenants_and_pipelines_share_nothing(pipeline: MLOpsPipeline, stack: Sta
     assert trees.calls == [3, 3, 3]
 
 
+READING = """
+from pathlib import Path
+
+calls = []
+
+def collect(*, path: Path, weights=None):
+    calls.append(path.name)
+    return path.read_text()
+"""
+
+
+def test_a_file_that_an_option_names_is_read_again_once_it_changed(pipeline: MLOpsPipeline, trees: ModuleType, tmp_path: Path) -> None:
+    exec(compile(READING, trees.__file__ or "", "exec"), vars(trees))  # noqa: S102  more code of the same module
+    pipeline.add_stage("collect", trees.collect, cache=True, path="data.csv")
+    found = []
+    for text in ("3 rows", "3 rows", "5 rows"):
+        (tmp_path / "data.csv").write_text(text)
+        report = pipeline.run_pipeline(["collect"])
+        assert report.error is None
+        found.append(pipeline.output("collect", report.run_id))
+    assert found == ["3 rows", "3 rows", "5 rows"]
+    assert trees.calls == ["data.csv", "data.csv"]
+
+
+def test_an_option_that_nobody_can_compare_is_a_mistake_of_the_plan(pipeline: MLOpsPipeline, trees: ModuleType) -> None:
+    exec(compile(READING, trees.__file__ or "", "exec"), vars(trees))  # noqa: S102
+    pipeline.add_stage("collect", trees.collect, cache=True, path="data.csv", weights=object())
+    assert pipeline.check() == (
+        "stage 'collect': cache: option 'weights': a object has no digest - give plain values, arrays or paths, or remove 'cache'",
+    )
+
+
 LOOKING_BACK = """
 calls = []
 
@@ -155,4 +187,20 @@ def test_every_module_of_a_package_counts(tmp_path: Path, monkeypatch: pytest.Mo
     before = code_digest(stage)
     assert code_digest(stage) == before
     (package / "trees.py").write_text("DEPTH = 4\n")
+    assert code_digest(stage) != before
+
+
+def test_the_release_of_the_distribution_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it needs may have changed with it, though the stage's own files did not."""
+    (tmp_path / "grove").mkdir()
+    (tmp_path / "grove" / "__init__.py").write_text("def train(data):\n    return data\n")
+    (tmp_path / "grove-1.dist-info").mkdir()
+    (tmp_path / "grove-1.dist-info" / "top_level.txt").write_text("grove\n")
+    metadata = tmp_path / "grove-1.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: grove\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stage = make_stage(importlib.import_module("grove").train, {}, tmp_path, "stage 'x'")
+    before = code_digest(stage)
+    assert code_digest(stage) == before
+    metadata.write_text("Metadata-Version: 2.1\nName: grove\nVersion: 1.1\n")
     assert code_digest(stage) != before
