@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import define, evolve, field
 
-from mlops_core.exceptions import ConflictError, PipelineError
+from mlops_core.exceptions import ConflictError, MLOpsError, PipelineError
 from mlops_core.journal import Journal, Lease
 from mlops_core.pipeline.presence import Presence, dead_owner, is_dead
 from mlops_core.pipeline.state import RunState, journal_of, kept_of, patch_of
@@ -136,21 +136,37 @@ class RunLedger:
         return self.state
 
     def check(self) -> None:
-        """Raise ``PipelineError`` if another process may have taken the run."""
+        """Raise ``PipelineError`` if another process has taken the run, or may have, so that this one must not act for it."""
+        self._check_lease()
+        self._check_owner(self._journal.head())
+
+    def standing(self) -> PipelineStatus:
+        """How the run stands by its journal, which another process may have written meanwhile; as last known where none can be read."""
+        try:
+            state = _state_of(self._journal, self.run_id)
+        except MLOpsError:
+            state = None
+        return self.known.status if state is None else state.status
+
+    def _check_lease(self) -> None:
         try:
             self._lease.check()
         except ConflictError as error:
             raise PipelineError(f"pipeline {self.pipeline}: run {self.run_id}: {error.message}") from error
 
+    def _check_owner(self, head: Head) -> None:
+        if head.state.get("owner") != self.owner:
+            raise PipelineError(f"pipeline {self.pipeline}: run {self.run_id} was taken over by another process - this one stops")
+
     def _put(self, kind: str, result: StageResult) -> None:
         self._write(kind, {"results": {result.stage: patch_of(result)}}, self.known.having(result))
 
     def _write(self, kind: str, change: Mapping[str, Any], state: RunState, *, claim: bool = False) -> None:
-        self.check()
+        self._check_lease()
 
         def decide(head: Head) -> NewEntry:
-            if not claim and head.state.get("owner") != self.owner:
-                raise PipelineError(f"pipeline {self.pipeline}: run {self.run_id} was taken over by another process - this one stops")
+            if not claim:
+                self._check_owner(head)
             return NewEntry(self.stack.clock.now(), kind, change=change)
 
         self._journal.update(decide)

@@ -56,7 +56,7 @@ class Runner:
             status, error = self._run()
             self.ledger.finish(status, error, final=self._rolled_back)
         finally:
-            self._tracked.close(self.ledger.known.status)
+            self._tracked.close(self.ledger.standing())
         self._tell(RunFinished, status=status, error=error)
         return self.ledger.known.report(self.stack.tenant, self.ledger.run_id)
 

@@ -160,6 +160,7 @@ class StepRunner:
         return StageResult(step.name, StageStatus.FAILED, attempt=attempt, error=line)
 
     def _finished(self, result: StageResult) -> StageResult:
+        self.ledger.check()
         self.log(result)
         self.ledger.ended(result)
         self.tell(StageFinished, result=result)

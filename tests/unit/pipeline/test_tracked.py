@@ -1,10 +1,11 @@
 import math
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlops_core.exceptions import ExperimentError
+from mlops_core.exceptions import ExperimentError, PipelineError
 from mlops_core.mlops_pipeline import MLOpsPipeline
 from mlops_core.records import Query, RunStatus, TrackBatch
 from mlops_core.roles import StageContext
@@ -73,6 +74,32 @@ def test_a_failed_attempt_logs_nothing(build: Any, tmp_path: Path) -> None:
     pipeline.run_pipeline(inputs={"fail": True})
     (run,) = tracker.find_runs("acme", Query())
     assert (run.status, run.params, run.metrics) == (RunStatus.FAILED, {}, {})
+
+
+def test_a_run_that_was_taken_over_is_left_to_its_new_owner(build: Any) -> None:
+    """A process that was held up beyond its lease comes back: what it made is not logged, and the finished run stays finished."""
+    tracker = MemoryTracker()
+    stack = build(trackers={"memory": tracker})
+    pipeline, journal = MLOpsPipeline("tickets", stack=stack), "runs/tickets/run-1"
+    calls: list[int] = []
+
+    @pipeline.stage("training")
+    def train(context: StageContext) -> int:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            (begun,) = stack.parts.registry.read("acme", journal, limit=1)
+            stack.parts.registry.lease("acme", journal, begun.change["owner"], timedelta(0))  # it has passed
+            assert pipeline.run_pipeline(resume=True, run_id="run-1").error is None
+            context.log_metrics({"stale": 1.0})
+        else:
+            context.log_metrics({"loss": 0.5})
+        return 1
+
+    with pytest.raises(PipelineError, match="was taken over by another process - this one stops"):
+        pipeline.run_pipeline(run_id="run-1")
+    (run,) = tracker.find_runs("acme", Query())
+    assert (run.status, run.metrics) == (RunStatus.FINISHED, {"loss": 0.5})
+    assert len(calls) == 2
 
 
 class Broken(MemoryTracker):
