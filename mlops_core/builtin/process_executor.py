@@ -12,7 +12,7 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar, Final
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import define, field
 
@@ -87,9 +87,10 @@ class ProcessExecutor(Executor):
                 self._hand_over(process, json.dumps(job).encode() + b"\n")
                 process.wait(task.timeout)
             except subprocess.TimeoutExpired:
-                raise StageTimeoutError(
-                    f"stage {task.stage!r}: not done after its timeout of {task.timeout:g} s, so its processes were ended{_said(log)}"
-                ) from None
+                if _reply_in(answer) is None:  # else it is done, and only what it left running is not
+                    raise StageTimeoutError(
+                        f"stage {task.stage!r}: not done after its timeout of {task.timeout:g} s, so its processes were ended{_said(log)}"
+                    ) from None
             finally:
                 _kill_group(process)
                 process.wait()
@@ -133,16 +134,23 @@ def _close_pipe(process: subprocess.Popen[bytes]) -> None:
 
 
 def _result_of(answer: IO[bytes], code: int, task: StageTask, log: Path) -> StageResult:
-    answer.seek(0)
-    try:
-        reply = json.loads(answer.read())
-    except ValueError:
+    reply = _reply_in(answer)
+    if reply is None:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        raise StageError(f"stage {task.stage!r}: its worker process {how} before it answered{_said(log)}") from None
+        raise StageError(f"stage {task.stage!r}: its worker process {how} before it answered{_said(log)}")
     if "result" in reply:
         return StageResult.from_dict(reply["result"])
     kind = getattr(exceptions, reply["error"], StageError) if reply["error"] else StageError
     raise kind(reply["message"]) from RuntimeError(reply["traceback"])
+
+
+def _reply_in(answer: IO[bytes]) -> Any:
+    """What the worker answered; None if nothing, or not all of it."""
+    answer.seek(0)
+    try:
+        return json.loads(answer.read())
+    except ValueError:
+        return None
 
 
 def _said(log: Path) -> str:

@@ -2,7 +2,7 @@
 
 It is handed a job on standard input and answers on what was its standard output; everything the task prints goes to standard error, which
 the executor keeps as the log. The pipe behind standard input stays open for as long as the parent lives: when it closes, the worker kills
-its process group, so that no stage outlives the run that wanted it.
+its process group, so that no stage outlives the run that wanted it. Once it has answered, what the stage left running has a moment to end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import MLOpsError
 from mlops_core.records import StageTask
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_LAST_MOMENT: Final = 5.0  # seconds for threads and exit functions, such as those of a tracker that the stage opened
+
 
 def main(job: Mapping[str, Any]) -> None:
     """Run ``job`` (``work`` as ``module:name``, ``task`` as plain values) and answer with one JSON document."""
@@ -32,6 +34,16 @@ def main(job: Mapping[str, Any]) -> None:
     _die_with_parent()
     with os.fdopen(answer, "w", encoding="utf-8") as stream:
         json.dump(_reply(job), stream)
+    leaving = threading.Timer(_LAST_MOMENT, _leave)
+    leaving.daemon = True
+    leaving.start()
+
+
+def _leave() -> None:
+    """Python itself would wait for a thread that never ends."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _reply(job: Mapping[str, Any]) -> dict[str, Any]:

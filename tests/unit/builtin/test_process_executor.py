@@ -1,9 +1,11 @@
 import importlib
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from mlops_core.builtin import process_executor
 from mlops_core.builtin.process_executor import ProcessExecutor
@@ -21,6 +23,18 @@ def leave_child(task):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     Path(task.config.root, "pids").write_text(str(child.pid))
     child.returncode = 0  # no warning about a child that is left on purpose
+    return answer_task(task)
+"""
+
+THREADING = """
+import os, threading
+from pathlib import Path
+from mlops_core.testing.executor_suite import answer_task
+
+def leave_thread(task):
+    Path(task.config.root, "pids").write_text(str(os.getpid()))
+    threading.Thread(target=threading.Event().wait).start()
+    print("it goes on")
     return answer_task(task)
 """
 
@@ -70,6 +84,31 @@ def test_what_a_stage_leaves_running_is_ended(tmp_path: Path, monkeypatch: pytes
 
     assert ProcessExecutor().submit(leave_child, task_in(tmp_path)).result(timeout=30).attempt == 2
     assert wait_until(lambda: not any(alive(pid) for pid in pids_in(tmp_path)))
+
+
+def test_a_thread_that_never_ends_does_not_keep_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "threading_stage.py").write_text(THREADING)
+    monkeypatch.syspath_prepend(tmp_path)
+    leave_thread = importlib.import_module("threading_stage").leave_thread
+
+    assert ProcessExecutor().submit(leave_thread, task_in(tmp_path)).result(timeout=60).attempt == 2
+    assert wait_until(lambda: not any(alive(pid) for pid in pids_in(tmp_path)))
+    assert "it goes on" in (tmp_path / ".mlops/logs/run-1/training-2.log").read_text()
+
+
+def test_a_stage_that_answered_has_not_passed_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline passes while what it left running still ends."""
+    wait = subprocess.Popen.wait
+
+    def late(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        code = wait(process)
+        if timeout is not None:
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        return code
+
+    monkeypatch.setattr(subprocess.Popen, "wait", late)
+    task = evolve(task_in(tmp_path), timeout=60.0)
+    assert ProcessExecutor().submit(answer_task, task).result(timeout=60).attempt == 2
 
 
 def test_a_worker_that_cannot_be_logged_is_an_error_not_a_hang(tmp_path: Path) -> None:
