@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops_core.artifacts import Artifacts
-from mlops_core.exceptions import PipelineError
+from mlops_core.exceptions import ExperimentError, PipelineError
 from mlops_core.names import check_name
 from mlops_core.pipeline.condition import metrics_of
 from mlops_core.pipeline.state import effect_key
 from mlops_core.records import Metric, StageProgress
+from mlops_core.tracking.values import check_key, check_params, check_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.random import Generator
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from mlops_core.roles import Clock, StageContext
     from mlops_core.stack import Stack
 
-__all__ = ["RunContext", "rng_of"]
+__all__ = ["RunContext", "rng_of", "tracked_name"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,20 +78,31 @@ class RunContext:
             self._listen(StageProgress(self.run_id, self.stage, float(done), None if total is None else float(total), note))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Keep parameters as text, for the run's tracker under ``stage.name``."""
-        self.params.update({str(name): str(value) for name, value in params.items()})
+        """Keep parameters as text, for the run's tracker under ``stage.name``.
+
+        Raises:
+            PipelineError: A tracker would refuse a name or a value.
+        """
+        with _as_a_mistake_of_the_stage():
+            checked = check_params(params)
+            for name in checked:
+                check_key(tracked_name(self.stage, self.task.attempt, name), "param")
+        self.params.update(checked)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Keep metrics for the run's tracker and for later stages.
 
         Raises:
-            PipelineError: A value is no number.
+            PipelineError: A value is no number, or a tracker would refuse a name.
         """
         now = self.clock.now()
         for name, value in metrics.items():
+            with _as_a_mistake_of_the_stage():
+                check_key(name, "metric")
+                check_key(tracked_name(self.stage, self.task.attempt, name), "metric")
             try:
-                self.history.append(Metric(str(name), float(value), int(step), now))
-            except (TypeError, ValueError):
+                self.history.append(Metric(name, float(value), check_step(int(step)), now))
+            except (TypeError, ValueError, ExperimentError):
                 raise PipelineError(f"metric {name!r}: {value!r} at step {step!r} is no number - log a number at a whole step") from None
 
     def log_artifact(self, name: str, path: Path) -> None:
@@ -118,6 +131,20 @@ class RunContext:
     def elapsed(self) -> timedelta:
         """Monotonic time since the attempt began."""
         return timedelta(seconds=self.clock.monotonic() - self._began)
+
+
+def tracked_name(stage: str, attempt: int, name: str) -> str:
+    """The name under which the trackers know what an attempt logged that failed."""
+    return f"{stage}.attempt-{attempt}.{name}"
+
+
+@contextlib.contextmanager
+def _as_a_mistake_of_the_stage() -> Iterator[None]:
+    """What every tracker would refuse later is refused where it is logged: there it is one line that names the stage."""
+    try:
+        yield
+    except ExperimentError as error:
+        raise PipelineError(error.message.removeprefix("tracker: ")) from error
 
 
 def rng_of(seed: int, stage: str) -> Generator:

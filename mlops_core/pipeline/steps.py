@@ -167,6 +167,8 @@ class StepRunner:
         return result
 
     def _failed(self, result: StageResult, *, final: bool) -> StageResult:
+        self.ledger.check()
+        self.log(result)
         self.ledger.ended(result)
         self.tell(StageFailed, result=result, final=final)
         return result

@@ -61,6 +61,26 @@ def test_a_metric_that_is_no_number_is_one_line(stack: Stack, metrics: Any, step
         context(stack).log_metrics(metrics, step)
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (lambda found: found.log_metrics({"f1@10": 1.0}), "'f1@10' does not name a metric - use 1 to 250 of"),
+        (lambda found: found.log_metrics({"x" * 240: 1.0}), "does not name a metric"),
+        (lambda found: found.log_metrics({"loss": 1.0}, step=2**64), "metric 'loss': 1.0 at step 18446744073709551616 is no number"),
+        (lambda found: found.log_params({"features": "x" * 7000}), "param 'features' has 7000 characters, the limit is 6000"),
+        (lambda found: found.log_params({"a\nb": 1}), "does not name a param"),
+        (lambda found: found.log_params({"x" * 240: 1}), "does not name a param"),
+    ],
+)
+def test_what_a_tracker_would_refuse_is_refused_where_it_is_logged(stack: Stack, log: Any, said: str) -> None:
+    found = context(stack)
+    with pytest.raises(PipelineError) as caught:
+        log(found)
+    assert said in caught.value.message
+    assert not caught.value.message.startswith("tracker:")
+    assert (found.params, found.history) == ({}, [])
+
+
 def test_params_are_text(stack: Stack) -> None:
     found = context(stack)
     found.log_params({"depth": 3, "columns": ["a", "b"]})

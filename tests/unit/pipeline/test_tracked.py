@@ -1,3 +1,4 @@
+import importlib
 import math
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,15 @@ from mlops_core.mlops_pipeline import MLOpsPipeline
 from mlops_core.records import Query, RunStatus, TrackBatch
 from mlops_core.roles import StageContext
 from mlops_core.testing.memory_tracker import MemoryTracker
+from mlops_core.tracking.run import Run
+
+CACHED = """
+def train(context):
+    context.log_params({"depth": 3})
+    for step in range(2):
+        context.log_metrics({"loss": 1.0 / (step + 1)}, step=step)
+    return 1
+"""
 
 
 def tracked_pipeline(build: Any, tmp_path: Path, tracker: MemoryTracker) -> MLOpsPipeline:
@@ -68,12 +78,64 @@ def test_a_failed_run_says_so_and_is_tracked_on_when_it_is_resumed(build: Any, t
     assert (run.run_id, run.status) == (failed.run_id, RunStatus.FINISHED)
 
 
-def test_a_failed_attempt_logs_nothing(build: Any, tmp_path: Path) -> None:
+def test_a_failed_attempt_is_logged_under_its_number(build: Any, tmp_path: Path) -> None:
+    """Its curve is what somebody will look for, and it mixes with no other attempt's."""
     tracker = MemoryTracker()
     pipeline = tracked_pipeline(build, tmp_path, tracker)
     pipeline.run_pipeline(inputs={"fail": True})
     (run,) = tracker.find_runs("acme", Query())
-    assert (run.status, run.params, run.metrics) == (RunStatus.FAILED, {}, {})
+    assert run.status is RunStatus.FAILED
+    assert run.params == {"training.attempt-1.depth": "3", "training.attempt-2.depth": "3"}
+    assert run.metrics["training.attempt-2.loss"] == pytest.approx(1 / 3)
+    (history,) = tracker.history.values()
+    assert [step for name, _, step in history if name == "training.attempt-1.loss"] == [0, 1, 2]
+    assert "training.attempt-1.plot/plot.txt" in {key[-1] for key in tracker.artifacts}
+
+
+def test_an_attempt_after_a_failed_one_has_the_plain_names(build: Any) -> None:
+    tracker = MemoryTracker()
+    pipeline = MLOpsPipeline("tickets", stack=build(trackers={"memory": tracker}))
+    depths: list[int] = []
+
+    @pipeline.stage("training", retries=1)
+    def train(context: StageContext) -> int:
+        depths.append(len(depths))
+        context.log_params({"depth": len(depths)})
+        context.log_metrics({"loss": 1.0 / len(depths)}, step=9 - len(depths))
+        if len(depths) == 1:
+            raise ValueError("no")
+        return 1
+
+    assert pipeline.run_pipeline().status == "succeeded"
+    (run,) = tracker.find_runs("acme", Query())
+    assert run.params == {"training.attempt-1.depth": "1", "training.depth": "2"}
+    assert run.metrics == {"training.attempt-1.loss": 1.0, "loss": 0.5}
+
+
+def test_a_stage_from_the_cache_is_logged_as_it_ended(build: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cached_training.py").write_text(CACHED)
+    monkeypatch.syspath_prepend(tmp_path)
+    tracker = MemoryTracker()
+    pipeline = MLOpsPipeline("tickets", stack=build(trackers={"memory": tracker}))
+    pipeline.add_stage("training", importlib.import_module("cached_training").train, cache=True)
+    runs = [pipeline.run_pipeline().run_id for _ in range(2)]
+    found = {run.run_id: (run.params, run.metrics) for run in tracker.find_runs("acme", Query())}
+    assert found == dict.fromkeys(runs, ({"training.depth": "3"}, {"loss": 0.5}))
+
+
+def test_what_a_tracker_refuses_takes_nothing_else_with_it(build: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tracker = MemoryTracker()
+    pipeline = tracked_pipeline(build, tmp_path, tracker)
+
+    def refuse(*_: Any) -> None:
+        raise ExperimentError("tracker: no params today")
+
+    monkeypatch.setattr(Run, "log_params", refuse)
+    report = pipeline.run_pipeline()
+    (run,) = tracker.find_runs("acme", Query())
+    assert (report.status, run.params) == ("succeeded", {})
+    assert run.metrics["loss"] == pytest.approx(1 / 3)
+    assert "plot/plot.txt" in {key[-1] for key in tracker.artifacts}
 
 
 def test_a_run_that_was_taken_over_is_left_to_its_new_owner(build: Any) -> None:
