@@ -27,12 +27,15 @@ from mlops_core.records import (
 from mlops_core.stack import Stack
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from mlops_core.pipeline.state import RunState
 
 __all__ = ["StepRunner"]
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
+_LOOK: Final = 0.5
 _LOST: Final = {StageStatus.FAILED: "failed", StageStatus.SKIPPED: "was skipped"}
 
 
@@ -143,7 +146,7 @@ class StepRunner:
         began = self.stack.clock.monotonic()
         executor = self.stack.parts.executor(step.executor)
         try:
-            result = executor.submit(work or run_task, task).result()
+            result = _awaited(executor.submit(work or run_task, task))
         except MLOpsError as error:
             return evolve(self._failure(step, task.attempt, error), seconds=self.stack.clock.monotonic() - began)
         except BaseException:  # the person at the keyboard: no worker may go on without its run
@@ -172,3 +175,13 @@ class StepRunner:
         self.ledger.ended(result)
         self.tell(StageFailed, result=result, final=final)
         return result
+
+
+def _awaited(future: Future[StageResult]) -> StageResult:
+    """What the future holds in the end. A signal that another thread receives, such as Ctrl-C, wakes no thread that waits for ever."""
+    while True:
+        try:
+            return future.result(timeout=_LOOK)
+        except TimeoutError:
+            if future.done():  # it ended since, or this is what it ended with
+                return future.result()

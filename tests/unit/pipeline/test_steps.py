@@ -1,8 +1,12 @@
+import signal
+import sys
+import threading
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from mlops_core.exceptions import StageTimeoutError
+from mlops_core.exceptions import StageError, StageTimeoutError
 from mlops_core.mlops_pipeline import MLOpsPipeline
 from mlops_core.records import PipelineStatus, RunReport, StageFailed, StageResult, StageStatus, StageTask
 from mlops_core.roles import Executor, StageContext
@@ -183,3 +187,59 @@ def test_an_interrupt_ends_the_workers_and_leaves_a_run_to_resume(build: Any) ->
     assert report.stages == (
         StageResult("interrupted", StageStatus.FAILED, attempt=1, error="interrupted: the process that ran it has ended"),
     )
+
+
+class Interrupted(Executor):
+    """Its thread receives the signal of Ctrl-C, and ends when the executor is closed."""
+
+    contract = 1
+    capabilities = frozenset({"kill"})
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def submit(self, work: Any, task: StageTask) -> Any:
+        future = Future[StageResult]()
+        threading.Thread(target=self.attend, args=(future,)).start()
+        return future
+
+    def attend(self, future: "Future[StageResult]") -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        ended = self.closed.wait(60)
+        future.set_exception(StageError("closed" if ended else "nobody closed it"))
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of threads are POSIX's")
+def test_an_interrupt_that_another_thread_receives_ends_the_wait(build: Any) -> None:
+    pipeline = MLOpsPipeline("tickets", stack=build(executors={"interrupted": Interrupted()}, executor="interrupted"))
+    pipeline.add_stage("training", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run_pipeline()
+    assert pipeline.get_pipeline_status().status is PipelineStatus.INTERRUPTED
+
+
+class Late(Future[StageResult]):
+    """Ends in a timeout of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_exception(TimeoutError("the cluster gave up"))
+
+
+class Slow(Executor):
+    """Answers with such a future."""
+
+    contract = 1
+
+    def submit(self, work: Any, task: StageTask) -> Any:
+        return Late()
+
+
+def test_a_timeout_that_the_future_ends_with_is_not_waited_for(build: Any) -> None:
+    pipeline = MLOpsPipeline("tickets", stack=build(executors={"slow": Slow()}, executor="slow"))
+    pipeline.add_stage("training", lambda: 1)
+    with pytest.raises(TimeoutError, match="the cluster gave up"):
+        pipeline.run_pipeline()
