@@ -19,6 +19,7 @@ The tree::
     ├── MonitoringError
     ├── DriftDetectionError
     └── PipelineError
+        ├── PlanError
         ├── StageError
         └── StageTimeoutError
 
@@ -41,6 +42,7 @@ __all__ = [
     "MonitoringError",
     "NameRuleError",
     "PipelineError",
+    "PlanError",
     "PluginError",
     "PluginNotFoundError",
     "QueryError",
@@ -139,6 +141,10 @@ class DriftDetectionError(MLOpsError):
 
 class PipelineError(MLOpsError):
     """A pipeline cannot run, or one of its stages failed."""
+
+
+class PlanError(PipelineError):
+    """What is asked of a pipeline cannot be: a stage, a name or a value is wrong. Nothing ran."""
 
 
 class StageError(PipelineError):

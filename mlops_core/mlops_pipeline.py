@@ -125,7 +125,8 @@ class MLOpsPipeline:
             The run: ``report.status``, also ``report["status"]``; ``report.error`` is one line.
 
         Raises:
-            PipelineError: The plan is wrong (then nothing ran), another process runs this run, or the registry failed.
+            PlanError: The plan or an argument is wrong; nothing ran.
+            PipelineError: Another process runs this run, or the registry failed.
         """
         with _guarded():
             return self._launch(listen).resume(stages, run_id, inputs) if resume else self._launch(listen).start(stages, run_id, inputs)

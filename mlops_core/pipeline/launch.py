@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from mlops_core.artifacts import Artifacts
-from mlops_core.exceptions import PipelineError
+from mlops_core.exceptions import PipelineError, PlanError
 from mlops_core.names import check_name
 from mlops_core.pipeline.catalog import Catalog
 from mlops_core.pipeline.ledger import RunLedger, beginnings, read_run
@@ -47,7 +47,7 @@ class Launch:
         given = _checked(inputs)
         plan = make_plan(self.catalog, _listed(stages), given)
         self.stack.parts.prepare()
-        name = self._new_id() if run_id is None else check_name(run_id, "run_id", PipelineError)
+        name = self._new_id() if run_id is None else check_name(run_id, "run_id", PlanError)
         with RunLedger(self.stack, self.pipeline, name) as ledger:
             if ledger.state is not None:
                 raise PipelineError(f"pipeline {self.pipeline}: run {name} exists - resume it, or give another run_id")
@@ -56,22 +56,22 @@ class Launch:
 
     def resume(self, stages: Sequence[str] | None, run_id: str | None, inputs: Mapping[str, Any] | None) -> RunReport:
         """Go on with a run that did not succeed."""
-        name = self._newest() if run_id is None else check_name(run_id, "run_id", PipelineError)
+        name = self._newest() if run_id is None else check_name(run_id, "run_id", PlanError)
         if name is None:
             return self.start(stages, None, inputs)
         if inputs:
-            raise PipelineError(f"pipeline {self.pipeline}: run {name} has its inputs already - resume it without any")
+            raise PlanError(f"pipeline {self.pipeline}: run {name} has its inputs already - resume it without any")
         with RunLedger(self.stack, self.pipeline, name) as ledger:
             if ledger.state is None:
                 raise self._unknown(name)
+            wanted = ledger.known.stages if stages is None else tuple(map(str, _listed(stages) or ()))
+            if wanted != ledger.known.stages:
+                listed = ", ".join(ledger.known.stages)
+                raise PlanError(f"pipeline {self.pipeline}: run {name} has the stages {listed} - resume these, or start a new run")
             if ledger.known.status is PipelineStatus.SUCCEEDED:
                 return ledger.known.report(self.stack.tenant, name)
             if ledger.known.final:
                 raise PipelineError(f"pipeline {self.pipeline}: run {name} was rolled back, and cannot be resumed - start a new run")
-            wanted = ledger.known.stages if stages is None else tuple(map(str, _listed(stages) or ()))
-            if wanted != ledger.known.stages:
-                listed = ", ".join(ledger.known.stages)
-                raise PipelineError(f"pipeline {self.pipeline}: run {name} has the stages {listed} - resume these, or start a new run")
             plan = Plan(()) if ledger.known.rollback else make_plan(self.catalog, wanted, ledger.known.inputs)
             self.stack.parts.prepare()
             ledger.resume()
@@ -96,13 +96,15 @@ class Launch:
         name = run_id or self._newest() or next((name for name, _ in self._newest_first()), None)
         if name is None:
             return None
-        found = read_run(self.stack, self.pipeline, check_name(name, "run_id", PipelineError))
+        found = read_run(self.stack, self.pipeline, check_name(name, "run_id", PlanError))
         if found is None:
             raise self._unknown(name)
         return found[0].report(self.stack.tenant, name, interrupted=found[1])
 
     def reports(self, limit: int | None) -> Iterator[RunReport]:
         """Every run, those of single stages too, newest first."""
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise PlanError(f"limit: expected a whole number from 0, got {limit!r} - leave it out for every run")
         for name, _ in itertools.islice(self._newest_first(), limit):
             found = self.report(name)
             if found is not None:
@@ -187,11 +189,11 @@ def available(state: RunState) -> dict[str, ArtifactRef]:
 
 def _listed(stages: Any) -> Sequence[str] | None:
     if isinstance(stages, str) or not isinstance(stages, Sequence | None):
-        raise PipelineError(f"stages: expected a list of names, got {type(stages).__name__} - give ['training']")
+        raise PlanError(f"stages: expected a list of names, got {type(stages).__name__} - give ['training']")
     return stages
 
 
 def _checked(inputs: Mapping[str, Any] | None) -> dict[str, Any]:
     if not isinstance(inputs, Mapping | None):
-        raise PipelineError(f"inputs: expected a mapping, got {type(inputs).__name__} - give {{'data': value}}")
-    return {check_name(name, "input", PipelineError): value for name, value in (inputs or {}).items()}
+        raise PlanError(f"inputs: expected a mapping, got {type(inputs).__name__} - give {{'data': value}}")
+    return {check_name(name, "input", PlanError): value for name, value in (inputs or {}).items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from mlops_core.config.settings import StageSettings
-from mlops_core.exceptions import MLOpsError, PipelineError
+from mlops_core.exceptions import MLOpsError, PipelineError, PlanError
 from mlops_core.names import check_name
 from mlops_core.pipeline.catalog import Catalog
 from mlops_core.pipeline.condition import When
@@ -56,12 +56,12 @@ def make_plan(catalog: Catalog, names: Sequence[str] | None = None, given: Colle
     """Plan these stages (None: all that are configured or registered), with ``given`` values there from the start.
 
     Raises:
-        PipelineError: Every mistake, one line each.
+        PlanError: Every mistake, one line each.
     """
     planner = _Planner(catalog, Wiring(frozenset(given)))
     steps = planner.plan(catalog.names() if names is None else [str(name) for name in names])
     if planner.problems:
-        raise PipelineError("\n".join(planner.problems))
+        raise PlanError("\n".join(planner.problems))
     return Plan(tuple(steps))
 
 

@@ -15,6 +15,8 @@ from typing import Final
 
 from attrs import define, field
 
+from mlops_core.exceptions import PipelineError
+
 if sys.platform != "win32":  # there the lease decides
     import fcntl
 
@@ -34,17 +36,30 @@ class Presence:
     _handle: int | None = field(default=None, init=False, repr=False)
 
     def show(self) -> None:
-        """Take the lock, and remove what dead processes left behind long ago, or before they said what they are after."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Take the lock, and remove what dead processes left behind long ago, or before they said what they are after.
+
+        Raises:
+            PipelineError: The folder cannot be used.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            self._handle = os.open(self.folder / f"{self.owner}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
+            _lock(self._handle)
+            os.write(self._handle, self.holds.encode())
+        except OSError as error:
+            self.hide()
+            raise PipelineError(
+                f"pipeline: the folder of locks {self.folder} cannot be used: {error.strerror} - mend or remove it"
+            ) from error
+
+    def _sweep(self) -> None:
         for path in self.folder.glob(f"*{_SUFFIX}"):
             with contextlib.suppress(OSError):  # somebody else was first
                 told = path.stat()
                 useless = told.st_size == 0 or time.time() - told.st_mtime > _STALE
                 if useless and is_dead(self.folder, path.name.removesuffix(_SUFFIX)):
                     path.unlink()
-        self._handle = os.open(self.folder / f"{self.owner}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
-        _lock(self._handle)
-        os.write(self._handle, self.holds.encode())
 
     def follow(self) -> None:
         """Forget the dead who were after the same lease, which is now this owner's."""

@@ -8,7 +8,7 @@ from mlops_core.builtin.inline_executor import InlineExecutor
 from mlops_core.builtin.json_format import JsonFormat
 from mlops_core.builtin.npy_format import NpyFormat
 from mlops_core.config.settings import PipelineSettings, Settings, StageSettings
-from mlops_core.exceptions import PipelineError, StageError
+from mlops_core.exceptions import PipelineError, PlanError, StageError
 from mlops_core.mlops_pipeline import MLOpsPipeline, PipelineStage
 from mlops_core.records import PipelineStatus, StageProgress, StageStatus
 from mlops_core.roles import StageContext
@@ -328,3 +328,27 @@ def test_a_registered_stage_takes_the_settings_of_the_configuration(tmp_path: Pa
     pipeline.run_pipeline(inputs={"numbers": [1, 2]})
     assert pipeline.output("training") == 14
     assert pipeline.get_pipeline_status().pipeline == "tickets"
+
+
+@pytest.mark.parametrize("limit", [-1, "x", 1.0, True])
+def test_a_limit_counts_runs(pipeline: MLOpsPipeline, limit: Any) -> None:
+    with pytest.raises(PlanError, match=r"limit: expected a whole number from 0, got .* - leave it out for every run"):
+        pipeline.runs(limit)
+    assert pipeline.runs(0) == ()
+
+
+def test_a_run_that_succeeded_is_not_answered_for_other_stages(pipeline: MLOpsPipeline) -> None:
+    pipeline.add_stage("one", lambda: 1)
+    pipeline.add_stage("two", lambda: 2)
+    pipeline.run_pipeline(["one"], run_id="run-1")
+    assert pipeline.run_pipeline(["one"], run_id="run-1", resume=True).status == "succeeded"
+    with pytest.raises(PlanError, match="run run-1 has the stages one - resume these, or start a new run"):
+        pipeline.run_pipeline(["two"], run_id="run-1", resume=True)
+
+
+def test_a_folder_of_locks_that_cannot_be_used_is_one_line(pipeline: MLOpsPipeline, tmp_path: Path) -> None:
+    pipeline.add_stage("one", lambda: 1)
+    (tmp_path / ".mlops").mkdir(exist_ok=True)
+    (tmp_path / ".mlops" / "locks").write_text("a file where a folder belongs")
+    with pytest.raises(PipelineError, match=r"the folder of locks .*locks cannot be used: File exists - mend or remove it"):
+        pipeline.run_pipeline()

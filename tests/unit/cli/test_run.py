@@ -60,9 +60,26 @@ def test_a_failing_stage_exits_1(mlops: Callable[..., Answer], project: Project,
 
 def test_unknown_stages_are_one_line(mlops: Callable[..., Answer], project: Project) -> None:
     answer = mlops("run", "colect")
-    assert answer.code == 1
+    assert answer.code == 2
     assert answer.err.count("\n") == 1
     assert "'colect'" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("collect", "collect"), "stage 'collect' is there twice"),
+        (("--run-id", "a b"), "run_id: 'a b' is not a name"),
+        (("--resume", "--run-id", "a b"), "run_id: 'a b' is not a name"),
+        (("--resume", "train"), "has the stages collect - resume these, or start a new run"),
+    ],
+)
+def test_wrong_input_exits_2(mlops: Callable[..., Answer], project: Project, given: tuple[str, ...], said: str) -> None:
+    assert mlops("run", "collect").code == 0
+    answer = mlops("run", *given)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
 
 
 def test_resume_goes_on_with_the_newest_run_and_begins_one_where_there_is_none(mlops: Callable[..., Answer], project: Project) -> None:
