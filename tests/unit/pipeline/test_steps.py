@@ -1,5 +1,4 @@
 import signal
-import sys
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -212,7 +211,6 @@ class Interrupted(Executor):
         self.closed.set()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of threads are POSIX's")
 def test_an_interrupt_that_another_thread_receives_ends_the_wait(build: Any) -> None:
     pipeline = MLOpsPipeline("tickets", stack=build(executors={"interrupted": Interrupted()}, executor="interrupted"))
     pipeline.add_stage("training", lambda: 1)
