@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mlops_core.roles import Clock, Predictor
 
 __all__ = ["Ports", "environment_folder", "write_private"]
+
+_KEPT: Final = 8
 
 
 def environment_folder(stack: Stack, environment: str) -> Path:
@@ -53,7 +56,10 @@ class Ports:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Starts ``mlops_core.serve`` over a private file that says how to compose this stack again.
+        """Starts ``mlops_core.serve`` over a private file that says how to compose the project's stack again.
+
+        The file is named by its content: a command says the same for as long as it is used, and two that differ serve differently. Who is
+        asked does not matter, since a server serves every tenant.
 
         Raises:
             ConfigError: A part of the stack cannot be composed in another process.
@@ -63,8 +69,11 @@ class Ports:
                 f"environments.{self.environment}: its server runs in a process of its own, which cannot compose {part} - "
                 "name the part in the configuration, or deploy in process"
             )
-        path = self.workdir / "stack.json"
-        write_private(path, canonical_json(self.stack.ref().to_dict()))
+        text = canonical_json(self.stack.for_tenant(self.stack.settings.tenant).ref().to_dict())
+        path = self.workdir / f"stack-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        write_private(path, text)
+        for old in sorted(self.workdir.glob("stack-*.json"), key=_age)[_KEPT:]:
+            old.unlink(missing_ok=True)
         return (sys.executable, "-m", "mlops_core.serve", "--stack", str(path), "--environment", self.environment, "--")
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
@@ -73,6 +82,14 @@ class Ports:
     def load(self, version: ModelVersion) -> Predictor:
         """Fetch, verify and load a model in this process."""
         return self.artifacts.predictor(version)
+
+
+def _age(path: Path) -> float:
+    """For an order from the newest; what another process has just removed comes last."""
+    try:
+        return -path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def write_private(path: Path, text: str) -> None:

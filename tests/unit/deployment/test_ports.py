@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,21 +18,43 @@ from mlops_core.exceptions import ConfigError
 from mlops_core.records import StackRef
 from mlops_core.stack import compose
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-
-def test_the_command_composes_the_same_stack_from_a_private_file(tmp_path: Path) -> None:
-    settings = Settings(environments={"staging": EnvironmentSettings(Use("local", {"port": 0}), tokens="${file:tokens}")})
-    ports = Ports(compose(settings, tmp_path, tenant="acme"), "staging", 30.0, guarded=False)
+def test_the_command_composes_the_projects_stack_from_a_private_file(tmp_path: Path) -> None:
+    settings = Settings(tenant="acme", environments={"staging": EnvironmentSettings(Use("local", {"port": 0}), tokens="${file:tokens}")})
+    ports = Ports(compose(settings, tmp_path, tenant="globex"), "staging", 30.0, guarded=False)
     command = ports.command
-    path = ports.workdir / "stack.json"
+    path = Path(command[4])
 
     assert command == (sys.executable, "-m", "mlops_core.serve", "--stack", str(path), "--environment", "staging", "--")
+    assert path.parent == ports.workdir
     assert path.stat().st_mode & 0o777 == 0o600
     ref = StackRef.from_dict(json.loads(path.read_text()))
-    assert (ref.root, ref.tenant) == (str(tmp_path), "acme")
+    assert (ref.root, ref.tenant) == (str(tmp_path), "acme"), "a server serves every tenant"
     assert "${file:tokens}" in path.read_text(), "secrets are resolved in the process that needs them"
+
+
+def test_a_command_changes_with_the_configuration_and_with_nothing_else(tmp_path: Path) -> None:
+    def command(port: int, tenant: str = "acme") -> tuple[str, ...]:
+        settings = Settings(tenant="acme", environments={"staging": EnvironmentSettings(Use("local", {"port": port}))})
+        return Ports(compose(settings, tmp_path, tenant=tenant), "staging", 30.0, guarded=False).command
+
+    first = command(8801)
+    text = Path(first[4]).read_text()
+    assert command(8801, "globex") == first
+    assert command(8802) != first
+    assert Path(first[4]).read_text() == text, "a server that was not told of the change goes on by the old one"
+
+
+def test_files_of_old_commands_are_removed(tmp_path: Path) -> None:
+    for port in range(8801, 8821):
+        settings = Settings(environments={"staging": EnvironmentSettings(Use("local", {"port": port}))})
+        ports = Ports(compose(settings, tmp_path), "staging", 30.0, guarded=False)
+        command = ports.command
+        os.utime(command[4], (port, port))
+
+    kept = [path.name for path in ports.workdir.iterdir()]
+    assert Path(command[4]).name in kept
+    assert len(kept) == 8
 
 
 def test_a_stack_that_no_other_process_can_compose_says_so(world: Any) -> None:
