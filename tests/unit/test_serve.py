@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from mlops_core import serve
 from mlops_core.artifacts import Artifacts
@@ -267,6 +268,24 @@ def test_a_project_is_served_from_a_process_of_its_own(stack: Stack) -> None:
     finally:
         deployment.shutdown("staging")
     assert not any(is_alive(one) for one in processes)
+
+
+def test_tokens_and_trust_that_are_added_hold_from_the_next_deployment_on(stack: Stack, project: Path) -> None:
+    register(stack, "1.0.0", 2)
+    register(stack, "2.0.0", 3, kind="danger")
+    deployment = ModelDeployment(stack=stack)
+    try:
+        first = deployment.deploy_model("delays", "1.0.0", "staging")
+        port = int(first.url.split(":")[2].split("/")[0])
+        assert ask(port, 1.0)["predictions"] == [2.0]
+        (project / "tokens").write_text(f"acme:{TOKEN}\n")
+        changed = evolve(settings(tokens="${file:tokens}"), models=ModelsSettings(trust=("danger",)))
+        ModelDeployment(stack=compose(changed, project)).deploy_model("delays", "2.0.0", "staging")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            ask(port, 1.0)
+        assert ask(port, 1.0, TOKEN)["predictions"] == [3.0]
+    finally:
+        deployment.shutdown("staging")
 
 
 def test_an_untrusted_and_a_corrupt_model_are_refused_while_the_running_one_serves(stack: Stack) -> None:

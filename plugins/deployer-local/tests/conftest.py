@@ -38,7 +38,11 @@ class Context:
     def __init__(self, folder: Path, options: dict[str, Any]) -> None:
         self.folder, self.workdir = folder, folder / "environment"
         self.timeout, self.guarded = 30.0, False
-        self.command = (sys.executable, str(PROGRAM), str(folder), json.dumps(options))
+        self.configure(options)
+
+    def configure(self, options: dict[str, Any]) -> None:
+        """What the configuration says from now on."""
+        self.command = (sys.executable, str(PROGRAM), str(self.folder), json.dumps(options))
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Nobody looks."""
@@ -50,6 +54,8 @@ class Context:
 class LocalRig(DeployerRig):
     """One server in a folder of its own, and what a client does."""
 
+    context: Context
+
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder, self.options = folder, options
         (folder / "versions").mkdir()
@@ -60,6 +66,12 @@ class LocalRig(DeployerRig):
         deployer = LocalDeployer(**self.options)
         deployer.attach("staging", self.context)
         return deployer
+
+    def configure(self, **options: Any) -> None:
+        """Change the configuration, and be a process that has read it."""
+        self.options = options
+        self.context.configure(options)
+        self.deployer = self.again()
 
     def version(self, name: str, *, fault: Literal["", "load", "predict", "crash"] = "", **script: Any) -> ModelVersion:
         (self.folder / "versions" / f"{name}.json").write_text(json.dumps({"fault": fault, **script}))

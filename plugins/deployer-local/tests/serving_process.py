@@ -90,7 +90,7 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = self.workdir = folder
         self.clock: Clock = SystemTime()
-        self.tenant = "acme"
+        self.tenant = os.environ.get("SCRIPTED_TENANT", "acme")
 
     def version(self, tenant: str, model: str, version: str) -> ModelVersion:
         if not (self.folder / "versions" / f"{version}.json").exists():
@@ -100,6 +100,10 @@ class Host:
     def load(self, version: ModelVersion) -> Predictor:
         script = json.loads((self.folder / "versions" / f"{version.version}.json").read_text())
         time.sleep(script.get("load_time", 0))
+        if gate := script.get("gate"):
+            (self.folder / f"{gate}-{os.getpid()}").touch()
+        while gate and not (self.folder / gate).exists():
+            time.sleep(0.01)
         if script.get("fault") == "load":
             raise ArtifactError(f"artifact {version.version}: does not match its sha256")
         if script.get("fault") == "crash":

@@ -103,9 +103,9 @@ class App:
             case ["invocations"]:
                 self._method(scope, "POST")
                 return await self._predict(lambda: self._only(tenant), INVOCATIONS, headers, receive)
-        return self._state(scope, parts)
+        return self._state(scope, parts, tenant)
 
-    def _state(self, scope: Scope, parts: list[str]) -> _Answer:
+    def _state(self, scope: Scope, parts: list[str], tenant: str) -> _Answer:
         known = {("v2",), ("v2", "health", "live"), ("v2", "health", "ready"), ("ping",)}
         if tuple(parts) not in known:
             raise BadRequestError(f"no such path: {scope['path'][:100]} - predictions are at /v2/models/MODEL/infer", 404)
@@ -114,7 +114,8 @@ class App:
             return _Answer(200, {"name": "motadata-mlops-deployer-local", "version": "0.1.0", "extensions": []})
         if parts == ["v2", "health", "live"]:
             return _Answer(200, {"live": True})
-        faults = [f"{table.endpoint.model}: {fault}" for table in self.tables.values() if table.variants and (fault := table.fault())]
+        mine = [table for key, table in self.tables.items() if key.tenant == tenant and table.variants]
+        faults = [f"{table.endpoint.model}: {fault}" for table in mine if (fault := table.fault())]
         return _Answer(503, {"ready": False, "error": "; ".join(faults)}) if faults else _Answer(200, {"ready": True})
 
     async def _model(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], key: EndpointKey, rest: list[str]) -> _Answer:

@@ -79,7 +79,9 @@ class LocalDeployer(Deployer):
     def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
         """Load and warm in fresh serving processes, which then take the place of those that serve."""
         self._context = context
-        self._ask_anew("load", context.timeout, endpoint=_name(endpoint), version=version.version, timeout=context.timeout)
+        self._check_address(context)
+        plan = self._plan(context)
+        self._ask_anew("load", context.timeout, endpoint=_name(endpoint), version=version.version, timeout=context.timeout, plan=plan)
 
     def health(self, endpoint: EndpointKey, version: str) -> Health:
         """What the version did when it was warmed."""
@@ -168,15 +170,19 @@ class LocalDeployer(Deployer):
             if self._server() is None:
                 self._launch(context)
 
-    def _launch(self, context: DeployContext) -> None:
-        plan = {
+    def _plan(self, context: DeployContext) -> dict[str, Any]:
+        return {
             "command": context.command,
             "host": self.host,
             "port": self.port,
             "workers": self.workers,
             "patience": self.drain_timeout,
             "loading": context.timeout,
+            "environ": dict(os.environ),
         }
+
+    def _launch(self, context: DeployContext) -> None:
+        plan = self._plan(context)
         command = [sys.executable, "-m", "mlops_deployer_local.supervisor", str(self._folder)]
         try:
             done = subprocess.run(

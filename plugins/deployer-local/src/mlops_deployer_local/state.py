@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_deployer_local.channel import RefusalError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["EndpointRoutes", "ServerState", "read_json", "write_json"]
+    Pair = tuple[str, str]
+
+__all__ = ["EndpointRoutes", "ServerState", "StateFile", "read_json", "write_json"]
 
 _FORMAT: Final = 1
 
@@ -67,20 +71,63 @@ class ServerState:
         """The endpoint, added if it is new."""
         return self.endpoints.setdefault(name, EndpointRoutes())
 
+    def start(self, port: int) -> None:
+        """The server runs, at this port."""
+        self.port, self.stopped = port, False
+
+    def stop(self) -> None:
+        """A person ended it."""
+        self.stopped = True
+
+    def route(self, name: str, wanted: EndpointRoutes) -> None:
+        """Replace the routes. Those before are kept, unless the new ones are the same; so are the loaded versions."""
+        one = self.endpoint(name)
+        same = (one.routes, one.shadow) == (wanted.routes, wanted.shadow)
+        self.endpoints[name] = replace(wanted, previous=one.previous if same else one.routes, loaded=one.loaded)
+
+    def load(self, name: str, version: str) -> None:
+        """Keep a version from now on."""
+        loaded = self.endpoint(name).loaded
+        loaded.extend([] if version in loaded else [version])
+
     def unload(self, name: str, version: str) -> None:
         """Forget a version that is not routed.
 
         Raises:
             RefusalError: It is routed.
         """
-        one = self.endpoint(name)
-        if version in one.routed():
+        if version in self.endpoint(name).routed():
             raise RefusalError(f"version {version} is routed - route around it before it is unloaded")
-        one.loaded = [other for other in one.loaded if other != version]
+        self.forget([(name, version)])
+
+    def forget(self, pairs: Iterable[Pair]) -> None:
+        """Forget those of these versions that are not routed."""
+        for name, version in pairs:
+            one = self.endpoint(name)
+            one.loaded = [other for other in one.loaded if other != version or other in one.routed()]
+
+    def routed(self) -> set[Pair]:
+        """Every (endpoint, version) that the routes name."""
+        return {(name, version) for name, one in self.endpoints.items() for version in one.routed()}
 
     def versions(self) -> list[tuple[str, str]]:
         """Every (endpoint, version) that is to be in memory."""
         return [(name, version) for name, one in sorted(self.endpoints.items()) for version in one.loaded]
+
+
+class StateFile:
+    """The state and its file: changed together, the file first. A change is complete before the loop of the supervisor goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.now = ServerState.read(path)
+
+    def change(self, change: Callable[[ServerState], None]) -> None:
+        """Change a copy, write it, and have it as the state; what raises has changed nothing."""
+        state = deepcopy(self.now)
+        change(state)
+        write_json(self.path, state.plain())
+        self.now = state
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -16,14 +16,19 @@ import secrets
 import signal
 import socket
 import sys
-from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops_deployer_local.channel import LIMIT, RefusalError, answer_all
-from mlops_deployer_local.crew import Crew, Plan
+from mlops_deployer_local.crew import Crew
+from mlops_deployer_local.member import Member, Plan, discard
 from mlops_deployer_local.process import end_all, is_alive, started
-from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, write_json
+from mlops_deployer_local.state import EndpointRoutes, ServerState, StateFile, read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Pair = tuple[str, str]
 
 __all__ = ["Supervisor", "main"]
 
@@ -36,30 +41,29 @@ class Supervisor:
     """Answers the deployer's questions. ``changing`` guards the state for moments, ``loading`` the long loads."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan = folder, plan
-        self.state = ServerState.read(folder / "state.json")
+        self.folder, self.host = folder, plan.host
+        self.state = StateFile(folder / "state.json")
         self.secret = secrets.token_hex(16)
         self.control = 0
         known = (read_json(folder / "server.json") or {}).get("workers", [])
         self.orphans = [(pid, begun) for pid, begun in known if is_alive((pid, begun))]
-        self.listener = _listen(plan.host, plan.port, self.state.port, shared=bool(self.orphans))
-        self.crew = Crew(plan, self.listener, lambda: self.state, self._note)
+        self.listener = _listen(plan.host, plan.port, self.state.now.port, shared=bool(self.orphans))
         self.ending = asyncio.Event()
         self._changing, self._loading = asyncio.Lock(), asyncio.Lock()
+        self.crew = Crew(plan, self.listener, self.state, self._changing, self._note)
 
     async def run(self, report: int) -> None:
         """Serve what was served before, report it, and go on until told to end."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.ending.set)
         server = await asyncio.start_server(self._listen_to, "127.0.0.1", 0, limit=LIMIT)
         self.control = server.sockets[0].getsockname()[1]
-        state = deepcopy(self.state)
-        state.port, state.stopped = self.listener.getsockname()[1], False
-        self._keep(state)
+        port = self.listener.getsockname()[1]
+        self.state.change(lambda state: state.start(port))
         self._note()
         try:
             async with self._loading, self._changing:
-                await self._restore(state)
-            _say(report, {"port": state.port})
+                await self._restore()
+            _say(report, {"port": port})
             await self.ending.wait()
         finally:
             server.close()
@@ -70,11 +74,14 @@ class Supervisor:
             else:
                 (self.folder / "server.json").unlink(missing_ok=True)
 
-    async def _restore(self, state: ServerState) -> None:
+    async def _restore(self) -> None:
         """Serve what the state says, then end the processes that a supervisor left behind when it died."""
-        if state.versions():
-            await self.crew.take_over(await self.crew.hire(state.versions(), self.plan.loading, strict=False))
-        await asyncio.to_thread(end_all, self.orphans, self.plan.patience)
+        plan = self.crew.plan
+        if versions := self.state.now.versions():
+            fresh = await self.crew.hire(plan, versions, plan.loading)
+            self._admit(fresh)
+            await self.crew.take_over(fresh, plan)
+        await asyncio.to_thread(end_all, self.orphans, plan.patience)
         self.orphans = []
         self._note()
 
@@ -99,7 +106,7 @@ class Supervisor:
             raise RefusalError("supervisor: this is not its secret")
         match question["op"]:
             case "load":
-                await self._load(question["endpoint"], question["version"], question["timeout"])
+                await self._load((question["endpoint"], question["version"]), question["timeout"], Plan.of(question["plan"]))
             case "routes":
                 wanted = EndpointRoutes(question["expected"] + 1, question["routes"], question["shadow"])
                 return {"revision": await self._route(question["endpoint"], wanted)}
@@ -108,51 +115,90 @@ class Supervisor:
             case "health":
                 return await self._health(question["endpoint"], question["version"])
             case "stop":
-                state = deepcopy(self.state)
-                state.stopped = True
-                self._keep(state)
+                self.state.change(ServerState.stop)
                 self.ending.set()
         return {"ok": True}
 
-    async def _load(self, endpoint: str, version: str, limit: float) -> None:
+    async def _load(self, pair: Pair, limit: float, plan: Plan) -> None:
+        """Replace the crew by one that has the version too, and that is run as the newest plan says."""
+        self._check_address(plan)
         async with self._loading:
-            if version in self.state.endpoint(endpoint).loaded and all((endpoint, version) in one.versions for one in self.crew.active):
+            if plan == self.crew.plan and pair in self.state.now.versions() and self.crew.active and not self.crew.lacks([pair]):
                 return
-            wanted = dict.fromkeys([*self.state.versions(), (endpoint, version)])
-            fresh = await self.crew.hire(list(wanted), limit, strict=True)
+            wanted = list(dict.fromkeys([*self.state.now.versions(), pair]))
+            fresh = await self.crew.hire(plan, wanted, limit, needed={pair})
             async with self._changing:
-                before, state = self.state, deepcopy(self.state)
-                loaded = state.endpoint(endpoint).loaded
-                loaded.extend([] if version in loaded else [version])
-                self._keep(state)
-                try:
-                    await self.crew.take_over(fresh)
-                except BaseException:
-                    self._keep(before)
-                    raise
+                kept = not self._lost(fresh)
+                if kept:
+                    await self._switch(pair, fresh, plan)
+            if not kept:
+                await discard(fresh)
+                await self._load_beside(pair, limit, plan)
+
+    async def _switch(self, pair: Pair, fresh: Sequence[Member], plan: Plan) -> None:
+        known = pair in self.state.now.versions()
+        self.state.change(lambda state: state.load(*pair))
+        self._admit(fresh)
+        try:
+            await self.crew.take_over(fresh, plan)
+        except BaseException:
+            self.state.change(lambda state: state.forget([] if known else [pair]))
+            raise
+
+    async def _load_beside(self, pair: Pair, limit: float, plan: Plan) -> None:
+        """Load into the processes that answer: they alone have a version that takes requests and loads no more.
+
+        The fresh ones have shown that this version does no harm.
+        """
+        if plan != self.crew.plan:
+            raise RefusalError(
+                "the configuration has changed, and a version that takes requests no longer loads with it - the server's log says which"
+            )
+        known = pair in self.state.now.versions()
+        self.state.change(lambda state: state.load(*pair))  # before it is there, or a change of routes would release it
+        try:
+            await self.crew.load_beside(pair, limit)
+        except BaseException:
+            self.state.change(lambda state: state.forget([] if known else [pair]))
+            raise
+
+    def _lost(self, fresh: Sequence[Member]) -> set[Pair]:
+        """Versions that take requests now and would not with these processes."""
+        routed = self.state.now.routed()
+        return {pair for pair in routed - self.crew.lacks(routed) if any(pair not in member.versions for member in fresh)}
+
+    def _admit(self, fresh: Sequence[Member]) -> None:
+        """Forget what these processes could not load and nothing needs."""
+        versions = self.state.now.versions()
+        lacking = [pair for pair in versions if any(pair not in member.versions for member in fresh)]
+        self.state.change(lambda state: state.forget(lacking))
+
+    def _check_address(self, plan: Plan) -> None:
+        port = self.state.now.port
+        if plan.host != self.host or plan.port not in {0, port}:
+            wanted = f"{plan.host}, port {plan.port}" if plan.port else plan.host
+            raise RefusalError(
+                f"the server listens on {self.host}, port {port}, and the configuration says {wanted} - "
+                "end it with `mlops deployments shutdown`, then deploy again"
+            )
 
     async def _route(self, endpoint: str, wanted: EndpointRoutes) -> int:
         async with self._changing:
-            state = deepcopy(self.state)
-            one = state.endpoint(endpoint)
+            one = self.state.now.endpoints.get(endpoint, EndpointRoutes())
             if (one.revision, one.routes, one.shadow) == (wanted.revision, wanted.routes, wanted.shadow):
                 return one.revision  # asked again by somebody who did not hear the answer
             if one.revision != wanted.revision - 1:
                 raise RefusalError(f"the routes are at revision {one.revision}, not {wanted.revision - 1}", "conflict", one.revision)
-            if missing := sorted(wanted.routed() - set(one.loaded)):
+            lacking = {version for _, version in self.crew.lacks((endpoint, version) for version in wanted.routed())}
+            if missing := sorted(wanted.routed() - set(one.loaded) | lacking):
                 raise RefusalError(f"version {missing[0]} is not loaded - load it before it is routed")
-            same = (one.routes, one.shadow) == (wanted.routes, wanted.shadow)
-            wanted.previous, wanted.loaded = one.previous if same else one.routes, one.loaded
-            state.endpoints[endpoint] = wanted
-            self._keep(state)
+            self.state.change(lambda state: state.route(endpoint, wanted))
             await self.crew.sync()
             return wanted.revision
 
     async def _unload(self, endpoint: str, version: str) -> None:
         async with self._changing:
-            state = deepcopy(self.state)
-            state.unload(endpoint, version)
-            self._keep(state)
+            self.state.change(lambda state: state.unload(endpoint, version))
             await self.crew.sync()
 
     async def _health(self, endpoint: str, version: str) -> dict[str, Any]:
@@ -162,13 +208,9 @@ class Supervisor:
 
     # --- what is kept
 
-    def _keep(self, state: ServerState) -> None:
-        write_json(self.folder / "state.json", state.plain())
-        self.state = state
-
     def _note(self) -> None:
         own = {"pid": os.getpid(), "started": started(os.getpid()), "control": self.control, "secret": self.secret}
-        write_json(self.folder / "server.json", {**own, "port": self.state.port, "workers": [*self.crew.processes, *self.orphans]})
+        write_json(self.folder / "server.json", {**own, "port": self.state.now.port, "workers": [*self.crew.processes, *self.orphans]})
 
 
 def _listen(host: str, port: int, before: int, *, shared: bool) -> socket.socket:
@@ -236,8 +278,7 @@ def _detach(folder: Path) -> int:
 def main() -> None:
     """Run a supervisor in the folder that the command line names."""
     folder = Path(sys.argv[1])
-    plan = json.load(sys.stdin)
-    plan = Plan(**{**plan, "command": tuple(plan["command"])})
+    plan = Plan.of(json.load(sys.stdin))
     report = _detach(folder)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     with (folder / "server.lock").open("w") as lock:
