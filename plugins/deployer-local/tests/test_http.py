@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 INFER = "/v2/models/delays/infer"
 CALL = "/endpoints/delays/invocations"
+DEEP = json.loads("[" * 900 + "]" * 900)
 GLOBEX = EndpointKey("globex", "staging", "delays")
 
 
@@ -85,6 +86,14 @@ def test_metadata_and_health(server: Any) -> None:
     assert server.get("/v2/models/delays/versions/1.0.0/ready")[0] == 200
     assert server.get("/v2")[1]["name"] == "motadata-mlops-deployer-local"
     assert server.request("HEAD", "/v2/health/live", None)[0] == 200
+
+
+@pytest.mark.parametrize("datatype", ["BYTES", "FP64", "INT8", "BOOL"])
+def test_a_column_of_nothing_but_missing_values_may_be_of_any_datatype(server: Any, datatype: str) -> None:
+    body = {"inputs": [tensor("x", "FP64", [1.5, 2.0]), tensor("carrier", datatype, [[None], [None]], [2, 1])]}
+    assert server.post(INFER, body)[1]["outputs"][1]["data"] == [3.0, 4.0]
+    missing = {"inputs": [tensor("x", datatype, [None]), tensor("carrier", "BYTES", ["UA"])]}
+    assert refused(server, INFER, missing)[1].startswith("column 'x': a value is missing")
 
 
 # --- MLflow's forms
@@ -200,6 +209,10 @@ def refused(server: Any, path: str, body: Any, **headers: str) -> tuple[int, str
         ({"inputs": [{"shape": [1]}]}, 400, "a tensor has no 'name'"),
         ({"inputs": [tensor("x", "FP64", [1.0]), tensor("x", "FP64", [1.0])]}, 400, "tensor 'x' is there twice"),
         ({"inputs": [tensor("x", "FLOAT", [1.0])]}, 400, "tensor 'x': unknown datatype 'FLOAT'"),
+        ({"inputs": [{**tensor("x", "", [1.0]), "datatype": DEEP}]}, 400, "tensor 'x': unknown datatype [[[...]]]"),
+        ({"inputs": [tensor("x", "FP64", [1.0], [1] * 3000)]}, 400, "tensor 'x': 'shape' has 3000 sizes - give at most 8"),
+        (infer(DEEP), 422, "column 'x': [[[...]]] is not of type float64 - give numbers"),
+        (infer(1.5, DEEP), 422, "column 'carrier': [[[...]]] is not of type str - give text"),
         ({"inputs": [tensor("x", "FP64", [1.0], [-1])]}, 400, "tensor 'x': 'shape' is not a list of sizes above zero"),
         ({"inputs": [tensor("x", "FP64", [1.0], [])]}, 400, "tensor 'x': 'shape' is not a list of sizes above zero"),
         ({"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": 1.0}]}, 400, "tensor 'x': 'data' is not a list"),
@@ -233,6 +246,7 @@ def test_a_request_that_cannot_be_read_is_one_line(server: Any, body: Any, statu
         ({"dataframe_split": {"columns": ["x", "x"], "data": []}}, 400, "'dataframe_split' names a column twice"),
         ({"dataframe_split": {"columns": ["x", "carrier"], "data": [[1.5]]}}, 422, "'dataframe_split': row 0 is not a list of 2 values"),
         ({"dataframe_split": {"columns": ["x", "carrier"], "data": []}}, 422, "there are no rows"),
+        ({"inputs": {"x": [DEEP], "carrier": ["UA"]}}, 422, "column 'x': [[[...]]] is not of type float64"),
         ({"dataframe_records": [5]}, 400, "'dataframe_records' is not a list of objects"),
     ],
 )
@@ -339,6 +353,27 @@ def test_a_model_that_raises_is_a_500_of_one_line(server: Any) -> None:
     assert answer["error"] == "model delays: version 1.0.0 failed: ValueError: this model never works and says so in two lines"
 
 
+def test_an_answer_that_json_has_no_form_for_is_the_models_failure(make_rig: Any) -> None:
+    rig = make_rig()
+    (rig.folder / "record").touch()
+    rig.serve("1.0.0")
+    for path, body in ((INFER, infer(-4.0)), (CALL, {"inputs": {"x": [-4.0], "carrier": ["UA"]}})):
+        status, message = refused(rig, path, body)
+        assert (status, message[:44]) == (500, "model delays: version 1.0.0 failed: TypeErro")
+
+    lines = [json.loads(line) for line in (rig.folder / "records.jsonl").read_text().splitlines()]
+    assert [line[-2:] for line in lines] == [[False, "TypeError"]] * 2
+
+
+def test_a_failure_of_the_server_itself_is_an_answer_as_well(rig: Any) -> None:
+    (rig.folder / "record").touch()
+    (rig.folder / "records.jsonl").mkdir()
+    rig.serve("1.0.0")
+
+    assert refused(rig, INFER, infer()) == (500, "the server failed: IsADirectoryError - its log says more")
+    assert "IsADirectoryError" in rig.log()
+
+
 def test_a_slow_prediction_holds_up_nobody_else(server: Any) -> None:
     slow = threading.Thread(target=server.post, args=(INFER, infer(-3.0)))
     slow.start()
@@ -406,6 +441,42 @@ def test_http_1_0_is_answered_and_closed(server: Any) -> None:
         while part := client.recv(4096):
             answer += part
     assert answer.startswith(b"HTTP/1.1 200")
+
+
+def exchange(server: Any, sent: bytes) -> bytes:
+    """Send, and read until the server has closed the connection."""
+    with socket.create_connection(server.address, timeout=20) as client:
+        client.sendall(sent)
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+    return answer
+
+
+@pytest.mark.parametrize("wish", ["h2c", "websocket"])
+def test_a_wish_for_another_protocol_is_passed_over(server: Any, wish: str) -> None:
+    """Java's client wishes for HTTP/2 with each of its requests."""
+    body = json.dumps(infer()).encode()
+    head = (
+        f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: {wish}\r\n"
+    )
+    whole = head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    pieces = head.encode() + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    last = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = exchange(server, whole + pieces + last)
+
+    assert answer.count(b"HTTP/1.1 200") == 3
+    assert answer.count(b'"double"') == 2
+    with socket.create_connection(server.address, timeout=20) as client:
+        for at in range(0, len(whole), 50):
+            client.sendall(whole[at : at + 50])
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_tunnel_is_refused(server: Any) -> None:
+    answer = exchange(server, b"CONNECT elsewhere:80 HTTP/1.1\r\nHost: elsewhere\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert server.get("/v2/health/live")[0] == 200
 
 
 def test_the_address_is_told(server: Any) -> None:

@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from mlops_core.records import Column, Schema
 from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of
 
+DEEP: list[Any] = []
+for _ in range(5000):
+    DEEP = [DEEP]
+
 
 def column(dtype: str, *, shape: tuple[int, ...] = (), nullable: bool = False) -> Schema:
     return Schema((Column("c", dtype, shape, nullable),))
@@ -53,6 +57,17 @@ def test_values_take_the_type_of_their_column(dtype: str, values: list[Any], wan
     assert found.tolist() == wanted.tolist()
 
 
+@pytest.mark.parametrize(
+    "text", ["2013", "2013-07", "2013-07-01", "2013-07-01T05:15", "2013-07-01 05:15:00", "2013-07-01T05:15:00.123456789"]
+)
+def test_times_are_taken_in_every_form_of_iso_8601(text: str) -> None:
+    assert columns_of(column("datetime64[ns]"), {"c": [text]})["c"] == np.datetime64(text.replace(" ", "T"), "ns")
+
+
+def test_an_infinity_that_was_given_is_kept() -> None:
+    assert columns_of(column("float32"), {"c": [math.inf, 1.0]})["c"].tolist() == [math.inf, 1.0]
+
+
 def test_missing_values_where_a_column_may_have_them() -> None:
     assert math.isnan(columns_of(column("float64", nullable=True), {"c": [1.0, None]})["c"][1])
     assert columns_of(column("str", nullable=True), {"c": ["a", None]})["c"].tolist() == ["a", None]
@@ -69,7 +84,16 @@ def test_missing_values_where_a_column_may_have_them() -> None:
         (column("bool"), [1], "column 'c': 1 is not of type bool - give true or false"),
         (column("int64", nullable=True), [None], "column 'c': type int64 cannot hold a missing value"),
         (column("float64"), [None], "column 'c': a value is missing"),
-        (column("datetime64[ns]"), ["noon"], "column 'c': a value is not of type datetime64[ns] - give times as ISO 8601 text"),
+        (column("datetime64[ns]"), ["noon"], "column 'c': 'noon' is not of type datetime64[ns] - give times as ISO 8601 text"),
+        (column("datetime64[ns]"), ["2013-07-32"], "column 'c': a value is not of type datetime64[ns] - give times as ISO 8601 text"),
+        (column("datetime64[ns]"), ["now"], "column 'c': 'now' is not of type datetime64[ns] - give times as ISO 8601 text"),
+        (column("datetime64[ns]"), ["today"], "column 'c': 'today' is not of type datetime64[ns]"),
+        (column("datetime64[ns]", nullable=True), ["NaT"], "column 'c': 'NaT' is not of type datetime64[ns]"),
+        (column("datetime64[ns]"), ["20130701"], "column 'c': '20130701' is not of type datetime64[ns]"),
+        (column("float32"), [1.0, 1e39], "column 'c': 1e+39 does not fit float32 - it holds up to 3.4028"),
+        (column("float16", shape=(2,)), [[1, 70000]], "column 'c': 70000 does not fit float16 - it holds up to 65504"),
+        (column("float64"), [DEEP], "column 'c': [[[...]]] is not of type float64"),
+        (column("str"), [[{"a": DEEP}]], "column 'c': [{'a': [...]}] is not of type str"),
         (column("float64"), [[1.0]], "column 'c': [1.0] is not of type float64"),
         (column("float64", shape=(2,)), [[1.0, 2.0], [3.0]], "column 'c' is ragged - give rows of shape [2]"),
         (column("float64", shape=(2,)), [1.0, 2.0], "column 'c' is ragged"),

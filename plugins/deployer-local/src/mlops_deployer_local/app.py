@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 import uuid
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Limits"]
 
+_LOG: Final = logging.getLogger("mlops_core.deployer.local")
 _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
 
@@ -42,7 +44,7 @@ class Limits:
 
 @define(frozen=True)
 class _Answer:
-    """A status, a JSON body and further headers."""
+    """A status, a body, as JSON or as values for it, and further headers."""
 
     status: int
     body: Any
@@ -82,7 +84,10 @@ class App:
             answer = error.answer
         except ConnectionError:
             return
-        body = dump(answer.body)
+        except Exception as error:  # noqa: BLE001  whatever it is, the client hears of it as of everything else
+            _LOG.exception("a request failed in the server")
+            answer = _Answer(500, {"error": f"the server failed: {type(error).__name__} - its log says more"})
+        body = answer.body if isinstance(answer.body, bytes) else dump(answer.body)
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": answer.status, "headers": [_JSON, length, *answer.headers]})
         await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
@@ -189,14 +194,14 @@ class App:
             record(time.perf_counter() - begun, False, "NotLoaded")  # noqa: FBT003  the hot path: keywords cost
             raise _ServerFaultError(f"model {table.endpoint.model}: version {chosen.version} is not loaded", 503, _named(chosen.version))
         columns = form.read(request, model.version.schema)
+        prediction = uuid.uuid4().hex
         try:
             outputs = await model.predict(columns)
+            answer = dump(form.write(request, model.version, outputs, prediction))
         except Exception as error:
             record(time.perf_counter() - begun, False, type(error).__name__)  # noqa: FBT003
             said = f"model {table.endpoint.model}: version {chosen.version} failed: {one_line(error)}"
             raise _ServerFaultError(said, 500, _named(chosen.version)) from error
-        prediction = uuid.uuid4().hex
-        answer = form.write(request, model.version, outputs, prediction)
         record(time.perf_counter() - begun, True)  # noqa: FBT003
         if record.wants(prediction):
             record.sample(prediction, columns, outputs)

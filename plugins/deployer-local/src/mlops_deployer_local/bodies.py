@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from mlops_core.records import ModelVersion, Schema
-from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of
+from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ _DATATYPES: Final = {
     "BYTES": "text",
 }
 _SENT: Final = {"bool": "BOOL", "int": "INT64", "float": "FP64", "text": "BYTES", "time": "BYTES"}
+_MOST_AXES: Final = 8
 _FITS: Final = {("int", "float"), ("text", "time")}
 
 
@@ -80,30 +82,37 @@ def _read_infer(data: dict[str, Any], schema: Schema | None) -> dict[str, NDArra
 
 
 def _tensor(name: str, tensor: dict[str, Any], kind: str | None) -> list[Any]:
-    """The values of a tensor, one nested list per row."""
-    datatype, shape, values = (tensor.get(key) for key in ("datatype", "shape", "data"))
+    """The values of a tensor, one nested list per row. Where all are missing, the datatype says nothing: clients have to give some."""
+    datatype, shape = tensor.get("datatype"), tensor.get("shape")
     held = _DATATYPES.get(datatype) if isinstance(datatype, str) else None
     if held is None:
-        raise BadRequestError(f"tensor {name!r}: unknown datatype {str(datatype)[:20]!r} - known are {', '.join(_DATATYPES)}", 400)
-    if kind is not None and held != kind and (held, kind) not in _FITS:
+        raise BadRequestError(f"tensor {name!r}: unknown datatype {short(datatype)} - known are {', '.join(_DATATYPES)}", 400)
+    if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
+        raise BadRequestError(f"tensor {name!r}: 'shape' is not a list of sizes above zero - the first is the number of rows", 400)
+    if len(shape) > _MOST_AXES:
+        raise BadRequestError(f"tensor {name!r}: 'shape' has {len(shape)} sizes - give at most {_MOST_AXES}", 400)
+    values = _single(name, shape, tensor.get("data"))
+    if kind is not None and held != kind and (held, kind) not in _FITS and values.count(None) < len(values):
         raise BadRequestError(
             f"tensor {name!r}: datatype {datatype} does not fit the column, which holds {kind} values - send {_SENT[kind]}"
         )
-    if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
-        raise BadRequestError(f"tensor {name!r}: 'shape' is not a list of sizes above zero - the first is the number of rows", 400)
-    if not isinstance(values, list):
-        raise BadRequestError(f"tensor {name!r}: 'data' is not a list - give one value per row", 400)
-    for _ in range(len(shape) - 1):  # nested data is allowed: flatten it
-        if values and all(isinstance(part, list) for part in values):
-            values = [item for part in values for item in part]
-    wanted = 1
-    for size in shape:
-        wanted *= size
-    if len(values) != wanted:
-        raise BadRequestError(f"tensor {name!r}: shape {shape} needs {wanted} values, there are {len(values)} - correct one of them")
     for size in reversed(_trailing(shape)):
         values = [values[at : at + size] for at in range(0, len(values), size)]
     return values
+
+
+def _single(name: str, shape: list[int], values: Any) -> list[Any]:
+    """The single values of the data, which may be nested."""
+    if not isinstance(values, list):
+        raise BadRequestError(f"tensor {name!r}: 'data' is not a list - give one value per row", 400)
+    flat: list[Any] = values
+    for _ in range(len(shape) - 1):
+        if flat and all(isinstance(part, list) for part in flat):
+            flat = [item for part in flat for item in part]
+    wanted = math.prod(shape)
+    if len(flat) != wanted:
+        raise BadRequestError(f"tensor {name!r}: shape {shape} needs {wanted} values, there are {len(flat)} - correct one of them")
+    return flat
 
 
 def _trailing(shape: list[int]) -> list[int]:

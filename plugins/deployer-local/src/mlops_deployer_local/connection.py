@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from mlops_deployer_local.parser import Parser
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -35,6 +37,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, gate: Gate, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.parser = cast("Any", Parser(self, self._parsed_head))  # uvicorn's type is httptools' own class
         self.gate = gate
         self.head = 0
         self.receiving = False
@@ -67,6 +70,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its head is complete, and its body the application's business."""
+        if self.parser.should_upgrade():
+            return
         self._stop_waiting()
         super().on_headers_complete()
         if self.gate.draining:
@@ -74,6 +79,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is complete."""
+        if self.parser.should_upgrade():
+            return
         self.receiving = False
         super().on_message_complete()
 
@@ -87,6 +94,10 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What cannot be parsed."""
         self._refuse(400, "this is not a valid HTTP request")
+
+    def _parsed_head(self) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        return line, self.headers
 
     def _busy(self) -> bool:
         """Whether a request is being answered; before the first one there is no cycle, whatever its type says."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+import reprlib
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
 
     from mlops_core.records import Column, Schema
 
-__all__ = ["BadRequestError", "columns_of", "kind_of"]
+__all__ = ["BadRequestError", "columns_of", "kind_of", "short"]
 
 _SHOWN: Final = 40
+_ISO: Final = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII)
+_DOUBLE: Final = 8
 _TYPES: Final = {
     "float": (frozenset({float, int}), "numbers"),
     "int": (frozenset({int}), "whole numbers"),
@@ -94,7 +98,7 @@ def _array(column: Column, values: Sequence[Any]) -> NDArray[Any]:
     allowed, said = _TYPES[kind]
     if not types <= allowed:
         wrong = next(value for value in flat if type(value) not in allowed and value is not None)
-        raise BadRequestError(f"column {column.name!r}: {_short(wrong)} is not of type {column.dtype} - give {said}")
+        raise BadRequestError(f"column {column.name!r}: {short(wrong)} is not of type {column.dtype} - give {said}")
     array = _convert(column, kind, flat)
     return array.reshape(len(values), *column.shape) if column.shape else array
 
@@ -125,10 +129,30 @@ def _convert(column: Column, kind: str, values: Sequence[Any]) -> NDArray[Any]:
         return array
     if kind == "int":
         _check_range(column, values)
+    if kind == "time":
+        values = ["NaT" if value is None else _iso(column, value) for value in values]
     try:
-        return np.array(["NaT" if value is None else value for value in values] if kind == "time" else values, dtype=column.dtype)
+        with np.errstate(over="ignore"):  # what overflows is looked for below
+            array = np.array(values, dtype=column.dtype)
     except (OverflowError, ValueError) as error:
         raise BadRequestError(f"column {column.name!r}: a value is not of type {column.dtype} - give {_TYPES[kind][1]}") from error
+    if kind == "float" and array.itemsize < _DOUBLE:
+        _check_finite(column, values, array)
+    return array
+
+
+def _iso(column: Column, value: str) -> str:
+    """The text, unless it is one that numpy takes for a time and ISO 8601 does not, such as ``now``."""
+    if not _ISO.fullmatch(value):
+        raise BadRequestError(f"column {column.name!r}: {short(value)} is not of type {column.dtype} - give {_TYPES['time'][1]}")
+    return value
+
+
+def _check_finite(column: Column, values: Sequence[float], array: NDArray[Any]) -> None:
+    for at in np.flatnonzero(np.isinf(array)).tolist():
+        if math.isfinite(values[at]):
+            most = np.finfo(column.dtype).max
+            raise BadRequestError(f"column {column.name!r}: {values[at]} does not fit {column.dtype} - it holds up to {most}")
 
 
 def _check_range(column: Column, values: Sequence[int]) -> None:
@@ -138,6 +162,11 @@ def _check_range(column: Column, values: Sequence[int]) -> None:
             raise BadRequestError(f"column {column.name!r}: {value} does not fit {column.dtype} - it holds {limits.min} to {limits.max}")
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def short(value: object) -> str:
+    """A value in a few words, however large or deep it is."""
+    text = _WORDS.repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+_WORDS: Final = reprlib.Repr()
+_WORDS.maxlevel, _WORDS.maxstring, _WORDS.maxlong = 2, 2 * _SHOWN, 2 * _SHOWN
