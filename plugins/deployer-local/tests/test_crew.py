@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import threading
@@ -113,6 +115,48 @@ def test_a_routed_version_that_was_lost_takes_no_more_requests(rig: Any) -> None
     rig.route(("1.0.0", 1.0))
     assert rig.get("/v2/health/ready")[0] == 200
     assert {rig.ask(rig.endpoint) for _ in range(20)} == {"1.0.0"}
+
+
+def crash(rig: Any, endpoint: EndpointKey) -> None:
+    """Have a model end its process."""
+    with pytest.raises((OSError, http.client.HTTPException)):
+        rig.post(f"/endpoints/{endpoint.model}/invocations", {"inputs": {"x": [-2.0], "carrier": ["UA"]}}, x_mlops_tenant=endpoint.tenant)
+
+
+def test_processes_that_died_are_counted_by_the_revision_that_was_routed(rig: Any) -> None:
+    rig.serve("1.0.0")
+    rig.load("2.0.0")
+    rig.load("2.0.0", endpoint=GLOBEX)
+    assert "crashes" not in rig.deployer.observe(rig.endpoint).detail
+    crash(rig, rig.endpoint)
+    assert rig.ask(rig.endpoint) == "1.0.0"
+    rig.route(("1.0.0", 0.5), ("2.0.0", 0.5))
+    for _ in range(2):
+        crash(rig, rig.endpoint)
+        rig.ask(rig.endpoint)
+
+    assert rig.again().observe(rig.endpoint).detail["crashes"] == {"1": 1, "2": 2}
+    assert "crashes" not in rig.deployer.observe(GLOBEX).detail, "it took no requests"
+    rig.load("3.0.0")
+    rig.route(("3.0.0", 1.0))
+    rig.deployer.shutdown()
+    rig.load("3.0.0")
+    assert rig.again().observe(rig.endpoint).detail["crashes"] == {"1": 1, "2": 2}, "a process that ends as it is told is no crash"
+
+
+def test_a_process_that_dies_on_its_way_out_is_counted(rig: Any) -> None:
+    rig.serve("1.0.0")
+    leaving, client = rig.processes()[1], rig.connect()
+    body = json.dumps({"inputs": {"x": [-3.0], "carrier": ["UA"]}})
+    client.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    wait((rig.folder / "begun").exists)
+    rig.load("2.0.0")
+    os.kill(leaving[0], signal.SIGKILL)
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        client.getresponse()
+    client.close()
+    assert wait(lambda: rig.deployer.observe(rig.endpoint).detail.get("crashes")) == {"1": 1}
 
 
 # --- a version that no longer loads

@@ -22,7 +22,7 @@ ROUTE = {"name": "1-a", "version": "a", "weight": 1.0}
 
 def test_the_state_survives_its_file(tmp_path: Path) -> None:
     state = ServerState(port=8801)
-    state.endpoints["acme/delays"] = EndpointRoutes(3, [ROUTE], None, [], ["a", "b"])
+    state.endpoints["acme/delays"] = EndpointRoutes(3, [ROUTE], None, [], ["a", "b"], {"3": 1})
     write_json(tmp_path / "state.json", state.plain())
 
     assert ServerState.read(tmp_path / "state.json") == state
@@ -31,13 +31,35 @@ def test_the_state_survives_its_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
 
 
+def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
+    plain = ServerState(endpoints={"acme/delays": EndpointRoutes(3, [ROUTE], None, [], ["a"])}).plain()
+    del plain["endpoints"]["acme/delays"]["crashes"]
+    write_json(tmp_path / "state.json", {**plain, "format": 1})
+
+    assert ServerState.read(tmp_path / "state.json").endpoint("acme/delays") == EndpointRoutes(3, [ROUTE], None, [], ["a"])
+
+
+def test_crashes_are_counted_for_what_takes_requests_and_old_ones_forgotten() -> None:
+    state = ServerState()
+    state.route("acme/delays", EndpointRoutes(1, [ROUTE]))
+    state.endpoint("acme/idle")
+    state.crash()
+    state.crash()
+    assert state.endpoint("acme/delays").crashes == {"1": 2}
+    assert state.endpoint("acme/idle").crashes == {}
+    for revision in range(2, 100):
+        state.route("acme/delays", EndpointRoutes(revision, [ROUTE]))
+        state.crash()
+    assert list(state.endpoint("acme/delays").crashes) == [str(revision) for revision in range(36, 100)]
+
+
 def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
     assert ServerState.read(tmp_path / "state.json") == ServerState()
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [('{"format": 2}', "format 2 is not known to this release"), ("[]", "not a JSON mapping"), ("{", "Expecting property name")],
+    [('{"format": 3}', "format 3 is not known to this release"), ("[]", "not a JSON mapping"), ("{", "Expecting property name")],
 )
 def test_a_file_that_is_not_ours_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "state.json").write_text(text)

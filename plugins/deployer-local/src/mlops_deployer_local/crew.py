@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlops_deployer_local.channel import RefusalError
 from mlops_deployer_local.member import Member, Plan, discard
+from mlops_deployer_local.state import ServerState
 
 if TYPE_CHECKING:
     import socket
@@ -116,7 +117,8 @@ class Crew:
         self.active = []
 
     async def _see_off(self, member: Member) -> None:
-        await member.end(self.plan.patience)
+        if not await member.end(self.plan.patience):
+            self._count(member)
         del self.leaving[member]
         self._changed()
 
@@ -125,8 +127,8 @@ class Crew:
         await member.process.wait()
         if member not in self.active:
             return
-        _LOG.warning("worker %d: ended with status %s, replaced", member.process.pid, member.process.returncode)
         self.active.remove(member)
+        self._count(member)
         pause = _FIRST_PAUSE
         while len(self.active) < self.plan.workers:
             try:
@@ -135,6 +137,11 @@ class Crew:
                 _LOG.error("worker: not replaced, tried again in %g s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _count(self, member: Member) -> None:
+        """Requests that it had begun are lost, and nobody else tells of them."""
+        _LOG.warning("worker %d: ended with status %s", member.process.pid, member.process.returncode)
+        self._state.change(ServerState.crash)
 
     async def _replace(self) -> None:
         """Have one more process, unless what it was hired for has changed meanwhile: a load has replaced the crew, or was acknowledged."""

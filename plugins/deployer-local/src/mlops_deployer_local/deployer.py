@@ -118,6 +118,7 @@ class LocalDeployer(Deployer):
         state = self._read_state()
         one = state.endpoints.get(_name(endpoint), EndpointRoutes())
         status = "running" if running else "stopped" if state.stopped or not state.port else "down"
+        detail: dict[str, Any] = {"server": status, **({"crashes": one.crashes} if one.crashes else {})}
         return Observed(
             url=f"{self._address(state.port)}/v2/models/{endpoint.model}" if state.port else "",
             revision=one.revision,
@@ -125,7 +126,7 @@ class LocalDeployer(Deployer):
             shadow=one.shadow,
             previous=tuple(Variant(**route) for route in one.previous),
             loaded=tuple(sorted(one.loaded)) if running else (),
-            detail={"server": status},
+            detail=detail,
         )
 
     def serve(self, host: ServingHost, args: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ __all__ = ["Member", "Plan", "discard"]
 
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
 _ANSWER: Final = 10.0
+_ENDS: Final = {0, -signal.SIGTERM}
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,20 @@ class Member:
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             self.process.kill()
 
-    async def end(self, patience: float) -> None:
-        """Let it answer what it has begun, for at most ``patience`` seconds."""
+    async def end(self, patience: float) -> bool:
+        """Let it answer what it has begun, for at most ``patience`` seconds; answers whether it ended because it was told to."""
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             self.process.terminate()
         try:
             async with asyncio.timeout(patience):
-                await self.process.wait()
+                told = await self.process.wait() in _ENDS
         except TimeoutError:
             _LOG.warning("worker %d: still busy after %g s, ended", self.process.pid, patience)
             self.kill()
             await self.process.wait()
+            told = True
         self._writer.close()
+        return told
 
 
 async def discard(members: Iterable[Member]) -> None:

@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 
 __all__ = ["EndpointRoutes", "ServerState", "StateFile", "read_json", "write_json"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_READABLE: Final = (1, _FORMAT)
+_CRASHES_KEPT: Final = 64
 
 
 @dataclass
 class EndpointRoutes:
-    """One endpoint: its routes as plain mappings (``name``, ``version``, ``weight``), those before, and the versions loaded for it."""
+    """One endpoint: its routes as plain mappings (``name``, ``version``, ``weight``), those before, and the versions loaded for it.
+
+    ``crashes``: how many serving processes ended unexpectedly while a revision of the routes held, by revision, which JSON has as text.
+    """
 
     revision: int = 0
     routes: list[dict[str, Any]] = field(default_factory=list)
     shadow: str | None = None
     previous: list[dict[str, Any]] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
+    crashes: dict[str, int] = field(default_factory=dict)
 
     def routed(self) -> set[str]:
         """Versions that the routes name."""
@@ -57,7 +63,7 @@ class ServerState:
         data = read_json(path)
         if data is None:
             return cls()
-        if data.get("format") != _FORMAT:
+        if data.get("format") not in _READABLE:
             raise ValueError(f"{path.name}: format {data.get('format')!r} is not known to this release - install a newer one")
         endpoints = {name: EndpointRoutes(**one) for name, one in data["endpoints"].items()}
         return cls(data["port"], data["stopped"], endpoints)
@@ -83,7 +89,15 @@ class ServerState:
         """Replace the routes. Those before are kept, unless the new ones are the same; so are the loaded versions."""
         one = self.endpoint(name)
         same = (one.routes, one.shadow) == (wanted.routes, wanted.shadow)
-        self.endpoints[name] = replace(wanted, previous=one.previous if same else one.routes, loaded=one.loaded)
+        previous = one.previous if same else one.routes
+        self.endpoints[name] = replace(wanted, previous=previous, loaded=one.loaded, crashes=one.crashes)
+
+    def crash(self) -> None:
+        """A process ended unexpectedly, over a request to whichever endpoint: count it for all that take requests."""
+        for one in self.endpoints.values():
+            if one.routes:
+                one.crashes[str(one.revision)] = one.crashes.get(str(one.revision), 0) + 1
+                one.crashes = dict(list(one.crashes.items())[-_CRASHES_KEPT:])
 
     def load(self, name: str, version: str) -> None:
         """Keep a version from now on."""
