@@ -8,6 +8,7 @@ registry.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -30,7 +31,7 @@ from mlops_core.records import ModelVersion, SeriesKey, StackRef, canonical_json
 from mlops_core.stack import Stack, compose, from_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mlops_core.roles import Clock, Predictor, Recorder
 
@@ -38,6 +39,7 @@ __all__ = ["BundleHost", "ProjectHost", "main"]
 
 _LOG: Final = logging.getLogger(__name__)
 _LOADING: Final = 300.0
+_LAST_PASS: Final = 10.0
 
 
 @define(eq=False)
@@ -159,13 +161,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             deployer.attach(
                 host.environment, Ports(host.stack, host.environment, _LOADING, guarded=bool(tokens_of(host.stack, host.environment)))
             )
-            deployer.serve(host, args)
+            with _watching(host.stack, host.environment):
+                deployer.serve(host, args)
         finally:
             host.close()
     except MLOpsError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _watching(stack: Stack, environment: str) -> Iterator[None]:
+    """Run the control loop beside the server, if its environment says so.
+
+    Every serving process has one, and they share the project's lease as any two loops do: one works, and when its process ends, another's
+    goes on. A pass that is cut off is one that its successor finishes.
+    """
+    settings = stack.settings.environments.get(environment)
+    if settings is None or not settings.watch:
+        yield
+        return
+    from mlops_core.operations import ControlLoop, Upkeep
+
+    upkeep = Upkeep(stack)
+    loop = ControlLoop(stack, upkeep.passes())
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.close(_LAST_PASS)
+        upkeep.close()
 
 
 def _from_project(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:

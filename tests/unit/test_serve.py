@@ -24,12 +24,13 @@ from mlops_core.config.settings import EnvironmentSettings, ModelsSettings, Moni
 from mlops_core.deployment import ModelDeployment
 from mlops_core.deployment.bundle import write_bundle
 from mlops_core.exceptions import DeploymentError, UntrustedFormatError, VersioningError
+from mlops_core.operations import loop_status
 from mlops_core.records import Column, ModelVersion, Schema, SeriesKey
 from mlops_core.stack import Stack, compose
 from mlops_deployer_local.process import is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FORMAT = (Path(__file__).parents[1] / "data" / "factor.py").read_text()
 DANGER = (
@@ -268,6 +269,47 @@ def test_a_project_is_served_from_a_process_of_its_own(stack: Stack) -> None:
     finally:
         deployment.shutdown("staging")
     assert not any(is_alive(one) for one in processes)
+    assert loop_status(stack).owner == "", "nobody asked for a control loop"
+
+
+def workers(stack: Stack) -> list[int]:
+    info = json.loads((stack.root / ".mlops/environments/staging/server/server.json").read_text())
+    return [pid for pid, _ in info["workers"]]
+
+
+def wait(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+def test_the_control_loop_runs_beside_the_server_where_it_is_asked_for(project: Path) -> None:
+    stack = compose(settings(watch=True), project)
+    register(stack, "1.0.0", 2)
+    register(stack, "2.0.0", 3)
+    deployment = ModelDeployment(stack=stack)
+
+    def watched() -> bool:
+        status = loop_status(stack)
+        return status.running and status.pid in workers(stack)
+
+    def live() -> str:
+        found = deployment.status("delays", "staging").live
+        return "" if found is None else found.version
+
+    try:
+        deployment.deploy_model("delays", "1.0.0", "staging")
+        wait(watched)
+        before = workers(stack)
+        deployment.deploy_model("delays", "2.0.0", "staging", wait=False)
+        wait(lambda: live() == "2.0.0")
+        wait(lambda: not set(before) & set(workers(stack)))
+        wait(watched)
+    finally:
+        deployment.shutdown("staging")
+    assert not loop_status(stack).running
+    stack.parts.close()
 
 
 def test_tokens_and_trust_that_are_added_hold_from_the_next_deployment_on(stack: Stack, project: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,32 @@ def test_a_replacement_that_comes_after_a_load_does_not_join(rig: Any) -> None:
     assert len(rig.processes()) == 2
     assert rig.deployer.health(rig.endpoint, "2.0.0").status == "healthy"
     assert Counter(rig.ask(rig.endpoint) for _ in range(40)) == {"2.0.0": 40}
+
+
+def test_a_load_leaves_nothing_behind_when_the_server_is_shut_down_meanwhile(rig: Any) -> None:
+    rig.serve("1.0.0")
+    busy = rig.connect()
+    busy.request("POST", "/invocations", json.dumps({"inputs": {"x": [-3.0], "carrier": ["UA"]}}), {"Content-Type": "application/json"})
+    wait((rig.folder / "begun").exists)
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(rig.deployer.load, rig.endpoint, rig.version("2.0.0", gate="second"), rig.context)
+        fresh = at_gate(rig, "second")
+        process = (fresh, started(fresh) or "")
+        ending = pool.submit(rig.again().shutdown)
+        wait(lambda: stopped(rig))
+        (rig.folder / "second").touch()
+        wait(lambda: not is_alive(process))
+        (rig.folder / "go-on").touch()
+        assert busy.getresponse().status == 200
+        ending.result()
+        with pytest.raises(DeploymentError):
+            loading.result()
+    busy.close()
+
+
+def stopped(rig: Any) -> bool:
+    """Whether the supervisor has heard that it is to end."""
+    return bool(json.loads((rig.context.workdir / "server" / "state.json").read_text())["stopped"])
 
 
 def test_a_replacement_that_lacks_a_version_says_so_and_the_next_load_brings_it(rig: Any) -> None:

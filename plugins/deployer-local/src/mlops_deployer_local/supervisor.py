@@ -68,6 +68,8 @@ class Supervisor:
         finally:
             server.close()
             self.listener.close()
+            async with self._changing:  # who is about to join has joined by now, and who comes later sees that it is the end
+                self.ending.set()
             await self.crew.dismiss()
             if self.orphans:
                 self._note()  # they go on answering: the next supervisor has to know of them
@@ -128,6 +130,9 @@ class Supervisor:
             wanted = list(dict.fromkeys([*self.state.now.versions(), pair]))
             fresh = await self.crew.hire(plan, wanted, limit, needed={pair})
             async with self._changing:
+                if self.ending.is_set():
+                    await discard(fresh)
+                    raise RefusalError("the server was shut down meanwhile - call again to start it")
                 kept = not self._lost(fresh)
                 if kept:
                     await self._switch(pair, fresh, plan)
