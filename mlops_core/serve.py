@@ -224,7 +224,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     source.add_argument("--bundle", help="folder of a bundle")
     parser.add_argument("--environment", default="production", help="with --stack: whose server this is")
     parser.add_argument("--deployer", default="local", help="with --bundle: which deployer serves")
-    parser.add_argument("--port", type=int, default=8080, help="with --bundle")
+    parser.add_argument("--port", type=int, default=8080, help="with --bundle; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="with --bundle; any but the loopback needs --tokens")
     parser.add_argument("--tokens", type=os.path.abspath, help="with --bundle: a file with one tenant:token per line")
     parser.add_argument("--trust", action="append", default=[], help="with --bundle: a format that may run code when it is loaded")

@@ -229,6 +229,41 @@ def test_a_bundle_is_served_without_project_or_registry(stack: Stack, project: P
         assert process.wait(timeout=30) == 0
 
 
+def test_a_bundle_on_a_free_port_tells_its_address(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path_factory.mktemp("elsewhere") / "bundle")
+    (folder / "factor.py").write_text(FORMAT)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["version"]["format"] = "./factor.py:Factor"
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    command = [sys.executable, "-m", "mlops_core.serve", "--bundle", str(folder), "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            told = next(line for line in process.stderr if "is served at" in line)
+            assert "model delays 1.0.0 is served at http://127.0.0.1:" in told
+            assert ask(int(told.rpartition(":")[2]), 2.0)["predictions"] == [10.0]
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--port", "70000", "environments.bundle: deployer local: port is 70000 - give 0 to 65535"),
+        ("--host", "no-such-host.invalid", "environment bundle: host 'no-such-host.invalid' is no address of a machine"),
+    ],
+)
+def test_a_bundle_at_no_address_is_one_line(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, said: str
+) -> None:
+    folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path / "bundle")
+    assert serve.main(["--bundle", str(folder), option, value]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(said)
+    assert error.count("\n") == 1
+
+
 def test_a_bundle_that_runs_code_is_not_loaded_untrusted(stack: Stack, tmp_path: Path) -> None:
     folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path / "bundle")
     (folder / "factor.py").write_text(FORMAT.replace("runs_code: ClassVar[bool] = False", "runs_code: ClassVar[bool] = True"))

@@ -21,6 +21,7 @@ from mlops_core.records import EndpointKey, Health, HealthStatus, Observed, Vari
 from mlops_core.records.routing import check_routes
 from mlops_core.roles import DeployContext, Deployer
 from mlops_deployer_local.channel import RefusalError, ask_once
+from mlops_deployer_local.listening import address_of
 from mlops_deployer_local.process import end_all, is_alive
 from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, write_json
 
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalDeployer"]
 
+_DAY: Final = 86_400
+_BOUNDS: Final[dict[str, tuple[float, int]]] = {
+    "port": (0, 65_535),
+    "workers": (1, 1_000),
+    "threads": (1, 1_000),
+    "body_limit": (1, 1 << 40),
+    "request_timeout": (0.001, _DAY),
+    "keep_alive": (0, _DAY),
+    "drain_timeout": (0, _DAY),
+}
 _ANSWER: Final = 60.0
 _MARGIN: Final = 30.0
 _DYING: Final = 5.0
@@ -62,9 +73,9 @@ class LocalDeployer(Deployer):
     _context: DeployContext | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        for name, least in (("port", 0), ("workers", 1), ("threads", 1), ("body_limit", 1), ("request_timeout", 0.001)):
-            if getattr(self, name) < least:
-                raise DeploymentError(f"deployer local: {name} is {getattr(self, name)} - give at least {least}")
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:  # so is NaN refused
+                raise DeploymentError(f"deployer local: {name} is {getattr(self, name)} - give {least:g} to {most}")
 
     # --- the role
 
@@ -120,7 +131,7 @@ class LocalDeployer(Deployer):
         status = "running" if running else "stopped" if state.stopped or not state.port else "down"
         detail: dict[str, Any] = {"server": status, **({"crashes": one.crashes} if one.crashes else {})}
         return Observed(
-            url=f"{self._address(state.port)}/v2/models/{endpoint.model}" if state.port else "",
+            url=f"{address_of(self.host, state.port)}/v2/models/{endpoint.model}" if state.port else "",
             revision=one.revision,
             routes=tuple(Variant(**route) for route in one.routes),
             shadow=one.shadow,
@@ -251,17 +262,13 @@ class LocalDeployer(Deployer):
             raise DeploymentError("deployer local: it was given no environment - call attach() first")
         return self._context
 
-    def _address(self, port: int) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)  # noqa: S104
-        return f"http://{host}:{port}"
-
     def _check_address(self, context: DeployContext) -> None:
-        if not context.guarded and not _is_loopback(self.host):
+        if not self._is_loopback() and not context.guarded:
             raise self._refused(f"host {self.host} is open to other machines, and no tokens are set - set tokens, or listen on 127.0.0.1")
 
     def _check_open(self, host: ServingHost) -> None:
         """The same question to the ports of a serving process: without tokens, none at all is welcome."""
-        if _is_loopback(self.host):
+        if self._is_loopback():
             return
         try:
             host.authenticate(None)
@@ -269,17 +276,16 @@ class LocalDeployer(Deployer):
             return
         raise self._refused(f"host {self.host} is open to other machines, and no tokens are set - set tokens, or listen on 127.0.0.1")
 
+    def _is_loopback(self) -> bool:
+        try:
+            found = {info[4][0] for info in socket.getaddrinfo(self.host, None)}
+        except (OSError, UnicodeError) as error:
+            raise self._refused(f"host {self.host!r} is no address of a machine ({error}) - give one of this machine's") from error
+        return all(ipaddress.ip_address(address).is_loopback for address in found)
+
     def _refused(self, message: str) -> DeploymentError:
         return DeploymentError(f"environment {self._environment}: {message}")
 
 
 def _name(endpoint: EndpointKey) -> str:
     return f"{endpoint.tenant}/{endpoint.model}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        return False
-    return all(ipaddress.ip_address(address).is_loopback for address in found)

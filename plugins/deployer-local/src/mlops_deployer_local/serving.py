@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import EndpointKey
 from mlops_deployer_local.app import App, Limits
+from mlops_deployer_local.listening import address_of, bind
 from mlops_deployer_local.worker import Worker
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mlops_deployer_local.deployer import LocalDeployer
 
 __all__ = ["serve_alone", "serve_under"]
+
+_LOG: Final = logging.getLogger("mlops_core.deployer.local")
 
 
 def _worker(options: LocalDeployer, host: ServingHost, environment: str, listener: socket.socket) -> Worker:
@@ -39,7 +43,7 @@ async def serve_alone(options: LocalDeployer, host: ServingHost, environment: st
     tenant, model, version = name.split("/")
     endpoint = EndpointKey(tenant, environment, model)
     try:
-        listening = socket.create_server((options.host, options.port), reuse_port=False)
+        listening = bind(options.host, options.port)
     except OSError as error:
         raise DeploymentError(f"environment {environment}: port {options.port} cannot be taken ({error.strerror})") from error
     worker = _worker(options, host, environment, listening)
@@ -51,5 +55,6 @@ async def serve_alone(options: LocalDeployer, host: ServingHost, environment: st
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     worker.accept()
+    _LOG.info("model %s %s is served at %s", model, version, address_of(options.host, listening.getsockname()[1]))
     await ended.wait()
     await worker.drain()

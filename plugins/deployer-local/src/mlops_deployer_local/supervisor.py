@@ -14,13 +14,13 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_deployer_local.channel import LIMIT, RefusalError, answer_all
 from mlops_deployer_local.crew import Crew
+from mlops_deployer_local.listening import listen
 from mlops_deployer_local.member import Member, Plan, discard
 from mlops_deployer_local.process import end_all, is_alive, started
 from mlops_deployer_local.state import EndpointRoutes, ServerState, StateFile, read_json, write_json
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Supervisor", "main"]
 
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
-_BACKLOG: Final = 2048
 _LOG_LIMIT: Final = 4 << 20
 
 
@@ -47,7 +46,7 @@ class Supervisor:
         self.control = 0
         known = (read_json(folder / "server.json") or {}).get("workers", [])
         self.orphans = [(pid, begun) for pid, begun in known if is_alive((pid, begun))]
-        self.listener = _listen(plan.host, plan.port, self.state.now.port, shared=bool(self.orphans))
+        self.listener = listen(plan.host, plan.port, self.state.now.port, shared=bool(self.orphans))
         self.ending = asyncio.Event()
         self._changing, self._loading = asyncio.Lock(), asyncio.Lock()
         self.crew = Crew(plan, self.listener, self.state, self._changing, self._note)
@@ -216,41 +215,6 @@ class Supervisor:
     def _note(self) -> None:
         own = {"pid": os.getpid(), "started": started(os.getpid()), "control": self.control, "secret": self.secret}
         write_json(self.folder / "server.json", {**own, "port": self.state.now.port, "workers": [*self.crew.processes, *self.orphans]})
-
-
-def _listen(host: str, port: int, before: int, *, shared: bool) -> socket.socket:
-    """The server's socket. While it is ``shared`` with processes that a supervisor left behind, it does not listen before others answer.
-
-    Port 0 takes the one it had ``before`` if that is free.
-    """
-    candidates = [port] if port else [before, 0] if before else [0]
-    for candidate in candidates:
-        try:
-            if candidate and not shared:
-                _bind(host, candidate).close()  # a socket that shares would not notice another server
-            return _bind(host, candidate, sharing=True, listening=not shared)
-        except OSError as error:
-            if candidate == candidates[-1]:
-                raise RefusalError(
-                    f"port {candidate} of {host} cannot be taken ({error.strerror}) - give another, or 0 for a free one"
-                ) from error
-    raise AssertionError("there is always a candidate")
-
-
-def _bind(host: str, port: int, *, sharing: bool = False, listening: bool = True) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if sharing:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((host, port))
-        if listening:
-            bound.listen(_BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    return bound
 
 
 def _say(report: int, answer: dict[str, Any]) -> None:
