@@ -12,18 +12,22 @@ from mlops_core.artifacts import Artifacts
 from mlops_core.artifacts.scratch import scratch
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment import ModelDeployment
-from mlops_core.exceptions import PipelineError
+from mlops_core.deployment.canary import check_plan
+from mlops_core.exceptions import DeploymentError, PipelineError
 from mlops_core.names import check_name
 from mlops_core.pipeline.context import RunContext
 from mlops_core.pipeline.lineage import parents_of
 from mlops_core.records import ArtifactRef, Deployment, DeploymentStatus
 from mlops_core.roles import Stage
+from mlops_core.structure import nearest
 from mlops_core.versioning import ModelVersioning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mlops_core.roles import StageContext
+    from mlops_core.stack import Stack
 
 __all__ = ["DeploymentStage"]
 
@@ -83,6 +87,18 @@ class DeploymentStage(Stage):
         told = [_told(one) for one in deployments]
         run.summary = "; ".join([f"{name} {version}", *(f"{one['environment']}: {one['status']}{one['note']}" for one in told)])
         return {"model": name, "version": version, "deployments": told}
+
+    def mistakes(self, stack: Stack) -> Iterator[tuple[str, str]]:
+        """Options that do not fit the rest of the configuration: key, and what is wrong."""
+        known = stack.parts.environments
+        for name in self.to or ():
+            if name not in known:
+                yield "to", f"no environment {name!r} - {nearest(name, known)}"
+        if self.canary is not None:
+            try:
+                check_plan(self.canary)
+            except DeploymentError as error:
+                yield "canary", error.message
 
     def _environments(self, run: RunContext) -> tuple[str, ...]:
         known = run.stack.parts.environments

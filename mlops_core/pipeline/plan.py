@@ -12,6 +12,7 @@ from mlops_core.exceptions import MLOpsError, PipelineError, PlanError
 from mlops_core.names import check_name
 from mlops_core.pipeline.catalog import Catalog
 from mlops_core.pipeline.condition import When
+from mlops_core.pipeline.deployment_stage import DeploymentStage
 from mlops_core.pipeline.fingerprint import option_digests
 from mlops_core.pipeline.outputs import output_names
 from mlops_core.pipeline.signature import inputs_of
@@ -114,6 +115,8 @@ class _Planner:
             self._problem(name, error.message)
             self.wiring.add(name, settings.outputs or (name,))  # so that later stages are judged as if it were there
             return None
+        for key, said in stage.mistakes(self.catalog.stack) if isinstance(stage, DeploymentStage) else ():
+            self._problem(name, said if said.startswith(f"{key}.") else f"{key}: {said}", key=key)
         if settings.cache:
             self._check_cache(name, stage)
         inputs, required = self._inputs(name, stage, settings)

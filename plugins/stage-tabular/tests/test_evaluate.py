@@ -105,8 +105,6 @@ def test_bounds_may_be_on_both_sides(context: RecordingContext) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"require": {"roc_auk": {"min": 1}}}, "metrics: metrics: no metric 'roc_auk' - did you mean 'roc_auc'?"),
-        ({"require": {"roc_auc": {"above": 1}}}, "metrics: require: roc_auc: no bound 'above' - use min or max"),
         ({"target": "lat"}, "metrics: target: no column 'lat' in the data - did you mean 'late'?"),
         ({"filters": [["part", "=", 7]]}, "metrics: filters: no row is left to measure on"),
         ({"metrics": ["mae"]}, "metrics: metrics: no mae: the model is a classification"),
@@ -129,3 +127,15 @@ def test_rows_that_do_not_say_what_is_true_are_refused(context: RecordingContext
     gaps = HOLDOUT.set_column(2, "late", pa.array([None, *Y[1:]], pa.int64()))
     with pytest.raises(PipelineError, match="has missing values - filter those rows out"):
         MetricsStage().run(context, **{**given, "holdout": gaps})
+
+
+@pytest.mark.parametrize(
+    ("require", "message"),
+    [
+        ({"roc_auk": {"min": 1}}, "no metric 'roc_auk' - did you mean 'roc_auc'"),
+        ({"roc_auc": {"mn": 0.5}}, "roc_auc: no bound 'mn' - use min or max"),
+    ],
+)
+def test_a_bound_that_is_none_is_found_before_anything_runs(require: dict[str, dict[str, float]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MetricsStage(require=require)

@@ -5,7 +5,7 @@ import pytest
 
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment import ModelDeployment
-from mlops_core.exceptions import DeploymentError, VersioningError
+from mlops_core.exceptions import DeploymentError, PlanError, VersioningError
 from mlops_core.mlops_pipeline import MLOpsPipeline
 from mlops_core.pipeline.deployment_stage import DeploymentStage
 from mlops_core.records import DeploymentStatus, Entry, NewEntry, RunReport
@@ -191,7 +191,6 @@ def test_a_canary_that_is_promoted_lets_the_run_succeed(shop: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"to": ["prodction"]}, "no environment 'prodction'"),
         ({"to": [], "canary": CANARY}, "canary: there is no environment"),
         ({"model": "a b"}, "is not a name"),
     ],
@@ -203,6 +202,8 @@ def test_what_cannot_be_deployed_is_not_registered_either(shop: Any, options: di
 
 
 def test_options_are_checked_before_anything_runs(shop: Any) -> None:
+    with pytest.raises(PlanError, match="stage 'deployment': to: no environment 'prodction' - did you mean 'production'"):
+        deploy(shop({"to": ["prodction"]}))
     pipeline = shop({"to": "staging", "canary": {"steps": [5]}})
     problems = "\n".join(pipeline.check())
     assert "to: expected a list" in problems

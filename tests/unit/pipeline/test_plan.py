@@ -128,6 +128,25 @@ def test_a_cache_that_cannot_be_is_shown_where_it_is_written(tmp_path: Path, mon
     assert line.startswith("mlops.yaml:5:38: stage 'validation': cache: what it answers depends on more than ")
 
 
+def test_an_environment_and_an_objective_that_are_none_are_found_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = """version: 1
+tracker: []
+environments: {staging: local}
+pipeline:
+  stages:
+    make: {use: "./stages.py:make"}
+    deployment: {inputs: {model: make}, to: [staging, stagin], canary: {slo: {eror_rate: 1%}}}
+"""
+    Path("mlops.yaml").write_text(text)
+    Path("stages.py").write_text("def make():\n    return 1\n")
+    environment, objective = check(further=problems)
+    assert environment == "mlops.yaml:7:45: stage 'deployment': to: no environment 'stagin' - did you mean 'staging'?"
+    assert objective.startswith("mlops.yaml:7:72: stage 'deployment': canary.slo: unknown metric 'eror_rate' - ")
+
+
 def test_an_unknown_executor_is_one_line(stack: Stack) -> None:
     assert "no 'procces'" in planned(stack, one=Registered.of("one", one, {"executor": "procces"}))
 

@@ -11,8 +11,8 @@ from mlops_core.exceptions import PipelineError
 from mlops_core.records import Schema
 from mlops_core.roles import Stage
 from mlops_stage_tabular.features import labels_of, matrix_of
-from mlops_stage_tabular.scores import chosen, score
-from mlops_stage_tabular.tables import as_table, as_tuple, kept, need_columns
+from mlops_stage_tabular.scores import CLASSIFICATION, REGRESSION, chosen, score
+from mlops_stage_tabular.tables import as_table, as_tuple, kept, nearest, need_columns
 from mlops_stage_tabular.train import TARGET
 
 if TYPE_CHECKING:
@@ -26,6 +26,16 @@ _NAME: Final = "metrics"
 _BOUNDS: Final = ("min", "max")
 
 
+def _check_bounds(_stage: object, _field: object, require: Mapping[str, Mapping[str, float]]) -> None:
+    """Before anything runs; which metrics fit the model is known only then."""
+    for name, bounds in require.items():
+        if name not in CLASSIFICATION + REGRESSION:
+            raise ValueError(f"no metric {name!r} - {nearest(name, CLASSIFICATION + REGRESSION)}")
+        for bound in bounds:
+            if bound not in _BOUNDS:
+                raise ValueError(f"{name}: no bound {bound!r} - use min or max")
+
+
 @define(eq=False, kw_only=True)
 class MetricsStage(Stage):
     """Takes ``model``, ``holdout`` and ``schema`` as the stage ``sklearn`` gives them; answers the metrics by name."""
@@ -34,7 +44,9 @@ class MetricsStage(Stage):
 
     metrics: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "metrics to compute; none: all that fit the model"})
     require: Mapping[str, Mapping[str, float]] = field(
-        factory=dict, metadata={"help": "bounds that must hold, such as {roc_auc: {min: 0.65}, log_loss: {max: 0.6}}"}
+        factory=dict,
+        validator=_check_bounds,
+        metadata={"help": "bounds that must hold, such as {roc_auc: {min: 0.65}, log_loss: {max: 0.6}}"},
     )
     target: str | None = field(default=None, metadata={"help": "the column of true values; none: the one the model was trained on"})
     filters: tuple[Any, ...] = field(
@@ -68,10 +80,6 @@ class MetricsStage(Stage):
 
     def _wanted(self, model: Any, classes: int) -> tuple[str, ...]:
         """The metrics to compute, and those that only a bound names."""
-        for name, bounds in self.require.items():
-            for bound in bounds:
-                if bound not in _BOUNDS:
-                    raise PipelineError(f"{_NAME}: require: {name}: no bound {bound!r} - use min or max")
         wanted = chosen(self.metrics, model, classes, _NAME)
         further = [name for name in self.require if name not in wanted]
         return (*wanted, *chosen(further, model, classes, _NAME)) if further else wanted
