@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import frozen
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from mlops_core.exceptions import ArtifactError, VersioningError
@@ -158,6 +159,29 @@ server:/home /home nfs4 rw 0 0
         assert not path.exists()
 
 
+@frozen
+class _Child:
+    """A forked process that does nothing, with every file of this one, until it is told to end."""
+
+    pid: int
+    tell: int
+
+    def end(self) -> None:
+        os.close(self.tell)
+        os.waitpid(self.pid, 0)
+
+
+def _idle_child() -> _Child:
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(tell)
+        os.read(told, 1)
+        os._exit(0)
+    os.close(told)
+    return _Child(pid, tell)
+
+
 class TestGate:
     def test_a_writer_waits_no_longer_than_its_patience(self, tmp_path: Path) -> None:
         holder, waiter = FileGate(tmp_path / "lock", 60), FileGate(tmp_path / "lock", 0.1)
@@ -187,6 +211,28 @@ class TestGate:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(enter, range(40)))
         assert (len(most), max(most)) == (40, 1)
+
+    def test_a_turn_ends_though_a_forked_child_has_its_file(self, tmp_path: Path) -> None:
+        gate = FileGate(tmp_path / "lock", 10)
+        with gate():
+            child = _idle_child()
+        try:
+            with gate():
+                pass
+        finally:
+            child.end()
+
+    def test_one_that_gave_up_holds_no_turn_through_a_forked_child(self, tmp_path: Path) -> None:
+        holder, hasty = FileGate(tmp_path / "lock", 10), FileGate(tmp_path / "lock", 0.05)
+        with holder():
+            with pytest.raises(VersioningError), hasty():
+                raise AssertionError("both have the turn")
+            child = _idle_child()
+        try:
+            with holder():
+                pass
+        finally:
+            child.end()
 
     def test_a_folder_that_is_gone_is_an_error_of_the_system(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError), FileGate(tmp_path / "missing" / "lock", 1)():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from attrs import define, field, frozen
 
 from mlops_core.exceptions import ArtifactError
-from mlops_registry_sql.locks import lock, try_lock
+from mlops_registry_sql.locks import lock, release, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,7 +197,7 @@ def _dead(path: Path) -> Iterator[os.stat_result | None]:
         found = os.fstat(descriptor) if try_lock(descriptor) else None
         yield found if found is not None and found.st_nlink else None
     finally:
-        os.close(descriptor)
+        release(descriptor)
 
 
 def make_folder(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from mlops_core.exceptions import VersioningError
-from mlops_registry_sql.locks import lock, try_lock
+from mlops_registry_sql.locks import lock, release, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class FileGate:
         Raises:
             VersioningError: Another writer held it for the whole timeout.
         """
-        # Opened anew for each turn: then threads of one process exclude each other too, and no fork hands a turn on for good.
+        # Opened anew for each turn: then threads of one process exclude each other too.
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         if not self._take(descriptor):
             raise VersioningError(
@@ -45,7 +45,7 @@ class FileGate:
         try:
             yield
         finally:
-            os.close(descriptor)
+            release(descriptor)
 
     def _take(self, descriptor: int) -> bool:
         try:
@@ -79,5 +79,5 @@ class _Waiter:
         with self._lock:
             self._taken = not self._left
             if self._left:
-                os.close(self.descriptor)
+                release(self.descriptor)
         self._answered.set()

@@ -1,11 +1,14 @@
-"""Exclusive locks on open files, which the system releases when their process ends, however it ends."""
+"""Exclusive locks on open files, which the system releases when their process ends, however it ends.
+
+Closing a file gives its lock up only where no forked child has the file open as well: ``release`` does so in any case.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 
-__all__ = ["lock", "try_lock"]
+__all__ = ["lock", "release", "try_lock"]
 
 if sys.platform == "win32":  # pragma: no cover  another system's branch
     import msvcrt
@@ -30,6 +33,10 @@ if sys.platform == "win32":  # pragma: no cover  another system's branch
         while not try_lock(descriptor):
             time.sleep(0.005)
 
+    def release(descriptor: int) -> None:
+        """Close the file, and the lock with it: no child inherits files there."""
+        os.close(descriptor)
+
 else:
     import fcntl
 
@@ -44,3 +51,10 @@ else:
     def lock(descriptor: int) -> None:
         """Wait for the lock; the kernel queues those who wait."""
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def release(descriptor: int) -> None:
+        """Give up the lock, also where a child that was forked meanwhile has the file open, and close the file."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
