@@ -32,6 +32,7 @@ from mlops_core.testing.registry_version_suite import VersionSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from multiprocessing.connection import Connection
 
 __all__ = ["Opener", "RegistryStoreSuite", "SharedRegistryStoreSuite"]
 
@@ -106,6 +107,26 @@ class SharedRegistryStoreSuite(RegistryStoreSuite):
         assert store.append("acme", "j", 2, sample_entry()).position == 3
         assert len(store.read("acme", "j")) == 3
 
+    def test_what_a_child_writes_outlives_its_parents_connections(self, store: RegistryStore, opener: Opener) -> None:
+        """The parent closes while the child is half-way, and others read what the child wrote after that."""
+        store.append("acme", "j", 0, sample_entry())
+        context = multiprocessing.get_context("fork")
+        here, there = context.Pipe()
+        child = context.Process(target=_append_when_told, args=(store, there))
+        child.start()
+        assert here.recv() == 2
+        store.close()
+        here.send("go on")
+        assert here.recv() == 3
+        other = opener()
+        try:
+            assert [entry.position for entry in other.read("acme", "j")] == [1, 2, 3]
+        finally:
+            other.close()
+            here.send("end")
+            child.join(60)
+        assert child.exitcode == 0
+
 
 def _in_processes(work: Callable[..., None], arguments: Iterable[tuple[object, ...]]) -> None:
     context = multiprocessing.get_context("spawn")
@@ -138,4 +159,11 @@ def _count(opener: Opener, times: int) -> None:
 
 def _append_in_child(store: RegistryStore) -> None:
     store.append("acme", "j", 1, sample_entry())
+    store.close()
+
+
+def _append_when_told(store: RegistryStore, told: Connection) -> None:
+    for position in (1, 2):
+        told.send(store.append("acme", "j", position, sample_entry()).position)
+        told.recv()
     store.close()

@@ -239,6 +239,52 @@ class TestGate:
             raise AssertionError("there is no lock")
 
 
+class TestForks:
+    def test_a_fork_waits_for_the_writes_of_other_threads(self, store: SqliteRegistry) -> None:
+        store.check()
+        inside, forking, go_on = threading.Event(), threading.Event(), threading.Event()
+
+        def write() -> None:
+            with store.database.write():
+                inside.set()
+                go_on.wait(60)
+
+        def fork() -> int:
+            forking.set()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    store.append("acme", "j", 0, sample_entry())
+                except BaseException:  # noqa: BLE001  whatever it is, the child may not return into the test
+                    os._exit(1)
+                os._exit(0)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+        with ThreadPoolExecutor(2) as pool:
+            writing = pool.submit(write)
+            inside.wait(60)
+            child = pool.submit(fork)
+            forking.wait(60)
+            go_on.set()
+            writing.result()
+            assert child.result() == 0
+        assert store.append("acme", "j", 1, sample_entry()).position == 2
+
+    def test_writers_and_readers_go_on_through_many_forks(self, store: SqliteRegistry) -> None:
+        def write(thread: int) -> None:
+            for i in range(30):
+                store.append("acme", f"j/{thread}", i, sample_entry())
+                assert len(store.read("acme", f"j/{thread}")) == i + 1
+
+        with ThreadPoolExecutor(3) as pool:
+            writers = [pool.submit(write, thread) for thread in range(3)]
+            while not all(writer.done() for writer in writers):
+                _idle_child().end()
+            for writer in writers:
+                writer.result()
+        assert [head.position for head in store.journals("acme", "j/").items] == [30] * 3
+
+
 class TestTemporaryFiles:
     def test_those_of_the_dead_go_at_the_start_those_of_the_living_stay(self, store: SqliteRegistry) -> None:
         store.check()

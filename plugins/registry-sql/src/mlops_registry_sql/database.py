@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import weakref
@@ -11,10 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from attrs import define, field
-from sqlalchemy import ClauseElement, Connection, Engine, RootTransaction, Select
+from sqlalchemy import ClauseElement, Connection, Dialect, Engine, RootTransaction, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlops_core.exceptions import VersioningError
+from mlops_registry_sql.forks import ForkGuard
 
 __all__ = ["Database", "Gate", "Transaction", "wrapped"]
 
@@ -28,9 +28,8 @@ class Gate(Protocol):
 
 @define(eq=False)
 class _Session:
-    """The connections of one thread of one process."""
+    """The connections of one thread."""
 
-    pid: int
     reader: Connection
     writer: Connection
 
@@ -49,7 +48,7 @@ class Transaction:
 
     def run(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Rows of a prebuilt statement; none for one that returns none."""
-        text, constants = self._database.prebuilt(statement)
+        text, constants = self._database.prebuilt(statement, self._connection.dialect)
         result = self._connection.exec_driver_sql(text, {**constants, **(parameters or {})})
         return result.fetchall() if result.returns_rows else ()
 
@@ -61,93 +60,101 @@ class Transaction:
     def run_many(self, statement: ClauseElement, parameters: Sequence[Mapping[str, Any]]) -> None:
         """One statement for each mapping."""
         if parameters:
-            text, constants = self._database.prebuilt(statement)
+            text, constants = self._database.prebuilt(statement, self._connection.dialect)
             self._connection.exec_driver_sql(text, [{**constants, **one} for one in parameters])
 
 
 @define(eq=False)
 class Database:
-    """Opens nothing before the first use, and opens again after a fork: a connection belongs to one thread of one process.
+    """Opens nothing before the first use, disconnects before a fork and connects again after it: a connection is one thread's.
 
-    ``open_engines`` answers an engine for reads (autocommit) and one for writes; it runs once per process and brings the schema.
+    ``prepare`` makes the place for the gate; then, with the turn, ``open_engines`` answers an engine for reads (autocommit) and one for
+    writes, and brings the schema.
     """
 
     name: str
+    prepare: Callable[[], None]
     open_engines: Callable[[], tuple[Engine, Engine]]
     gate: Gate
     _engines: tuple[Engine, Engine] | None = field(default=None, init=False)
-    _pid: int = field(default=0, init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _forks: ForkGuard = field(init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)  # held only where no fork happens
     _local: threading.local = field(factory=threading.local, init=False)
     _sessions: weakref.WeakSet[_Session] = field(factory=weakref.WeakSet, init=False)
     _texts: dict[ClauseElement, tuple[str, Mapping[str, Any]]] = field(factory=dict, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._forks = ForkGuard(self._disconnect)
+
     def read(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Rows as committed now."""
-        with wrapped(self.name):
-            return Transaction(self, self._session().reader).run(statement, parameters)
+        with wrapped(self.name), self._connected(self._open()) as session:
+            return Transaction(self, session.reader).run(statement, parameters)
 
     def select(self, statement: Select[Any]) -> Sequence[Any]:
         """Rows of a statement that was built for this call."""
-        with wrapped(self.name):
-            return self._session().reader.execute(statement).fetchall()
+        with wrapped(self.name), self._connected(self._open()) as session:
+            return session.reader.execute(statement).fetchall()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         with wrapped(self.name):
-            session = self._session()
-            with self.gate(), session.writer.begin() as running:
+            engines = self._open()
+            # The turn first: a fork waits for all who are connected, and they must not wait for one that the fork keeps out.
+            with self.gate(), self._connected(engines) as session, session.writer.begin() as running:
                 yield Transaction(self, session.writer, running)
 
-    def prebuilt(self, statement: ClauseElement) -> tuple[str, Mapping[str, Any]]:
+    def prebuilt(self, statement: ClauseElement, dialect: Dialect) -> tuple[str, Mapping[str, Any]]:
         """The statement in the driver's own words, and the values that are written in it."""
         known = self._texts.get(statement)
         if known is None:
-            compiled = statement.compile(self._open()[0])
+            compiled = statement.compile(dialect=dialect)
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             known = self._texts[statement] = (compiled.string, constants)
         return known
 
     def open(self) -> None:
         """Connect this thread; raises ``VersioningError``."""
-        with wrapped(self.name):
-            self._session()
+        with wrapped(self.name), self._connected(self._open()):
+            pass
 
     def close(self) -> None:
-        """Close every connection of this process. A later use opens again."""
-        if self._pid != os.getpid():
-            return
+        """Close every connection. A later use opens again."""
+        with self._forks.using():
+            self._engines = None
+            self._disconnect()
+
+    def _disconnect(self) -> None:
         with self._lock:
             mine, self._sessions, self._local = list(self._sessions), weakref.WeakSet(), threading.local()
-            self._engines = None
         for session in mine:
             session.close()
 
-    def _session(self) -> _Session:
+    @contextmanager
+    def _connected(self, engines: tuple[Engine, Engine]) -> Iterator[_Session]:
+        """The connections of this thread; no fork happens meanwhile."""
+        with self._forks.using():
+            yield self._session(*engines)
+
+    def _session(self, reader: Engine, writer: Engine) -> _Session:
         session: _Session | None = getattr(self._local, "session", None)
-        if session is None or session.pid != os.getpid():
-            reader, writer = self._open()
-            session = _Session(os.getpid(), reader.connect(), writer.connect())
+        if session is None:
+            session = _Session(reader.connect(), writer.connect())
             with self._lock:
                 self._local.session = session
                 self._sessions.add(session)
         return session
 
     def _open(self) -> tuple[Engine, Engine]:
-        if self._pid != os.getpid():
-            self._after_fork()
-        with self._lock:
-            if self._engines is None:
-                self._engines = self.open_engines()
-            return self._engines
-
-    def _after_fork(self) -> None:
-        """Forget what the parent opened, without closing it, and locks that one of its threads may hold."""
-        self._lock = threading.Lock()
-        self._sessions = weakref.WeakSet()
-        self._engines = None
-        self._pid = os.getpid()
+        """The engines; they survive a fork, since they keep no connection."""
+        if (known := self._engines) is not None:
+            return known
+        self.prepare()
+        with self.gate(), self._forks.using():
+            opened = self._engines or self.open_engines()  # another thread may have had the turn before
+            self._engines = opened
+        return opened
 
 
 @contextmanager

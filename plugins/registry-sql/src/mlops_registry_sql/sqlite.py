@@ -58,7 +58,7 @@ class SqliteRegistry(SqlRegistry):
 
     def __attrs_post_init__(self) -> None:
         path = self.path
-        self._database = Database(_NAME, self._open, FileGate(path.with_name(path.name + ".lock"), self.busy_timeout))
+        self._database = Database(_NAME, self._prepare, self._open, FileGate(path.with_name(path.name + ".lock"), self.busy_timeout))
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
         self._blobs = BlobFolder(self.artifacts or path.with_name(path.name + ".artifacts"))
 
@@ -77,15 +77,17 @@ class SqliteRegistry(SqlRegistry):
         """The folder beside it."""
         return self._blobs
 
+    def _prepare(self) -> None:
+        make_folder(self.path.parent)
+        if kind := network_file_system(self.path):
+            raise VersioningError(
+                f"{_NAME}: {self.path} is on a network file system ({kind}), where SQLite loses writes"
+                " - use a local disk or registry.postgres"
+            )
+
     def _open(self) -> tuple[Engine, Engine]:
         """Engines for reads and for writes, over a file that has this release's schema."""
-        path = self.path
-        make_folder(path.parent)
-        if kind := network_file_system(path):
-            raise VersioningError(
-                f"{_NAME}: {path} is on a network file system ({kind}), where SQLite loses writes - use a local disk or registry.postgres"
-            )
-        url = URL.create("sqlite", database=str(path))
+        url = URL.create("sqlite", database=str(self.path))
         options: dict[str, Any] = {
             "poolclass": NullPool,
             "paramstyle": "named",
@@ -96,8 +98,8 @@ class SqliteRegistry(SqlRegistry):
         for engine in (reader, writer):
             event.listen(engine, "connect", _configure)
         event.listen(writer, "begin", _begin)
-        with self._database.gate(), writer.begin() as connection:
-            _bring_schema(connection, self._statements, path)
+        with writer.begin() as connection:
+            _bring_schema(connection, self._statements, self.path)
         self._blobs.sweep()
         return reader, writer
 
