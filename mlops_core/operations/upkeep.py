@@ -13,14 +13,14 @@ from mlops_core.monitoring import ModelMonitoring
 from mlops_core.operations.loop import Pass
 from mlops_core.stack import Stack
 from mlops_core.tracking import ExperimentTracker
-from mlops_core.versioning import ModelVersioning
+from mlops_core.versioning import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Upkeep"]
 
-Facade = TypeVar("Facade", ModelDeployment, ModelMonitoring, ModelVersioning, ExperimentTracker)
+Facade = TypeVar("Facade", ModelDeployment, ModelMonitoring, ExperimentTracker)
 _ADVANCE: Final = timedelta(seconds=2)
 _EVALUATE: Final = timedelta(seconds=10)
 _DRAIN: Final = timedelta(seconds=30)
@@ -88,7 +88,7 @@ class Upkeep:
             self.facade(ExperimentTracker, self.stack.tenant).recover()
 
     def _sweep(self) -> None:
-        self.facade(ModelVersioning, self.stack.tenant).sweep()
+        sweep(self.stack.parts.registry)
 
     def _each(self, act: Callable[[str], Any]) -> None:
         """Act for every tenant; one that fails stops no other, and all are named in the end."""

@@ -121,9 +121,13 @@ class ModelVersion(Record):
 
 @frozen
 class Leftover(Record):
-    """Something that a crash left in a store: a temporary file, a blob without a version. ``age`` in seconds of store time."""
+    """Something that a crash left in a store: a temporary file, a blob without a version. ``age`` in seconds of store time.
+
+    ``tenant`` is empty where the store cannot tell whose it is.
+    """
 
     kind: str
     location: str
     size: int = 0
     age: float = 0.0
+    tenant: str = ""

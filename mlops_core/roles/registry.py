@@ -112,7 +112,7 @@ class RegistryStore(Backend):
 
     @abstractmethod
     def leftovers(self, grace: timedelta) -> Iterator[Leftover]:
-        """What crashes left behind, older than ``grace`` in store time; never a live writer's."""
+        """What crashes left behind, of every tenant, older than ``grace`` in store time; never a live writer's."""
 
     @abstractmethod
     def discard(self, leftover: Leftover) -> bool:

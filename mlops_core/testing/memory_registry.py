@@ -175,7 +175,7 @@ class MemoryRegistry(RegistryStore):
         with self._lock:
             now = self.clock.now()
             found = [
-                Leftover("blob", f"{tenant}/{digest}", len(stored.data), (now - stored.touched).total_seconds())
+                Leftover("blob", f"{tenant}/{digest}", len(stored.data), (now - stored.touched).total_seconds(), tenant)
                 for (tenant, digest), stored in self._blobs.items()
                 if (tenant, digest) not in self._used and now - stored.touched >= grace
             ]

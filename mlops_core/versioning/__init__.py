@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlops_core.versioning.aliases import Alias
 from mlops_core.versioning.diff import Change, VersionDiff
 from mlops_core.versioning.lineage import Lineage, LineageNode
+from mlops_core.versioning.sweeping import sweep
 from mlops_core.versioning.versioning import ModelVersioning
 
-__all__ = ["Alias", "Change", "Lineage", "LineageNode", "ModelVersioning", "VersionDiff"]
+__all__ = ["Alias", "Change", "Lineage", "LineageNode", "ModelVersioning", "VersionDiff", "sweep"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,10 +20,12 @@ from mlops_core.versioning.diff import compare
 from mlops_core.versioning.guard import guarded
 from mlops_core.versioning.lineage import trace
 from mlops_core.versioning.registration import Registration, Request
+from mlops_core.versioning.sweeping import GRACE, sweep
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
     from types import TracebackType
 
     from mlops_core.records import Leftover, ModelVersion
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["ModelVersioning"]
 
 _FIELDS = ("model", "version", "number", "format", "run_id", "digest", "created")
-_GRACE = timedelta(days=1)
 _NAMED = 5
 
 
@@ -228,16 +228,12 @@ class ModelVersioning:
     # --- upkeep
 
     @guarded()
-    def sweep(self, grace: timedelta = _GRACE, *, dry_run: bool = False) -> tuple[Leftover, ...]:
-        """Remove what crashes left in the store and nothing has used for ``grace``; answers what was (or would be) removed.
+    def sweep(self, grace: timedelta = GRACE, *, dry_run: bool = False) -> tuple[Leftover, ...]:
+        """Remove what crashes left of this tenant and nothing has used for ``grace``; answers what was (or would be) removed.
 
         Never a living writer's file, nor a blob that a version or a journal names.
         """
-        given: Any = grace
-        if not isinstance(given, timedelta) or given < timedelta(0):
-            raise VersioningError("sweep: grace is not a duration - give a timedelta of zero or more")
-        found = tuple(self._store.leftovers(grace))
-        return found if dry_run else tuple(one for one in found if self._store.discard(one))
+        return sweep(self._store, grace, tenant=self._stack.tenant, dry_run=dry_run)
 
     def close(self) -> None:
         """Close the registry that was given as ``db``; the project's own closes with the project."""

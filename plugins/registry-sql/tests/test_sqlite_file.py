@@ -299,7 +299,7 @@ class TestTemporaryFiles:
         assert list(store.leftovers(timedelta(0))) == []
         os.close(living)
         (found,) = store.leftovers(timedelta(0))
-        assert (found.kind, found.location) == ("temporary", "living")
+        assert (found.kind, found.location, found.tenant) == ("temporary", "living", "")
         assert list(store.leftovers(timedelta(hours=1))) == []
         assert store.discard(found)
         assert not store.discard(found)
@@ -311,7 +311,7 @@ class TestTemporaryFiles:
             transaction.run(store.statements.drop_blob, {"tenant": "acme", "sha256": blob.sha256})
         assert list(store.leftovers(timedelta(hours=1))) == []
         (found,) = store.leftovers(timedelta(0))
-        assert (found.kind, found.size) == ("file", 7)
+        assert (found.kind, found.size, found.tenant) == ("file", 7, "acme")
         with pytest.raises(ArtifactError):
             store.add_version(sample_version(files=(File("a", blob),)))
         put(store, b"weights")

@@ -11,6 +11,8 @@ from mlops_core.monitoring import ModelMonitoring
 from mlops_core.operations import ControlLoop, Upkeep
 from mlops_core.records import NewEntry
 from mlops_core.stack import Stack
+from mlops_core.testing.clock import FakeClock
+from mlops_core.testing.registry_samples import put
 
 RULE = AlertRule("errors", "error_rate > 0.5")
 
@@ -53,6 +55,16 @@ def test_a_tenant_that_fails_is_named_and_stops_no_other(watched: Stack, monkeyp
         passes["monitoring.evaluate"].call()
     assert len(upkeep.facade(ModelMonitoring, "other").incidents()) == 1
     upkeep.close()
+
+
+def test_leftovers_of_every_tenant_are_swept(stack: Stack, clock: FakeClock) -> None:
+    store = stack.parts.registry
+    put(store, b"no version yet", "newcomer")
+    clock.advance(25 * 3600)
+    upkeep = Upkeep(stack)
+    {one.name: one for one in upkeep.passes()}["versioning.sweep"].call()
+    upkeep.close()
+    assert list(store.leftovers(timedelta(0))) == []
 
 
 def test_a_tenant_keeps_its_facade(watched: Stack) -> None:

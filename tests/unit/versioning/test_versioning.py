@@ -145,10 +145,11 @@ class TestUpkeep:
         assert versioning.sweep(timedelta(0)) == ()
         assert versioning.download("m", "1.0", tmp_path / "out").is_file()
 
-    @pytest.mark.parametrize("grace", [3600, timedelta(seconds=-1), None])
-    def test_a_grace_is_a_duration(self, versioning: ModelVersioning, grace: Any) -> None:
-        with pytest.raises(VersioningError, match="grace is not a duration"):
-            versioning.sweep(grace)
+    def test_a_tenant_sweeps_its_own_only(self, versioning: ModelVersioning, store: MemoryRegistry) -> None:
+        put(store, b"another's upload", "rival")
+        assert versioning.sweep(timedelta(0), dry_run=True) == ()
+        assert versioning.sweep(timedelta(0)) == ()
+        assert [one.tenant for one in store.leftovers(timedelta(0))] == ["rival"]
 
     def test_a_facade_does_not_close_a_shared_registry(self, tmp_path: Path) -> None:
         class Closing(MemoryRegistry):

@@ -224,10 +224,10 @@ class SqlRegistry(RegistryStore):
             if age >= least:
                 yield Leftover("temporary", path.name, size, age)
         for tenant, digest, size, age in self.database.read(self.statements.unused_blobs, {"least": least}):
-            yield Leftover("blob", f"{tenant}/{digest}", size, age)
+            yield Leftover("blob", f"{tenant}/{digest}", size, age, tenant)
         for tenant, digest, size, age in self.blobs.files():
             if age >= least and not self.database.read(self.statements.blob_size, {"tenant": tenant, "sha256": digest}):
-                yield Leftover("file", f"{tenant}/{digest}", size, age)
+                yield Leftover("file", f"{tenant}/{digest}", size, age, tenant)
 
     def discard(self, leftover: Leftover) -> bool:
         """Checked again inside a write transaction, where no version can be added and no blob put."""
