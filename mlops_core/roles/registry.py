@@ -49,8 +49,12 @@ class RegistryStore(Backend):
         """The version, retired or not; None if there is none."""
 
     @abstractmethod
-    def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
-        """Living versions that match, oldest first unless the query orders them."""
+    def find_versions(self, tenant: str, query: Query, *, retired: bool = False, newest_first: bool = False) -> Page[ModelVersion]:
+        """Living versions that match, and with ``retired`` the retired ones too.
+
+        In the query's order, and within it in the order in which they were added, or the other way round with ``newest_first``. The order
+        of adding is the store's own: ``created`` is by the caller's clock.
+        """
 
     def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
         """Names of models with a living version, by name. The default reads every version: a store with an index overrides it."""

@@ -90,11 +90,11 @@ class MemoryRegistry(RegistryStore):
         with self._lock:
             return self._versions.get((tenant, model, version))
 
-    def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
-        """Living versions in the order in which they were added."""
+    def find_versions(self, tenant: str, query: Query, *, retired: bool = False, newest_first: bool = False) -> Page[ModelVersion]:
+        """Versions in the order in which they were added."""
         with self._lock:
-            living = [one for one in self._versions.values() if one.tenant == tenant and not one.retired]
-        return query.apply(living, ModelVersion.fields)
+            found = [one for one in self._versions.values() if one.tenant == tenant and (retired or not one.retired)]
+        return query.apply(reversed(found) if newest_first else found, ModelVersion.fields)
 
     def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
         """Hide the version and append the tombstone, together. Retiring it again changes nothing."""

@@ -210,6 +210,34 @@ class VersionSuite:
                 break
         assert tuple(pages) == query.apply(some, ModelVersion.fields).items
 
+    def test_the_last_added_comes_first_where_asked(self, store: RegistryStore) -> None:
+        """Whatever time their makers' clocks told; a page at a time, and where the query's order leaves them equal."""
+        for i, minutes in enumerate((5, 0, 3, 0), 1):
+            store.add_version(sample_version(f"v{i}", created=AT + timedelta(minutes=minutes), metadata={"odd": i % 2}))
+
+        def names(query: Query) -> list[str]:
+            found = []
+            while True:
+                page = store.find_versions("acme", query, newest_first=True)
+                found += [one.version for one in page.items]
+                if page.cursor is None:
+                    return found
+                query = evolve(query, cursor=page.cursor)
+
+        assert names(Query()) == names(Query(limit=1)) == names(Query(limit=3)) == ["v4", "v3", "v2", "v1"]
+        for limit in (None, 1, 3):
+            assert names(parse("order by odd", default="metadata", limit=limit)) == ["v4", "v2", "v3", "v1"]
+            assert names(parse("order by created", default="metadata", attributes=("created",), limit=limit)) == ["v4", "v2", "v3", "v1"]
+
+    def test_retired_versions_are_found_where_asked(self, store: RegistryStore, some: list[ModelVersion]) -> None:
+        """With the living ones, by what they hold."""
+        query = parse("accuracy >= 0.97", default="metadata")
+        found = store.find_versions("acme", query, retired=True).items
+        assert [(one.version, one.retired) for one in found] == [("7", False), ("8", False), ("gone", True)]
+        assert [one.version for one in store.find_versions("acme", query, retired=True, newest_first=True).items] == ["gone", "8", "7"]
+        assert store.find_versions("rival", query, retired=True).items == ()
+        assert len(store.find_versions("acme", Query(), retired=True).items) == len(some) + 1
+
     def test_models_are_listed_by_name(self, store: RegistryStore, some: list[ModelVersion]) -> None:
         """Those with a living version, page by page."""
         store.add_version(sample_version(model="a"))

@@ -23,7 +23,8 @@ _Tree = tuple[str, list[Any]]
 class LineageNode(Record):
     """A related version. ``links`` are its parents that are no versions; ``further`` the next ones in the same direction.
 
-    ``note`` says why there are none: the version was deleted, is shown elsewhere in the tree, or is not in this registry.
+    ``note`` says what the tree does not: the version was deleted, is shown elsewhere in the tree, is not in this registry, or has more
+    behind it than the tree goes deep.
     """
 
     model: str
@@ -139,8 +140,13 @@ def _further(
             node = evolve(node, digest=found.digest, note="shown above")
         else:
             seen.add((model, name))
-            further = _further(found, related, seen, depth + 1) if depth < _DEEPEST else ()
-            node = LineageNode(model, name, found.digest, _links(found), further, "deleted" if found.retired else "")
+            notes = ["deleted"] if found.retired else []
+            further: tuple[LineageNode, ...] = ()
+            if depth < _DEEPEST:
+                further = _further(found, related, seen, depth + 1)
+            elif next(related(found), None) is not None:
+                notes.append("more behind it: ask for its own lineage")
+            node = LineageNode(model, name, found.digest, _links(found), further, ", ".join(notes))
         nodes.append(node)
     return tuple(nodes)
 
@@ -154,7 +160,7 @@ def _parents(store: RegistryStore, version: ModelVersion) -> Iterator[Related]:
 
 def _children(store: RegistryStore, version: ModelVersion) -> Iterator[Related]:
     field_name = f"parents.model.{parent_name(version.model, version.version)}"
-    for child in store.find_versions(version.tenant, Query(Comparison(field_name, "=", version.digest))).items:
+    for child in store.find_versions(version.tenant, Query(Comparison(field_name, "=", version.digest)), retired=True).items:
         yield child.model, child.version, child
 
 

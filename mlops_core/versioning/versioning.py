@@ -12,7 +12,7 @@ from mlops_core.artifacts.manifest import content_digest, root_of
 from mlops_core.exceptions import VersioningError
 from mlops_core.names import check_name
 from mlops_core.query import parse
-from mlops_core.records import And, ArtifactRef, Comparison, LineageLink, NewEntry, OrderBy, Page, Query, Schema
+from mlops_core.records import And, ArtifactRef, Comparison, LineageLink, NewEntry, Page, Query, Schema
 from mlops_core.versioning.aliases import Aliases
 from mlops_core.versioning.content import check_key
 from mlops_core.versioning.database import store_of
@@ -280,19 +280,18 @@ class ModelVersioning:
         return found
 
     def _newest(self, model: str) -> ModelVersion:
-        """The last one added of those made last: clocks tick coarsely."""
-        mine = Comparison("model", "=", model)
-        last = self._store.find_versions(self._stack.tenant, Query(mine, (OrderBy("created", descending=True),), limit=2)).items
+        """The last one added."""
+        last = self._last(model, 1)
         if not last:
             raise self._unknown(model, None)
-        if last[-1].created != last[0].created or len(last) == 1:
-            return last[0]
-        same_time = And((mine, Comparison("created", "=", last[0].fields()["created"])))
-        return self._store.find_versions(self._stack.tenant, Query(same_time)).items[-1]
+        return last[0]
+
+    def _last(self, model: str, limit: int) -> tuple[ModelVersion, ...]:
+        query = Query(Comparison("model", "=", model), limit=limit)
+        return self._store.find_versions(self._stack.tenant, query, newest_first=True).items
 
     def _unknown(self, model: str, version: str | None) -> VersioningError:
-        newest = Query(Comparison("model", "=", model), (OrderBy("created", descending=True),), limit=_NAMED)
-        there = [one.version for one in self._store.find_versions(self._stack.tenant, newest).items]
+        there = [one.version for one in self._last(model, _NAMED)]
         if not there:
             return VersioningError(f"registry: no model {model!r} in tenant {self._stack.tenant!r} - register a version first")
         return VersioningError(f"{model}: no version {version!r} (the newest are: {', '.join(there)}) - give one of them")

@@ -127,15 +127,15 @@ class SameAsMemory(RuleBasedStateMachine):
     def retire(self, tenant: str, model: str, version: str) -> None:
         self.both(lambda store: store.retire_version(tenant, model, version, sample_entry("retired", change={"version": version})))
 
-    @rule(tenant=TENANTS, query=QUERIES)
-    def find(self, tenant: str, query: Query) -> None:
+    @rule(tenant=TENANTS, query=QUERIES, retired=st.booleans(), newest_first=st.booleans())
+    def find(self, tenant: str, query: Query, *, retired: bool, newest_first: bool) -> None:
         """Page by page: the cursors are each store's own."""
         pages: list[list[Any]] = []
         for store in (self.memory, self.sqlite):
-            found, page = [], store.find_versions(tenant, query)
+            found, page = [], store.find_versions(tenant, query, retired=retired, newest_first=newest_first)
             found.append(page.items)
             while page.cursor is not None:
-                page = store.find_versions(tenant, evolve(query, cursor=page.cursor))
+                page = store.find_versions(tenant, evolve(query, cursor=page.cursor), retired=retired, newest_first=newest_first)
                 found.append(page.items)
             pages.append(found)
         assert pages[0] == pages[1]

@@ -48,8 +48,8 @@ class ByTheBook(MemoryRegistry):
     models = RegistryStore.models
     entry_of = RegistryStore.entry_of
 
-    def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
-        return super().find_versions(tenant, evolve(query, limit=2))
+    def find_versions(self, tenant: str, query: Query, *, retired: bool = False, newest_first: bool = False) -> Page[ModelVersion]:
+        return super().find_versions(tenant, evolve(query, limit=2), retired=retired, newest_first=newest_first)
 
 
 def version(model: str, name: str) -> ModelVersion:

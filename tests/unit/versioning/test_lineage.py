@@ -87,15 +87,35 @@ def test_another_tenants_versions_are_none() -> None:
     assert traced(store, "1.0").downstream == ()
 
 
-def test_a_long_chain_ends_somewhere() -> None:
+def test_what_was_made_of_a_deleted_child_is_followed() -> None:
+    store = MemoryRegistry()
+    middle = add(store, "1.1", add(store, "1.0"))
+    add(store, "1.2", middle)
+    store.retire_version("acme", "m", "1.1", sample_entry("retired"))
+    downstream = traced(store, "1.0").downstream
+    assert names(downstream) == [["m 1.1", "m 1.2"]]
+    assert downstream[0].note == "deleted"
+
+
+def test_a_chain_that_is_cut_off_says_so() -> None:
     store = MemoryRegistry()
     link = add(store, "v0")
     for i in range(1, 80):
         link = add(store, f"v{i}", link)
-    nodes, depth = traced(store, "v79").upstream, 0
+    more = "more behind it: ask for its own lineage"
+    assert notes(traced(store, "v79").upstream) == [""] * 50 + [more]
+    assert notes(traced(store, "v0").downstream) == [""] * 50 + [more]
+    assert notes(traced(store, "v51").upstream) == [""] * 51  # to the very end
+    store.retire_version("acme", "m", "v28", sample_entry("retired"))
+    assert notes(traced(store, "v79").upstream)[-1] == f"deleted, {more}"
+
+
+def notes(nodes: tuple[LineageNode, ...]) -> list[str]:
+    found = []
     while nodes:
-        nodes, depth = nodes[0].further, depth + 1
-    assert depth == 51
+        found.append(nodes[0].note)
+        nodes = nodes[0].further
+    return found
 
 
 def test_the_tree_says_what_is_known() -> None:

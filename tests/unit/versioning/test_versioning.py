@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from mlops_core.exceptions import VersioningError
 from mlops_core.records import (
@@ -35,6 +36,15 @@ class TestRetrieval:
         assert versioning.get_version("m").version == "0.7"
         versioning.delete_version("m", "0.7")
         assert versioning.get_version("m").version == "0.5"
+
+    def test_the_newest_is_told_by_the_registry_not_by_clocks(self, stack: Stack, versioning: ModelVersioning) -> None:
+        assert isinstance(stack.clock, FakeClock)
+        early = evolve(stack, clock=FakeClock(stack.clock.now() - timedelta(minutes=5)))
+        versioning.version_model("m")
+        ModelVersioning(stack=early).version_model("m")
+        assert versioning.get_version("m").version == versioning.list_versions("m")[-1].version == "2"
+        with pytest.raises(VersioningError, match=r"the newest are: 2, 1\)"):
+            versioning.get_version("m", "3")
 
     def test_a_missing_version_names_those_there_are(self, versioning: ModelVersioning, register: Callable[..., str]) -> None:
         register("1.0")

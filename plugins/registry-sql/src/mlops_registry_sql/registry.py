@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
 from mlops_core.records import Blob, JournalHead, Leftover, ModelVersion, Page
@@ -18,7 +18,7 @@ from mlops_registry_sql.search import candidates, sorts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import ClauseElement
+    from sqlalchemy import ClauseElement, Select
 
     from mlops_core.records import Entry, NewEntry, Query
     from mlops_core.roles import Progress
@@ -101,37 +101,38 @@ class SqlRegistry(RegistryStore):
         rows = self.database.read(self.statements.version_by_name, {"tenant": tenant, "model": model, "version": version})
         return version_of(*rows[0]) if rows else None
 
-    def find_versions(self, tenant: str, query: Query) -> Page[ModelVersion]:
+    def find_versions(self, tenant: str, query: Query, *, retired: bool = False, newest_first: bool = False) -> Page[ModelVersion]:
         """Narrowed and sorted by the indexes where they can, decided by the query itself.
 
         The cursor is the last sequence of the page before, or, in a query that orders, the number of versions before.
         """
+        found = self._matching(candidates(tenant, query, retired=retired, newest_first=newest_first), query, newest_first=newest_first)
         if not sorts(query):
-            return query.apply((one for _, one in self._matching(tenant, query, 0)), ModelVersion.fields)
-        start = int(query.cursor or 0)
-        found: Iterator[tuple[int, ModelVersion]]
+            return query.apply((one for _, one in found), ModelVersion.fields)
         if query.order_by:
-            found = islice(enumerate((one for _, one in self._matching(tenant, query, 0)), 1), start, None)
-        else:
-            found = self._matching(tenant, query, start)
+            found = islice(enumerate((one for _, one in found), 1), int(query.cursor or 0), None)
         taken = list(islice(found, query.limit))
         more = bool(taken) and next(found, None) is not None
         return Page(tuple(one for _, one in taken), str(taken[-1][0]) if more else None)
 
-    def _matching(self, tenant: str, query: Query, after: int) -> Iterator[tuple[int, ModelVersion]]:
+    def _matching(self, statement: Select[Any], query: Query, *, newest_first: bool) -> Iterator[tuple[int, ModelVersion]]:
         """Matches with their sequence, read in batches: what a page does not need is not read."""
-        statement = candidates(tenant, query)
+
+        def behind(sequence: int) -> Select[Any]:
+            column = version_table.c.sequence
+            return statement.where(column < sequence if newest_first else column > sequence)
+
         batch = None if query.limit is None or not sorts(query) else min(query.limit + 1, _BATCH)
         offset = 0
+        part = statement if query.order_by or query.cursor is None else behind(int(query.cursor))
         while True:
-            behind = statement.offset(offset) if query.order_by else statement.where(version_table.c.sequence > after)
-            rows = self.database.select(behind.limit(batch))
+            rows = self.database.select(part.limit(batch))
             found = ((sequence, version_of(body, retired)) for sequence, body, retired in rows)
             yield from ((sequence, one) for sequence, one in found if query.matches(one.fields()))
             if batch is None or len(rows) < batch:
                 return
             offset += batch
-            after = rows[-1][0]
+            part = statement.offset(offset) if query.order_by else behind(rows[-1][0])
 
     def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
         """By the index of living models, one step a name."""

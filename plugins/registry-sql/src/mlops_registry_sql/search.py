@@ -28,13 +28,15 @@ _SORTED = frozenset({"model", "version", "format", "digest", "created"})
 _TEXTS = _SORTED | {"run_id"}
 
 
-def candidates(tenant: str, query: Query) -> Select[Any]:
-    """Living versions that may match, in the query's order where ``sorts`` says so: sequence, body, retired."""
+def candidates(tenant: str, query: Query, *, retired: bool, newest_first: bool) -> Select[Any]:
+    """Versions that may match, in the query's order where ``sorts`` says so: sequence, body, retired."""
     narrow = (term for term in map(_narrow, _all_of(query.where)) if term is not None)
-    found = select(version.c.sequence, version.c.body, version.c.retired).where(version.c.tenant == tenant, version.c.retired == 0, *narrow)
+    found = select(version.c.sequence, version.c.body, version.c.retired).where(version.c.tenant == tenant, *narrow)
+    if not retired:
+        found = found.where(version.c.retired == 0)
     keys = (version.c[key.field] for key in query.order_by) if sorts(query) else ()
     order = (column.desc() if key.descending else column for column, key in zip(keys, query.order_by, strict=False))
-    return found.order_by(*order, version.c.sequence)
+    return found.order_by(*order, version.c.sequence.desc() if newest_first else version.c.sequence)
 
 
 def sorts(query: Query) -> bool:
