@@ -40,8 +40,12 @@ class Aliases:
     model: str
 
     def set(self, alias: str, version: str, key: str | None = None) -> Alias:
-        """Point to a version. Pointing to the same again changes nothing."""
-        return self._change(alias, version, key)
+        """Point to a version. Pointing to the same again changes nothing; one that is deleted meanwhile raises ``VersioningError``."""
+        moved = self._change(alias, version, key)
+        if not self._living(version):
+            self._undo(alias, version)
+            raise VersioningError(f"{self.model}: version {version} was deleted just now - give another version")
+        return moved
 
     def delete(self, alias: str) -> Alias:
         """Point to nothing; the history stays."""
@@ -70,6 +74,15 @@ class Aliases:
                 return
             cursor = page.cursor
 
+    def leave(self, version: str) -> None:
+        """Take those that were set to a version while it was being deleted back to where they pointed before.
+
+        A setter looks at the version after its change, a deleter at the aliases after its own: whichever is later sees the other's.
+        """
+        for alias in list(self.all()):
+            if alias.version == version:
+                self._undo(alias.name, version)
+
     def history(self, alias: str) -> Iterator[Alias]:
         """Every change, oldest first."""
         return (self._alias(alias, entry) for entry in self._journal(alias).history())
@@ -91,6 +104,20 @@ class Aliases:
         if entry is None:
             raise VersioningError(f"{self.model}: alias {alias!r} has no history in the store")
         return self._alias(alias, entry)
+
+    def _undo(self, alias: str, version: str) -> None:
+        def decide(head: Head) -> NewEntry | None:
+            if head.entry is None or head.state.get("version") != version:
+                return None
+            before = head.entry.change.get("from")
+            to = before if before is not None and self._living(before) else None
+            return NewEntry(self.clock.now(), "undo", change={"from": version, "to": to}, state={"version": to})
+
+        self._journal(alias).update(decide)
+
+    def _living(self, version: str) -> bool:
+        found = self.store.get_version(self.tenant, self.model, version)
+        return found is not None and not found.retired
 
     def _alias(self, alias: str, entry: Entry) -> Alias:
         return Alias(self.model, alias, (entry.state or {}).get("version"), entry.position, entry.at)

@@ -116,6 +116,7 @@ class ModelVersioning:
             )
         entry = NewEntry(self._stack.clock.now(), "retired", change={"version": found.version, "reason": reason})
         self._store.retire_version(self._stack.tenant, found.model, found.version, entry)
+        self._aliases(found.model).leave(found.version)
 
     # --- retrieval
 

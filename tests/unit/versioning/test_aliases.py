@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlops_core.exceptions import VersioningError
+from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.versioning import ModelVersioning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mlops_core.records import Entry, NewEntry
     from mlops_core.stack import Stack
-    from mlops_core.testing.memory_registry import MemoryRegistry
 
 
 class TestAliases:
@@ -80,6 +81,67 @@ class TestAliases:
         assert (entry.kind, entry.change) == ("retired", {"version": "1.0", "reason": "wrong data"})
         assert versioning.list_versions("m") == ()
         assert versioning.get_lineage("m", "1.0").version == "1.0"
+
+
+class Interrupted(MemoryRegistry):
+    """Another program acts just before the first write of this one."""
+
+    act: Callable[[], object] | None = None
+
+    def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
+        self._let_act()
+        return super().append(tenant, journal, expected, entry)
+
+    def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
+        self._let_act()
+        super().retire_version(tenant, model, version, tombstone)
+
+    def _let_act(self) -> None:
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+
+
+class TestSetWhileDeleted:
+    @pytest.fixture
+    def store(self) -> Interrupted:
+        return Interrupted()
+
+    def test_an_alias_stays_where_it_was(self, versioning: ModelVersioning, register: Callable[..., str], store: Interrupted) -> None:
+        for version in ("1.0", "2.0", "3.0"):
+            register(version)
+        versioning.set_alias("m", "champion", "1.0")
+        store.act = lambda: versioning.delete_version("m", "2.0")
+        with pytest.raises(VersioningError, match=r"version 2\.0 was deleted just now"):
+            versioning.set_alias("m", "champion", "2.0")
+        store.act = lambda: versioning.delete_version("m", "3.0")
+        with pytest.raises(VersioningError, match=r"version 3\.0 was deleted just now"):
+            versioning.set_alias("m", "new", "3.0")
+        assert [(one.name, one.version) for one in versioning.list_aliases("m")] == [("champion", "1.0")]
+
+    def test_a_deletion_takes_an_alias_back(self, versioning: ModelVersioning, register: Callable[..., str], store: Interrupted) -> None:
+        register("1.0")
+        register("2.0")
+        versioning.set_alias("m", "champion", "1.0")
+        store.act = lambda: (versioning.set_alias("m", "champion", "2.0"), versioning.set_alias("m", "new", "2.0"))
+        versioning.delete_version("m", "2.0")
+        assert [(one.name, one.version) for one in versioning.list_aliases("m")] == [("champion", "1.0")]
+        assert [one.version for one in versioning.alias_history("m", "champion")] == ["1.0", "2.0", "1.0"]
+
+    def test_an_alias_goes_back_to_no_deleted_version(
+        self, versioning: ModelVersioning, register: Callable[..., str], store: Interrupted
+    ) -> None:
+        register("1.0")
+        register("2.0")
+        versioning.set_alias("m", "champion", "1.0")
+
+        def move_and_delete() -> None:
+            versioning.set_alias("m", "champion", "2.0")
+            versioning.delete_version("m", "1.0")
+
+        store.act = move_and_delete
+        versioning.delete_version("m", "2.0")
+        assert versioning.list_aliases("m") == ()
 
 
 def test_movers_at_the_same_time_lose_no_change(stack: Stack, register: Callable[..., str]) -> None:
