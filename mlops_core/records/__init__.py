@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlops_core.records.address import masked_url
 from mlops_core.records.deployment import (
     Deployment,
     DeploymentStatus,
@@ -118,5 +119,6 @@ __all__ = [
     "canonical_json",
     "check_value_name",
     "digest_of",
+    "masked_url",
     "merge_segments",
 ]

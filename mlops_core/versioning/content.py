@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from mlops_core.exceptions import VersioningError
 from mlops_core.names import check_name
-from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of
+from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of, masked_url
 
 __all__ = ["Content", "check_artifacts", "check_key", "check_metadata", "check_parents", "check_schema", "check_source", "check_version"]
 
@@ -163,7 +163,8 @@ def check_source(path: Any) -> Path:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
         raise VersioningError(f"model_path: expected a path, got {type(path).__name__} - give a file or a folder")
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+    plain = masked_url(text) if _URL.match(text) else text
+    shown = plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}... ({len(text)} characters)"
     if _URL.match(text):
         raise VersioningError(f"model_path: {shown!r} is a URL - download it first and give the file")
     if not text or "\0" in text:

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from mlops_core.config.settings import Use
 from mlops_core.exceptions import VersioningError
+from mlops_core.records import masked_url
 from mlops_core.roles import RegistryStore
 
 __all__ = ["store_of", "use_of"]
 
 _URL: Final = re.compile(r"(?P<dialect>[a-z0-9]+)(\+[a-z0-9_]+)?://(?P<rest>.*)", re.DOTALL)
 _PLUGINS: Final = {"sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres"}
+_SHOWN: Final = 200
 _REMEDY: Final = "give a SQLAlchemy URL such as 'sqlite:///models.db', an engine, or a registry store"
 
 
@@ -46,7 +48,7 @@ def use_of(db: Any) -> Use:
         raise VersioningError(f"registry: cannot use a {type(db).__name__} as database - {_REMEDY}")
     found = _URL.fullmatch(url)
     if found is None or (plugin := _PLUGINS.get(found["dialect"])) is None:
-        raise VersioningError(f"registry: {_masked(url)!r} is no database that a registry plugin knows - {_REMEDY}")
+        raise VersioningError(f"registry: {masked_url(url)[:_SHOWN]!r} is no database that a registry plugin knows - {_REMEDY}")
     return Use(plugin, {"path": _file(found["rest"])} if plugin == "sqlite" else {"url": url}, key="db")
 
 
@@ -56,8 +58,3 @@ def _file(rest: str) -> str:
     if not rest.startswith("/") or name in {"", ":memory:"} or name.startswith("file:"):
         raise VersioningError("registry: a SQLite database in memory cannot keep what it acknowledges - give a file: 'sqlite:///models.db'")
     return str(Path(name).absolute())
-
-
-def _masked(url: str) -> str:
-    """Without the password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)[:200]

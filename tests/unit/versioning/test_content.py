@@ -8,6 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops_core.exceptions import VersioningError
 from mlops_core.records import ArtifactRef, Blob, Column, File, LineageLink, Schema, canonical_json
 from mlops_core.versioning.content import Content, check_metadata, check_source, check_version
 
@@ -71,3 +72,8 @@ def test_names_that_are_no_number_are_versions(version: str) -> None:
 def test_a_path_that_only_looks_like_a_system_folder_is_fine(tmp_path: Any) -> None:
     (tmp_path / "etc").mkdir()
     assert check_source(tmp_path / "etc") == tmp_path / "etc"
+
+
+def test_a_url_in_place_of_a_path_is_shown_without_its_password() -> None:
+    with pytest.raises(VersioningError, match=r"'https://me:\*\*\*@host/m\?token=\*\*\*' is a URL"):
+        check_source("https://me:secret@host/m?token=" + "x" * 100)

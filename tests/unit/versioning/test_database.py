@@ -71,6 +71,8 @@ def test_a_refusal_does_not_tell_the_password() -> None:
         use_of("oracle://me:secret@host/db")
     assert "secret" not in caught.value.message
     assert "me:***@host" in caught.value.message
+    with pytest.raises(VersioningError, match=r"'mysql://svc:\*\*\*@db/x\?password=\*\*\*'"):
+        use_of("mysql://svc:p@ss:w0rd@db/x?password=again")
 
 
 def test_a_dialect_whose_plugin_is_not_installed_names_the_command(tmp_path: Path) -> None:
