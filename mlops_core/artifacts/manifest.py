@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlops_core.records import File
 
-__all__ = ["CHUNK", "check_paths", "content_digest", "hash_file", "layout_digest", "open_plain", "root_of", "scan", "verify"]
+__all__ = ["CHUNK", "check_names", "check_paths", "content_digest", "hash_file", "layout_digest", "open_plain", "root_of", "scan", "verify"]
 
 CHUNK: Final = 1 << 20
 _PATH_LIMIT: Final = 1024
@@ -84,8 +84,7 @@ def check_paths(files: Sequence[File], name: str) -> None:
     seen: set[str] = set()
     for file in files:
         parts = file.path.split("/")
-        bad = not file.path or len(file.path) > _PATH_LIMIT or any(part in {"", ".", ".."} for part in parts)
-        if bad or any(mark in file.path for mark in "\0\\:"):
+        if not _portable(file.path):
             raise CorruptArtifactError(f"artifact {name}: the path {_short(file.path)} leaves its folder - the artifact cannot be used")
         above = {"/".join(parts[:end]) for end in range(1, len(parts))}
         if file.path in seen or above & seen:
@@ -93,6 +92,30 @@ def check_paths(files: Sequence[File], name: str) -> None:
         seen.add(file.path)
     if not files:
         raise CorruptArtifactError(f"artifact {name}: it lists no file - the artifact cannot be used")
+
+
+def check_names(paths: Sequence[str], name: str) -> None:
+    """Refuse to store what ``check_paths`` would refuse to fetch.
+
+    Raises:
+        ArtifactError: Naming the path.
+    """
+    for path in paths:
+        if not _portable(path):
+            raise ArtifactError(
+                f"artifact {_short(name)}: the name {_short(path)} cannot be kept on every system"
+                f" - rename it: UTF-8, no ':' and no backslash, {_PATH_LIMIT} characters at most"
+            )
+
+
+def _portable(path: str) -> bool:
+    """Whether the relative path stays in its folder and can be written on every system."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # bytes of a file system that are no text
+        return False
+    plain = 0 < len(path) <= _PATH_LIMIT and not any(mark in path for mark in "\0\\:")
+    return plain and not any(part in {"", ".", ".."} for part in path.split("/"))
 
 
 def root_of(files: Sequence[File]) -> str | None:

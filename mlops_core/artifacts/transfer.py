@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mlops_core.artifacts.manifest import CHUNK, check_paths, layout_digest, open_plain, root_of, scan, verify
+from mlops_core.artifacts.manifest import CHUNK, check_names, check_paths, layout_digest, open_plain, root_of, scan, verify
 from mlops_core.artifacts.scratch import scratch
 from mlops_core.exceptions import ArtifactError, CorruptArtifactError, MLOpsError
 from mlops_core.records import File
@@ -26,10 +26,12 @@ def upload(store: RegistryStore, tenant: str, path: Path, root: str, progress: P
     """Store a file or folder under the relative path ``root``; the store hashes what passes through.
 
     Raises:
-        ArtifactError: Unreadable, a link among it, changed while it was read, or the store failed.
+        ArtifactError: Unreadable, a link or a name among it that cannot be kept, changed while it was read, or the store failed.
     """
     files = []
-    for relative, source in scan(path, root):
+    found = scan(path, root)
+    check_names([relative for relative, _ in found], root)
+    for relative, source in found:
         with open_plain(source) as stream, _wrapped(root):
             size = os.fstat(stream.fileno()).st_size
             files.append(File(relative, store.put_artifact(tenant, stream, size=size, progress=progress)))

@@ -63,7 +63,10 @@ def _list(session: Session) -> None:
 @project_options
 def _versions(session: Session, model: str, filter_string: str) -> None:
     """Versions of MODEL, oldest first."""
-    found = session.project.versioning.find(filter_string, model_id=model).items
+    versioning = session.project.versioning
+    found = versioning.find(filter_string, model_id=model).items
+    if not found:
+        versioning.get_version(model)  # raises where there is no such model
     session.out.record(found)
     session.out.table(
         f"Versions of {model}",
@@ -162,9 +165,12 @@ def _diff(session: Session, model: str, before: str, after: str) -> None:
 @project_options
 def _alias(session: Session, model: str, alias: str, version: str | None, delete: bool) -> None:  # noqa: FBT001  as above
     """Point ALIAS to VERSION; without a version, show the alias's history."""
+    if delete and version is not None:
+        raise click.UsageError(f"--delete takes no version, got {version!r} - leave one of them out")
     versioning = session.project.versioning
     if delete:
         versioning.delete_alias(model, alias)
+        session.out.record(versioning.alias_history(model, alias)[-1])
         session.out.line(f"{model}: alias {alias} deleted")
     elif version is not None:
         moved = versioning.set_alias(model, alias, version)
@@ -172,6 +178,8 @@ def _alias(session: Session, model: str, alias: str, version: str | None, delete
         session.out.line(f"{model}: alias {alias} -> {moved.version}")
     else:
         history = versioning.alias_history(model, alias)
+        if not history:
+            versioning.get_version(model)  # as above
         session.out.record(history)
         session.out.table(
             f"{model}: alias {alias}",
@@ -201,4 +209,5 @@ def _download(session: Session, model: str, version: str, folder: Path) -> None:
 def _delete(session: Session, model: str, version: str, reason: str) -> None:
     """Hide a version; its name stays taken."""
     session.project.versioning.delete_version(model, version, reason)
+    session.out.record({"model": model, "version": version, "reason": reason})
     session.out.line(f"{model} {version}: deleted")

@@ -178,6 +178,8 @@ class Registration:
         found = self._store.get_version(self.stack.tenant, owner, check_name(version, "parent", VersioningError))
         if found is None:
             raise VersioningError(f"parents: no version {version!r} of {owner!r} - register the parent first")
+        if isinstance(parent, LineageLink) and parent.digest not in {"", found.digest}:
+            raise VersioningError(f"parents: {name!r} is another content than the link's digest says - leave the digest out, or correct it")
         return LineageLink("model", parent_name(found.model, found.version), found.digest)
 
     def _check_run(self, run_id: str | None) -> None:

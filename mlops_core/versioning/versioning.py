@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,6 @@ from mlops_core.versioning.registration import Registration, Request
 from mlops_core.versioning.sweeping import GRACE, sweep
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from types import TracebackType
@@ -108,7 +108,7 @@ class ModelVersioning:
         Raises:
             VersioningError: There is no such version, or an alias points to it.
         """
-        found = self._resolve(model_id, version)
+        found = self._named(model_id, version)
         pointing = [alias.name for alias in self._aliases(found.model).all() if alias.version == found.version]
         if pointing:
             raise VersioningError(
@@ -164,14 +164,14 @@ class ModelVersioning:
     @guarded()
     def diff(self, model_id: str, a: str, b: str) -> VersionDiff:
         """What differs from version ``a`` to version ``b``; print it for a list."""
-        return compare(self._resolve(model_id, a), self._resolve(model_id, b))
+        return compare(self._named(model_id, a), self._named(model_id, b))
 
     # --- aliases
 
     @guarded()
     def set_alias(self, model_id: str, alias: str, version: str, *, key: str | None = None) -> Alias:
         """Point an alias such as ``champion`` to a version. ``key`` makes a retry find its own change."""
-        found = self._resolve(model_id, version)
+        found = self._named(model_id, version)
         return self._aliases(found.model).set(alias, found.version, check_key(key))
 
     @guarded()
@@ -211,7 +211,7 @@ class ModelVersioning:
             Where it lies. Nothing is overwritten, and nothing appears before all of it is verified.
         """
         found = self._with_files(model_id, version)
-        folder = Path(to).absolute()
+        folder = _folder(to)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -265,6 +265,12 @@ class ModelVersioning:
             raise VersioningError(f"{found.model}: version {found.version} has no files - it was registered without a model")
         return found
 
+    def _named(self, model_id: str, version: Any) -> ModelVersion:
+        """A version that has to be said: None is no word for the newest here."""
+        if version is None:
+            raise VersioningError("version: expected text, got None - give the version, or '@' and an alias")
+        return self._resolve(model_id, version)
+
     def _resolve(self, model_id: str, version: str | None, *, retired: bool = False) -> ModelVersion:
         """The version that the words mean."""
         model = check_name(model_id, "model", VersioningError)
@@ -296,6 +302,12 @@ class ModelVersioning:
         if not there:
             return VersioningError(f"registry: no model {model!r} in tenant {self._stack.tenant!r} - register a version first")
         return VersioningError(f"{model}: no version {version!r} (the newest are: {', '.join(there)}) - give one of them")
+
+
+def _folder(to: Any) -> Path:
+    if not isinstance(to, str | os.PathLike) or not str(to) or "\0" in str(to):
+        raise VersioningError(f"download: {to!r} is no path - give a folder")
+    return Path(to).absolute()
 
 
 def _stack(stack: Stack | None, tenant: str | None, db: Any) -> Stack:

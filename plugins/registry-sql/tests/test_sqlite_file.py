@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -329,6 +330,15 @@ class TestTemporaryFiles:
     def test_putting_the_right_bytes_again_heals_damaged_ones(self, store: SqliteRegistry) -> None:
         blob = put(store, b"weights")
         store.blobs.path("acme", blob.sha256).write_bytes(b"damaged")
+        put(store, b"weights")
+        with closing(store.open_artifact("acme", blob)) as stream:
+            assert stream.read() == b"weights"
+
+    def test_a_folder_that_was_removed_is_made_again(self, store: SqliteRegistry) -> None:
+        blob = put(store, b"weights")
+        shutil.rmtree(store.blobs.root)
+        with pytest.raises(ArtifactError, match="no blob"):
+            store.open_artifact("acme", blob)
         put(store, b"weights")
         with closing(store.open_artifact("acme", blob)) as stream:
             assert stream.read() == b"weights"

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlops_core.artifacts.manifest import check_paths, content_digest, hash_file, layout_digest, open_plain, root_of, scan, verify
+from mlops_core.artifacts.manifest import (
+    check_names,
+    check_paths,
+    content_digest,
+    hash_file,
+    layout_digest,
+    open_plain,
+    root_of,
+    scan,
+    verify,
+)
 from mlops_core.exceptions import ArtifactError, CorruptArtifactError
 from mlops_core.records import Blob, File
 
@@ -60,6 +70,14 @@ def test_a_path_that_leaves_its_folder_is_refused(path: str) -> None:
     with pytest.raises(CorruptArtifactError) as caught:
         check_paths(files("good", path), "model")
     assert len(caught.value.message) < 200
+
+
+def test_what_is_not_fetched_is_not_stored_either() -> None:
+    for path in ("", "../up", "a//b", "back\\slash", "C:/windows", "x" * 2000, "\udce9"):
+        with pytest.raises(ArtifactError, match="cannot be kept on every system") as caught:
+            check_names(["good", path], "model")
+        assert len(caught.value.message.encode()) < 300
+    check_names(["model/a", "Größe 模型.bin"], "model")
 
 
 @pytest.mark.parametrize("paths", [("a", "a"), ("a", "a/b"), ()])

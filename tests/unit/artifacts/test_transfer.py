@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
@@ -69,6 +72,25 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "model" / "a").write_bytes(b"hello")
     (tmp_path / "model" / "sub" / "b").write_bytes(b"")
     return tmp_path / "model"
+
+
+@pytest.mark.parametrize("name", ["2024-01-15T09:30.bin", "back\\slash", os.fsdecode(b"caf\xe9.bin")])
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse some of these names themselves")
+def test_what_could_not_be_fetched_is_not_stored(folder: Path, name: str) -> None:
+    store = MemoryRegistry()
+    (folder / "sub" / name).write_bytes(b"weights")
+    for path, root in ((folder, "model"), (folder / "sub" / name, name)):
+        with pytest.raises(ArtifactError, match="cannot be kept on every system - rename it"):
+            upload(store, "acme", path, root)
+    assert list(store.leftovers(timedelta(0))) == []
+
+
+@pytest.mark.parametrize("name", ["Größe 模型 🚂.bin", "a b?#%&*|<>\n'\".bin", "-rf", "~", ".hidden"])
+def test_any_other_name_comes_back(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / "sub" / name).write_bytes(b"weights")
+    store = MemoryRegistry()
+    back = download(store, "acme", upload(store, "acme", folder, "model"), tmp_path / "into", "model")
+    assert (back / "sub" / name).read_bytes() == b"weights"
 
 
 def test_a_folder_comes_back_as_it_went(folder: Path, tmp_path: Path) -> None:

@@ -62,6 +62,30 @@ def test_aliases(mlops: Callable[..., Answer], versions: tuple[str, str]) -> Non
     assert mlops("models", "show", "line", "@champion").code == 1
 
 
+def test_a_model_that_is_not_there_is_an_error(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    for words in (("versions", "lime"), ("alias", "lime", "champion"), ("show", "lime"), ("lineage", "lime")):
+        answer = mlops("models", *words)
+        assert (answer.code, answer.out) == (1, "")
+        assert "no model 'lime'" in answer.err
+    assert mlops("models", "versions", "line", "--filter", "slope > 9").out == "Versions of line: none found\n"
+    assert mlops("models", "alias", "line", "champion").out == "line: alias champion: was never set\n"
+
+
+def test_deleting_an_alias_takes_no_version(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    mlops("models", "alias", "line", "champion", versions[0])
+    answer = mlops("models", "alias", "line", "champion", versions[0], "--delete")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--delete takes no version" in answer.err
+    assert "champion -> 1" in mlops("models").out
+
+
+def test_what_was_deleted_is_a_record(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    mlops("models", "alias", "line", "champion", versions[0])
+    assert mlops("models", "alias", "line", "champion", "--delete", "--json").json["version"] is None
+    deleted = {"model": "line", "version": versions[0], "reason": "too steep"}
+    assert mlops("models", "delete", "line", versions[0], "--reason", "too steep", "--json").json == deleted
+
+
 def test_download_and_delete(mlops: Callable[..., Answer], versions: tuple[str, str], tmp_path: Path) -> None:
     answer = mlops("models", "download", "line", "1", str(tmp_path / "out"))
     assert answer.out.startswith("line 1 -> ")

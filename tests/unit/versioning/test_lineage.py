@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from mlops_core.exceptions import VersioningError
 from mlops_core.records import LineageLink
 from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.registry_samples import AT, put, sample_entry, sample_version
@@ -199,5 +202,7 @@ def test_the_facade_pins_parents_and_where_it_was_made(versioning: ModelVersioni
         DATA,
     )
     assert [link.kind for link in made.parents[4:]] == ["environment"]
+    with pytest.raises(VersioningError, match=r"'m:1\.0' is another content than the link's digest says"):
+        register("1.2", parents=[LineageLink("model", "m:1.0", base.digest)])
     register("1.2", parents=[ENVIRONMENT, LineageLink("code", "svn 7")])
     assert [link.name for link in versioning.get_version("m", "1.2").parents] == ["here", "svn 7"]

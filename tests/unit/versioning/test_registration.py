@@ -228,6 +228,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "folder with a link out of it": ({"model_path": "linked"}, "symbolic link"),
     "ring of links": ({"model_path": "ring"}, "cannot be read"),
     "empty folder": ({"model_path": "empty"}, "holds no file"),
+    "file whose name cannot be kept": ({"model_path": "09:30.json"}, "rename it"),
     "metadata of another type": ({"metadata": [1]}, "expected a mapping, got list"),
     "metadata not a number": ({"metadata": {"a": float("nan")}}, "metadata.a: cannot be kept"),
     "metadata infinite": ({"metadata": {"a": [float("inf")]}}, "metadata.a: cannot be kept"),
@@ -268,6 +269,7 @@ class TestBadInput:
         Path("linked", "secret").symlink_to("/etc/hostname")
         Path("ring").symlink_to("ring")
         Path("empty").mkdir()
+        Path("09:30.json").write_text("{}")
         bad, message = BAD[name]
         with pytest.raises(VersioningError) as caught:
             versioning.version_model(**{"model_id": "m", "version": None, **bad})

@@ -46,6 +46,22 @@ class TestRetrieval:
         with pytest.raises(VersioningError, match=r"the newest are: 2, 1\)"):
             versioning.get_version("m", "3")
 
+    def test_none_is_the_newest_only_where_a_version_may_be_left_out(
+        self, versioning: ModelVersioning, register: Callable[..., str]
+    ) -> None:
+        register("1.0")
+        nothing: Any = None
+        for call in (
+            lambda: versioning.delete_version("m", nothing),
+            lambda: versioning.set_alias("m", "champion", nothing),
+            lambda: versioning.diff("m", nothing, "1.0"),
+            lambda: versioning.diff("m", "1.0", nothing),
+        ):
+            with pytest.raises(VersioningError, match="version: expected text, got None"):
+                call()
+        assert [one.version for one in versioning.list_versions("m")] == ["1.0"]
+        assert versioning.list_aliases("m") == ()
+
     def test_a_missing_version_names_those_there_are(self, versioning: ModelVersioning, register: Callable[..., str]) -> None:
         register("1.0")
         with pytest.raises(VersioningError, match=r"no version '2\.0' \(the newest are: 1\.0\)"):
@@ -116,6 +132,12 @@ class TestFiles:
             versioning.download("m", "1.0", tmp_path / "out")
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.json"]
         assert (tmp_path / "out" / "model.json").read_text() == "mine"
+
+    @pytest.mark.parametrize("to", [None, 7, b"out", "", "a\0b"])
+    def test_what_is_no_folder_is_refused(self, versioning: ModelVersioning, model_file: Path, to: Any) -> None:
+        versioning.version_model("m", "1.0", model_file)
+        with pytest.raises(VersioningError, match=r"download: .* is no path - give a folder"):
+            versioning.download("m", "1.0", to)
 
     def test_a_version_without_files_cannot_be_loaded(self, versioning: ModelVersioning) -> None:
         versioning.version_model("m", "1.0", metadata={"a": 1})

@@ -106,7 +106,7 @@ class BlobFolder:
     def place(self, written: Written, tenant: str) -> None:
         """Give a written file its name, and sync every folder on the way."""
         target = self.path(tenant, written.sha256)
-        if target.parent not in self._synced:
+        if target.parent not in self._synced or not target.parent.is_dir():
             make_folder(target.parent)
             for folder in (target.parent.parent, self.root, self.root.parent):
                 sync_folder(folder)
