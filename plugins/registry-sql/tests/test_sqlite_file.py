@@ -95,7 +95,7 @@ class TestFile:
         path.write_bytes(b"this is not a database, and must stay as it is" * 10)
         before = path.read_bytes()
         store = SqliteRegistry(path)
-        with pytest.raises(VersioningError, match=r"registry\.sqlite: file is not a database"):
+        with pytest.raises(VersioningError, match=r"registry\.sqlite: .*/registry\.db: file is not a database - check the file"):
             store.add_version(sample_version())
         assert path.read_bytes() == before
         store.close()
@@ -105,7 +105,7 @@ class TestFile:
         make(tmp_path / "taken")
         where = tmp_path / "taken" if make is Path.mkdir else tmp_path / "taken" / "registry.db"
         store = SqliteRegistry(where)
-        with pytest.raises(VersioningError, match=r"registry\.sqlite: ") as refused:
+        with pytest.raises(VersioningError, match=r"registry\.sqlite: /.* - check the file, its folder") as refused:
             store.get_version("acme", "m", "1")
         assert "\n" not in refused.value.message
         store.close()
@@ -120,6 +120,29 @@ class TestFile:
 
         first = use(range(5))  # SQLite keeps a few descriptors for the next connection
         assert use(range(5, 25)) <= first
+
+    def test_what_is_written_goes_to_the_file_that_is_there(self, store: SqliteRegistry, path: Path) -> None:
+        store.append("acme", "j", 0, sample_entry())
+        shutil.rmtree(path.parent)
+        assert store.read("acme", "j") == ()
+        store.append("acme", "j", 0, sample_entry())
+        put(store, b"weights")
+        shutil.rmtree(path.parent)
+        store.append("acme", "j", 0, sample_entry())
+        other = SqliteRegistry(path)
+        assert len(other.read("acme", "j")) == 1
+        other.close()
+
+    def test_a_registry_that_was_restored_meanwhile_is_read(self, store: SqliteRegistry, path: Path) -> None:
+        other = SqliteRegistry(path.with_name("backup.db"))
+        other.append("acme", "j", 0, sample_entry("restored"))
+        other.close()
+        store.append("acme", "j", 0, sample_entry())
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink()
+        path.with_name("backup.db").replace(path)
+        assert [entry.kind for entry in store.read("acme", "j")] == ["restored"]
+        assert store.append("acme", "j", 1, sample_entry()).position == 2
 
     def test_a_closed_store_opens_again(self, store: SqliteRegistry) -> None:
         store.append("acme", "j", 0, sample_entry())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -16,14 +16,27 @@ from sqlalchemy.exc import SQLAlchemyError
 from mlops_core.exceptions import VersioningError
 from mlops_registry_sql.forks import ForkGuard
 
-__all__ = ["Database", "Gate", "Transaction", "wrapped"]
+__all__ = ["Database", "Source", "Transaction"]
 
 
-class Gate(Protocol):
-    """What a writer passes before it begins: the database's own way to queue writers."""
+class Source(Protocol):
+    """What is one database's own: where it is, how it is opened, how its writers queue."""
 
-    def __call__(self) -> AbstractContextManager[None]:
-        """Wait for the turn; the turn ends with the context."""
+    @property
+    def label(self) -> str:
+        """The plugin and the place, for messages."""
+
+    def prepare(self) -> None:
+        """Make the place, before the first turn; raises ``VersioningError``."""
+
+    def gate(self) -> AbstractContextManager[None]:
+        """Wait for a writer's turn; it ends with the context."""
+
+    def open(self) -> tuple[Engine, Engine]:
+        """With the turn: an engine for reads (autocommit) and one for writes, over a database that has the schema."""
+
+    def is_current(self) -> bool:
+        """Whether what was opened is still what is in its place."""
 
 
 @define(eq=False)
@@ -68,14 +81,10 @@ class Transaction:
 class Database:
     """Opens nothing before the first use, disconnects before a fork and connects again after it: a connection is one thread's.
 
-    ``prepare`` makes the place for the gate; then, with the turn, ``open_engines`` answers an engine for reads (autocommit) and one for
-    writes, and brings the schema.
+    What was put in the database's place meanwhile is opened too, since nobody else would ever see what is written to the one before.
     """
 
-    name: str
-    prepare: Callable[[], None]
-    open_engines: Callable[[], tuple[Engine, Engine]]
-    gate: Gate
+    source: Source
     _engines: tuple[Engine, Engine] | None = field(default=None, init=False)
     _forks: ForkGuard = field(init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)  # held only where no fork happens
@@ -88,21 +97,21 @@ class Database:
 
     def read(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Rows as committed now."""
-        with wrapped(self.name), self._connected(self._open()) as session:
+        with self.errors(), self._connected(self._open()) as session:
             return Transaction(self, session.reader).run(statement, parameters)
 
     def select(self, statement: Select[Any]) -> Sequence[Any]:
         """Rows of a statement that was built for this call."""
-        with wrapped(self.name), self._connected(self._open()) as session:
+        with self.errors(), self._connected(self._open()) as session:
             return session.reader.execute(statement).fetchall()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
-        with wrapped(self.name):
+        with self.errors():
             engines = self._open()
             # The turn first: a fork waits for all who are connected, and they must not wait for one that the fork keeps out.
-            with self.gate(), self._connected(engines) as session, session.writer.begin() as running:
+            with self.source.gate(), self._connected(engines) as session, session.writer.begin() as running:
                 yield Transaction(self, session.writer, running)
 
     def prebuilt(self, statement: ClauseElement, dialect: Dialect) -> tuple[str, Mapping[str, Any]]:
@@ -114,9 +123,22 @@ class Database:
             known = self._texts[statement] = (compiled.string, constants)
         return known
 
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what the driver or the disk raises into a ``VersioningError`` of one line."""
+        label, remedy = self.source.label, "check the file, its folder and the free space"
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:  # the second: from a listener of a new connection
+            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise VersioningError(f"{label}: {cause} - {remedy}") from error
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            raise VersioningError(f"{label}: {error.strerror or error}{place} - {remedy}") from error
+
     def open(self) -> None:
         """Connect this thread; raises ``VersioningError``."""
-        with wrapped(self.name), self._connected(self._open()):
+        with self.errors(), self._connected(self._open()):
             pass
 
     def close(self) -> None:
@@ -149,21 +171,11 @@ class Database:
     def _open(self) -> tuple[Engine, Engine]:
         """The engines; they survive a fork, since they keep no connection."""
         if (known := self._engines) is not None:
-            return known
-        self.prepare()
-        with self.gate(), self._forks.using():
-            opened = self._engines or self.open_engines()  # another thread may have had the turn before
+            if self.source.is_current():
+                return known
+            self.close()
+        self.source.prepare()
+        with self.source.gate(), self._forks.using():
+            opened = self._engines or self.source.open()  # another thread may have had the turn before
             self._engines = opened
         return opened
-
-
-@contextmanager
-def wrapped(name: str) -> Iterator[None]:
-    """Turn what the driver or the disk raises into a ``VersioningError`` of one line."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:  # the second: from a listener of a new connection
-        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise VersioningError(f"{name}: {cause}") from error
-    except OSError as error:
-        raise VersioningError(f"{name}: {error.strerror or error}") from error

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
 from mlops_core.records import Blob, JournalHead, Leftover, ModelVersion, Page
 from mlops_core.roles import RegistryStore
-from mlops_registry_sql.database import wrapped
 from mlops_registry_sql.rows import entry_of, entry_row, field_rows, version_of, version_row
 from mlops_registry_sql.schema import version as version_table
 from mlops_registry_sql.search import candidates, sorts
@@ -205,7 +204,7 @@ class SqlRegistry(RegistryStore):
         self, tenant: str, source: BinaryIO, *, size: int, sha256: str | None = None, progress: Progress | None = None
     ) -> Blob:
         """Stream into a temporary file, then name it inside the transaction that records it: a sweep runs before it or after it."""
-        with wrapped(self.database.name), self.blobs.writing(source, size, sha256, progress) as written:
+        with self.database.errors(), self.blobs.writing(source, size, sha256, progress) as written:
             mine = {"tenant": tenant, "sha256": written.sha256, "size": size}
             with self.database.write() as transaction:
                 self.blobs.place(written, tenant)
@@ -214,7 +213,7 @@ class SqlRegistry(RegistryStore):
 
     def open_artifact(self, tenant: str, blob: Blob, *, offset: int = 0) -> BinaryIO:
         """The blob's file."""
-        with wrapped(self.database.name):
+        with self.database.errors():
             return self.blobs.open(tenant, blob.sha256, offset)
 
     def leftovers(self, grace: timedelta) -> Iterator[Leftover]:

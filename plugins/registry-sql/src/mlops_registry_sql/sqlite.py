@@ -58,9 +58,9 @@ class SqliteRegistry(SqlRegistry):
 
     def __attrs_post_init__(self) -> None:
         path = self.path
-        self._database = Database(_NAME, self._prepare, self._open, FileGate(path.with_name(path.name + ".lock"), self.busy_timeout))
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
         self._blobs = BlobFolder(self.artifacts or path.with_name(path.name + ".artifacts"))
+        self._database = Database(_File(path, self.busy_timeout, self._statements, self._blobs))
 
     @property
     def database(self) -> Database:
@@ -77,21 +77,38 @@ class SqliteRegistry(SqlRegistry):
         """The folder beside it."""
         return self._blobs
 
-    def _prepare(self) -> None:
+
+@define(eq=False)
+class _File:
+    """The database file, and the lock file of its writers beside it."""
+
+    path: Path
+    timeout: float
+    statements: Statements
+    blobs: BlobFolder
+    gate: FileGate = field(init=False)
+    _opened: tuple[int, int] | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.gate = FileGate(self.path.with_name(self.path.name + ".lock"), self.timeout)
+
+    @property
+    def label(self) -> str:
+        return f"{_NAME}: {self.path}"
+
+    def prepare(self) -> None:
         make_folder(self.path.parent)
         if kind := network_file_system(self.path):
             raise VersioningError(
-                f"{_NAME}: {self.path} is on a network file system ({kind}), where SQLite loses writes"
-                " - use a local disk or registry.postgres"
+                f"{self.label} is on a network file system ({kind}), where SQLite loses writes - use a local disk or registry.postgres"
             )
 
-    def _open(self) -> tuple[Engine, Engine]:
-        """Engines for reads and for writes, over a file that has this release's schema."""
+    def open(self) -> tuple[Engine, Engine]:
         url = URL.create("sqlite", database=str(self.path))
         options: dict[str, Any] = {
             "poolclass": NullPool,
             "paramstyle": "named",
-            "connect_args": {"timeout": self.busy_timeout, "check_same_thread": False},
+            "connect_args": {"timeout": self.timeout, "check_same_thread": False},
         }
         reader = create_engine(url, isolation_level="AUTOCOMMIT", **options)
         writer = create_engine(url, **options)
@@ -99,9 +116,20 @@ class SqliteRegistry(SqlRegistry):
             event.listen(engine, "connect", _configure)
         event.listen(writer, "begin", _begin)
         with writer.begin() as connection:
-            _bring_schema(connection, self._statements, self.path)
-        self._blobs.sweep()
+            _bring_schema(connection, self.statements, self.path)
+        self._opened = self._identity()
+        self.blobs.sweep()
         return reader, writer
+
+    def is_current(self) -> bool:
+        return self._opened == self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _configure(connection: Any, record: object) -> None:
