@@ -10,7 +10,7 @@ from mlops_core.drift.guard import own_errors
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.journal import Journal
 from mlops_core.names import check_name
-from mlops_core.records import Comparison, OrderBy, Query
+from mlops_core.records import Comparison, Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,7 @@ def _version(stack: Stack, model: str, version: str | None) -> ModelVersion:
     """A version by name, by ``@alias``, or (None) the newest."""
     store, tenant = stack.parts.registry, stack.tenant
     if version is None:
-        newest = Query(Comparison("model", "=", model), (OrderBy("created", descending=True),), limit=1)
-        listed = store.find_versions(tenant, newest).items
+        listed = store.find_versions(tenant, Query(Comparison("model", "=", model), limit=1), newest_first=True).items
         if not listed:
             raise DriftDetectionError(f"drift: there is no version of model {model!r} - register one first")
         return listed[0]

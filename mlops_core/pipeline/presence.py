@@ -83,6 +83,7 @@ def is_dead(folder: Path, owner: str) -> bool:
     try:
         return _lock(handle)
     finally:
+        _unlock(handle)
         os.close(handle)
 
 
@@ -115,3 +116,9 @@ else:
         except OSError:
             return False
         return True
+
+
+def _unlock(handle: int) -> None:
+    """By name, since a child that is forked meanwhile holds the file open, and with it the lock."""
+    if sys.platform != "win32":
+        fcntl.flock(handle, fcntl.LOCK_UN)

@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from mlops_core.pipeline.presence import Presence, dead_owner, is_dead
 
 HOLD = """
@@ -63,3 +65,15 @@ def test_what_died_long_ago_is_removed(tmp_path: Path) -> None:
     assert not unsaid.exists(), "it died before it said what it was after"
     assert recent.exists()
     presence.hide()
+
+
+def test_a_look_leaves_no_lock_to_a_child_that_was_forked_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.lock").write_text("acme/runs/a/1")
+    open_in_the_child: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", open_in_the_child.append)
+        looks = [is_dead(tmp_path, "other"), is_dead(tmp_path, "other")]
+    for handle in open_in_the_child:
+        os.close(handle)
+    assert looks == [True, True]
+    assert len(open_in_the_child) == 2

@@ -251,6 +251,7 @@ class LocalDeployer(Deployer):
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile holds the file open, and with it the lock
             os.close(handle)
 
     @property

@@ -40,7 +40,7 @@ class Database:
     timeout: float
     _engine: Engine | None = field(default=None, init=False, repr=False)
     _active: int = field(default=0, init=False)
-    _forking: bool = field(default=False, init=False)
+    _forking: int = field(default=0, init=False)
     _guarded: bool = field(default=False, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
 
@@ -100,18 +100,18 @@ class Database:
 
     def _before_fork(self) -> None:
         with self._changed:
-            self._forking = True
+            self._forking += 1  # several threads may fork at once
             self._changed.wait_for(lambda: self._active == 0)
         self.close()
 
     def _after_fork(self) -> None:
         with self._changed:
-            self._forking = False
+            self._forking -= 1
             self._changed.notify_all()
 
     def _in_child(self) -> None:
         self._changed = threading.Condition()
-        self._forking = False
+        self._forking = 0
 
     def _open(self) -> Engine:
         try:
