@@ -10,7 +10,7 @@ from attrs import frozen
 from mlops_core.deployment.endpoint import EndpointState, follow
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import reconcile
-from mlops_core.deployment.routes import number_of, restored
+from mlops_core.deployment.routes import number_of, restored, shares_of
 from mlops_core.deployment.states import ON_ITS_WAY
 from mlops_core.exceptions import ConflictError, DeploymentError
 from mlops_core.records import Deployment, Variant
@@ -91,11 +91,11 @@ def _target(desk: Desk, number: int, seen: Observed) -> tuple[Variant, ...]:
 
 
 def _before(state: EndpointState, number: int, desk: Desk) -> Deployment | None:
-    """The newest deployment below ``number`` that served and was not taken back."""
-    found = state.find(number)
-    while found is not None and found.replaced is not None:
+    """The newest deployment below ``number`` that served other shares and was not taken back."""
+    mine = found = state.find(number) or desk.ledger.deployment(number)
+    while found.replaced is not None:
         found = state.find(found.replaced) or desk.ledger.deployment(found.replaced)
-        if found.status in {S.LIVE, S.DRAINING, S.RETIRED}:
+        if found.status in {S.LIVE, S.DRAINING, S.RETIRED} and shares_of(found.variants) != shares_of(mine.variants):
             return found
     return None
 

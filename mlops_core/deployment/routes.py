@@ -17,7 +17,7 @@ from mlops_core.records import Variant
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["check_weights", "heaviest", "mix", "number_of", "restored", "variants_of"]
+__all__ = ["check_weights", "heaviest", "mix", "number_of", "restored", "shares_of", "variants_of"]
 
 _TOLERANCE: Final = 1e-9
 
@@ -44,6 +44,11 @@ def check_weights(weights: Any) -> dict[str, float]:
 def variants_of(number: int, weights: Mapping[str, float]) -> tuple[Variant, ...]:
     """The variants of a deployment, in the order given."""
     return tuple(Variant(f"{number}-{version}", version, weight) for version, weight in weights.items())
+
+
+def shares_of(variants: Sequence[Variant]) -> dict[str, float]:
+    """Shares by version: what two deployments of the same have in common."""
+    return {variant.version: variant.weight for variant in variants}
 
 
 def number_of(variant: Variant) -> int:

@@ -15,6 +15,7 @@ from mlops_core.deployment.endpoint import EndpointState, create, move, planned
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
+from mlops_core.deployment.routes import shares_of
 from mlops_core.exceptions import DeploymentError, MLOpsError
 from mlops_core.records import Deployment, Rollout
 from mlops_core.records import DeploymentStatus as S
@@ -68,7 +69,7 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
         state = reconcile(desk)
         _, known = _known(desk, order)
         if known is None:
-            if order.rollout is None and state.live is not None and _shares(state.live) == order.weights and state.open is None:
+            if order.rollout is None and state.live is not None and shares_of(state.live.variants) == order.weights and state.open is None:
                 return state.live
             if state.open is not None and state.open.status not in _HELD:  # the process that began it has died
                 Driver(desk, desk.stack.clock.now()).run(state.open.number)
@@ -123,7 +124,9 @@ def _return_to(desk: Desk, number: int, target: Deployment, reason: str, patienc
     state = desk.ledger.read()
     if state.open is not None and state.open.number > number:
         roll_back(desk, state.open.number, reason, patience)
-    deploy(desk, Order(_shares(target), reason=f"rollback of {desk.name(number)} to {target.deployment_id}"), patience)
+    back = deploy(desk, Order(shares_of(target.variants), reason=f"rollback of {desk.name(number)} to {target.deployment_id}"), patience)
+    if back.number == number:
+        raise DeploymentError(f"deployment {back.deployment_id}: it serves what it would return to - look at its status and try again")
     now = desk.stack.clock.now()
     desk.ledger.change(lambda before: move(before, number, S.ROLLED_BACK, now=now, reason=reason))
     return desk.ledger.deployment(number)
@@ -231,7 +234,3 @@ def _known(desk: Desk, order: Order) -> tuple[str, Deployment | None]:
         if found is None or found.status is not S.FAILED:
             return name, found
     raise AssertionError("counting does not end")
-
-
-def _shares(one: Deployment) -> dict[str, float]:
-    return {variant.version: variant.weight for variant in one.variants}

@@ -412,6 +412,33 @@ def test_after_its_window_going_back_is_a_new_deployment(world: World) -> None:
     assert world.deployment.get("production/delays/3").reason == "rollback of production/delays/2 to production/delays/1"
 
 
+def test_a_rollback_of_a_rollback_after_the_window_leaves_nothing_to_return_to(world: World) -> None:
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.deployment.deploy_model("delays", "2.0.0", "production")
+    world.clock.advance(3600)
+    world.deployment.advance()
+    world.deployment.rollback_deployment("production/delays/2")
+    done = world.deployment.rollback_deployment("production/delays/3")
+
+    assert done.status is S.ROLLED_BACK
+    seen = world.deployment.status("delays", "production")
+    assert (seen.live, seen.routes, seen.loaded) == (None, (), ())
+    assert world.deployment.advance() == ()
+
+
+def test_a_rollback_of_a_rollback_passes_over_what_serves_the_same(world: World) -> None:
+    for version in ("3.0.0", "1.0.0", "2.0.0"):
+        world.deployment.deploy_model("delays", version, "production")
+        world.clock.advance(3600)
+        world.deployment.advance()
+    world.deployment.rollback_deployment("production/delays/3")
+    assert world.ask() == ["1.0.0"]
+    world.deployment.rollback_deployment("production/delays/4")
+
+    assert world.ask() == ["3.0.0"]
+    assert world.deployment.status("delays", "production").live.number == 5
+
+
 def test_a_superseded_deployment_has_nothing_to_roll_back(world: World) -> None:
     world.deployment.deploy_model("delays", "1.0.0", "production")
     world.deployment.deploy_model("delays", "2.0.0", "production")
