@@ -116,14 +116,18 @@ class Driver:
         return False
 
     def _confirm_step(self, state: EndpointState, one: Deployment, plan: Rollout) -> bool:
-        revision = self._route(state)
+        revision = self._route(state, one)
+        if revision is None:
+            return False
         first = revision if plan.step == 0 else plan.first_revision
         confirmed = evolve(plan, step_revision=revision, first_revision=first)
         self._enter(one, S.CANARY, revision=revision, rollout=confirmed)
         return False
 
     def _promote(self, state: EndpointState, one: Deployment) -> bool:
-        revision = self._route(state)
+        revision = self._route(state, one)
+        if revision is None:
+            return False
         return self._enter(one, S.LIVE, revision=revision, url=self.desk.url_of(one), window=self.desk.settings.rollback_window)
 
     def _back(self, state: EndpointState, one: Deployment) -> bool:
@@ -131,11 +135,19 @@ class Driver:
 
     # --- how
 
-    def _route(self, state: EndpointState) -> int:
+    def _route(self, state: EndpointState, one: Deployment) -> int | None:
+        """The revision with the routes that the state asks for; None: the deployer refused them, and the deployment is rolled back.
+
+        An outage, which is any other error than a refusal, is raised: whoever comes next tries again.
+        """
         try:
             return self.desk.route(planned(state), state.revision)
         except ConflictError as error:
             raise DeploymentError(f"{one_line(error)} - look at its status and try again") from error
+        except DeploymentError as error:
+            self._roll_back(one, f"its routes were refused: {one_line(error)}")
+            self.cause = error
+            return None
 
     def _enter(self, one: Deployment, to: S, **changes: Any) -> bool:
         """Write the next state down. Raises if the deployment was moved by somebody else meanwhile, such as by a rollback."""

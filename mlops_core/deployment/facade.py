@@ -112,8 +112,7 @@ class ModelDeployment:
             key: As for ``deploy_model``.
         """
         desk = self._desk(model_id, environment, timeout)
-        shares = {desk.version(version).version: weight for version, weight in check_weights(weights).items()}
-        return work.deploy(desk, work.Order(shares, check_key(key)), desk.timeout)
+        return work.deploy(desk, work.Order(_shares(desk, check_weights(weights)), check_key(key)), desk.timeout)
 
     @guarded()
     def start_canary(
@@ -346,6 +345,17 @@ class ModelDeployment:
         if desk.ledger.read().live is not None:
             with desk.alone(desk.timeout):
                 reconcile(desk)
+
+
+def _shares(desk: Desk, weights: dict[str, float]) -> dict[str, float]:
+    """Weights by registered version, of weights by version or ``@alias``."""
+    named: dict[str, str] = {}
+    for name in weights:
+        version = desk.version(name).version
+        if version in named:
+            raise DeploymentError(f"weights: {named[version]} and {name} are both version {version} - give each version once")
+        named[version] = name
+    return {version: weights[name] for version, name in named.items()}
 
 
 def _stack(stack: Stack | None, tenant: str | None) -> Stack:

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned
 from mlops_core.deployment.routes import number_of
-from mlops_core.deployment.states import ON_ITS_WAY, ROUTED, TERMINAL
+from mlops_core.deployment.states import ROUTED, TERMINAL
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ def _restore(desk: Desk, state: EndpointState, seen: Observed) -> None:
 
 
 def _settle(desk: Desk, state: EndpointState) -> EndpointState:
-    """Do what an intent in the journal still owes: routes that were written down and not set."""
+    """Do what the journal still owes: routes that were written down and not set. An open deployment's own are its driver's to set."""
     wanted = planned(state)
     seen = desk.deployer.observe(desk.endpoint)
     owed = bool(wanted) or all(_is_draining(state, number_of(variant)) for variant in seen.routes)
-    busy = state.open is not None and state.open.status in ON_ITS_WAY - ROUTED
+    busy = state.open is not None and not (state.open.status in ROUTED and state.open.confirmed)
     if seen.revision != state.revision or not owed or busy or seen.detail.get("server") == "stopped":
         return state
     revision = desk.route(wanted, seen.revision)

@@ -79,7 +79,7 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
         driver = Driver(desk, desk.stack.clock.now())
         done = driver.run(known.number)
         sweep(desk, desk.stack.clock.now())
-    if done.status is S.FAILED:
+    if done.status is S.FAILED or driver.cause is not None:
         raise DeploymentError(f"deployment {done.deployment_id}: {done.reason}") from driver.cause
     return done
 

@@ -210,6 +210,15 @@ def test_an_ab_test_is_one_deployment(world: World) -> None:
     assert world.deployment.status("delays", "production").live.number == 1
 
 
+def test_an_alias_and_its_own_version_are_one_share_too_many(world: World) -> None:
+    world.registry.append("acme", "aliases/delays/champion", 0, NewEntry(world.clock.now(), "set", state={"version": "1.0.0"}))
+    with pytest.raises(DeploymentError) as raised:
+        world.deployment.set_traffic("delays", "production", {"@champion": 0.5, "1.0.0": 0.5})
+
+    assert raised.value.message == "weights: @champion and 1.0.0 are both version 1.0.0 - give each version once"
+    assert statuses(world) == []
+
+
 def test_a_unit_meets_the_same_variant(world: World) -> None:
     world.deployment.set_traffic("delays", "production", {"1.0.0": 0.5, "2.0.0": 0.5})
     answers = {
