@@ -137,11 +137,15 @@ class Desk:
         for version in versions:
             self.deployer.load(self.endpoint, self.version(version), self.ports)
 
-    def unload_unneeded(self, state: EndpointState, seen: Observed) -> None:
-        """Release what is loaded and belongs to no deployment that could still serve."""
+    def unneeded(self, state: EndpointState, seen: Observed) -> list[str]:
+        """Versions that are loaded and belong to no deployment that could still serve."""
         needed = {variant.version for variant in seen.routes}
         needed |= {variant.version for one in state.deployments if one.status not in TERMINAL for variant in one.variants}
-        for version in sorted(set(seen.loaded) - needed):
+        return sorted(set(seen.loaded) - needed)
+
+    def unload_unneeded(self, state: EndpointState, seen: Observed) -> None:
+        """Release these."""
+        for version in self.unneeded(state, seen):
             self.deployer.unload(self.endpoint, version)
 
     def url_of(self, deployment: Deployment) -> str:

@@ -79,8 +79,9 @@ def create(
     key: str,
     rollout: Rollout | None = None,
     reason: str = "",
+    returns: bool = False,
 ) -> EndpointState:
-    """Add a pending deployment.
+    """Add a pending deployment; ``returns``: it brings back what an earlier one served.
 
     Raises:
         DeploymentError: Another one is on its way.
@@ -91,7 +92,7 @@ def create(
             "let it end, or roll it back"
         )
     number = state.number + 1
-    variants = variants_of(number, weights)
+    variants = variants_of(number, weights, returns=returns)
     added = Deployment(
         deployment_id=deployment_id(endpoint, number),
         tenant=endpoint.tenant,

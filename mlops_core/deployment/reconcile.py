@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned
-from mlops_core.deployment.routes import number_of
+from mlops_core.deployment.routes import number_of, shares_of
 from mlops_core.deployment.states import ROUTED, TERMINAL
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mlops_core.deployment.desk import Desk
     from mlops_core.records import Deployment, Observed
 
-__all__ = ["adopt", "reconcile", "sweep"]
+__all__ = ["adopt", "due", "reconcile", "sweep"]
 
 _LOG: Final = logging.getLogger(__name__)
 _REASON: Final = "traffic was moved off it while the journal could not be written"
@@ -60,24 +61,32 @@ def adopt(state: EndpointState, seen: Observed, *, now: datetime) -> EndpointSta
 def sweep(desk: Desk, now: datetime) -> EndpointState:
     """Release what was superseded and whose time for a rollback has passed; the caller holds the endpoint's lease."""
     state = desk.ledger.read()
-    for one in state.deployments:
-        if one.status is S.DRAINING and one.retire_at is not None and one.retire_at <= now and not _shared(state, one):
-            desk.unload_unneeded(_without(state, one.number), desk.deployer.observe(desk.endpoint))
-            state = desk.ledger.change(functools.partial(_retired, number=one.number, now=now))
-    if state.number and state.open is None:
-        desk.unload_unneeded(state, desk.deployer.observe(desk.endpoint))
+    if not state.number:
+        return state
+    seen = desk.deployer.observe(desk.endpoint)
+    over = due(state, seen, now)
+    if over or state.open is None:
+        desk.unload_unneeded(_without(state, over), seen)
+    for one in over:
+        state = desk.ledger.change(functools.partial(_retired, number=one.number, now=now))
     return state
 
 
-def _shared(state: EndpointState, one: Deployment) -> bool:
-    """Whether another deployment that could still serve has one of its versions: then there is nothing to release."""
-    mine = {variant.version for variant in one.variants}
-    others = (other for other in state.deployments if other.number != one.number and other.status not in TERMINAL)
-    return any(variant.version in mine for other in others for variant in other.variants)
+def due(state: EndpointState, seen: Observed, now: datetime) -> tuple[Deployment, ...]:
+    """The superseded deployments to retire now: all whose time has passed.
+
+    Except the one that the deployer returns to by itself, where others keep all its versions loaded: it is as warm as ever.
+    """
+    passed = [one for one in state.deployments if one.status is S.DRAINING and one.retire_at is not None and one.retire_at <= now]
+    others = _without(state, passed)
+    needed = {variant.version for one in others.deployments if one.status not in TERMINAL for variant in one.variants}
+    previous = {number_of(variant) for variant in seen.previous}
+    return tuple(one for one in passed if one.number not in previous or not shares_of(one.variants).keys() <= needed)
 
 
-def _without(state: EndpointState, number: int) -> EndpointState:
-    return evolve(state, deployments=tuple(one for one in state.deployments if one.number != number))
+def _without(state: EndpointState, gone: Sequence[Deployment]) -> EndpointState:
+    numbers = {one.number for one in gone}
+    return evolve(state, deployments=tuple(one for one in state.deployments if one.number not in numbers))
 
 
 def _retired(state: EndpointState, number: int, now: datetime) -> EndpointState:

@@ -1,7 +1,8 @@
 """Routes as values: how shares are checked, mixed and taken back.
 
 The name of a variant is ``number-version``: the number of the deployment that it belongs to comes first, so that the routes alone tell
-whose they are while the registry cannot be reached.
+whose they are while the registry cannot be reached. ``7r-1.0.0``: deployment 7 brings an earlier version back, so that what was routed just
+before it was taken back and is not returned to.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["check_weights", "heaviest", "mix", "number_of", "restored", "shares_of", "variants_of"]
 
 _TOLERANCE: Final = 1e-9
+_RETURNS: Final = "r"
 
 
 def check_weights(weights: Any) -> dict[str, float]:
@@ -41,9 +43,10 @@ def check_weights(weights: Any) -> dict[str, float]:
     return {version: float(weight) for version, weight in weights.items()}
 
 
-def variants_of(number: int, weights: Mapping[str, float]) -> tuple[Variant, ...]:
-    """The variants of a deployment, in the order given."""
-    return tuple(Variant(f"{number}-{version}", version, weight) for version, weight in weights.items())
+def variants_of(number: int, weights: Mapping[str, float], *, returns: bool = False) -> tuple[Variant, ...]:
+    """The variants of a deployment, in the order given; ``returns``: it brings back what an earlier one served."""
+    head = f"{number}{_RETURNS if returns else ''}"
+    return tuple(Variant(f"{head}-{version}", version, weight) for version, weight in weights.items())
 
 
 def shares_of(variants: Sequence[Variant]) -> dict[str, float]:
@@ -53,7 +56,7 @@ def shares_of(variants: Sequence[Variant]) -> dict[str, float]:
 
 def number_of(variant: Variant) -> int:
     """The number of the deployment that a variant belongs to; 0 for one that another program routed."""
-    head = variant.name.partition("-")[0]
+    head = variant.name.partition("-")[0].removesuffix(_RETURNS)
     return int(head) if head.isascii() and head.isdigit() else 0
 
 
@@ -71,9 +74,11 @@ def mix(live: Sequence[Variant], new: Sequence[Variant], weight: float) -> tuple
 def restored(routes: Sequence[Variant], previous: Sequence[Variant], number: int) -> tuple[Variant, ...]:
     """What served before deployment ``number``, as far as a deployer alone can tell; none if it cannot.
 
-    Of the routes as they are, and then of those before, the first that has variants of earlier deployments: these, made to sum to 1.
+    Of the routes as they are, and then of those before, the first that has variants of earlier deployments: these, made to sum to 1. What
+    was routed before a deployment that brings another back was taken back itself.
     """
-    for candidates in (routes, previous):
+    returns = any(number_of(one) == number and one.name.partition("-")[0].endswith(_RETURNS) for one in routes)
+    for candidates in (routes,) if returns else (routes, previous):
         kept = [one for one in candidates if 0 < number_of(one) < number]
         total = math.fsum(one.weight for one in kept)
         if total > 0:

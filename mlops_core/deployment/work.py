@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from mlops_core.deployment.desk import EndpointBusyError
 from mlops_core.deployment.drive import Driver
 from mlops_core.deployment.endpoint import EndpointState, create, move, planned
 from mlops_core.deployment.guard import one_line
-from mlops_core.deployment.reconcile import reconcile, sweep
+from mlops_core.deployment.reconcile import due, reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
 from mlops_core.deployment.routes import shares_of
 from mlops_core.exceptions import DeploymentError, MLOpsError
@@ -33,12 +33,16 @@ _HELD: Final = frozenset({S.CANARY, S.PAUSED})
 
 @frozen
 class Order:
-    """What to deploy: versions with their shares, registered and checked. ``key`` makes a repeated order the same one; empty: none."""
+    """What to deploy: versions with their shares, registered and checked. ``key`` makes a repeated order the same one; empty: none.
+
+    ``returns``: it brings back what an earlier deployment served.
+    """
 
     weights: Mapping[str, float]
     key: str = ""
     rollout: Rollout | None = None
-    reason: str = field(default="")
+    reason: str = ""
+    returns: bool = False
 
 
 def place(desk: Desk, order: Order) -> Deployment:
@@ -53,7 +57,9 @@ def place(desk: Desk, order: Order) -> Deployment:
     now = desk.stack.clock.now()
 
     def change(state: EndpointState) -> EndpointState:
-        return create(state, desk.endpoint, order.weights, now=now, key=name, rollout=order.rollout, reason=order.reason)
+        return create(
+            state, desk.endpoint, order.weights, now=now, key=name, rollout=order.rollout, reason=order.reason, returns=order.returns
+        )
 
     state = desk.ledger.change(change, key=name)
     return (desk.ledger.of_key(name) if name else None) or state.get(state.number)
@@ -124,7 +130,8 @@ def _return_to(desk: Desk, number: int, target: Deployment, reason: str, patienc
     state = desk.ledger.read()
     if state.open is not None and state.open.number > number:
         roll_back(desk, state.open.number, reason, patience)
-    back = deploy(desk, Order(shares_of(target.variants), reason=f"rollback of {desk.name(number)} to {target.deployment_id}"), patience)
+    reason_back = f"rollback of {desk.name(number)} to {target.deployment_id}"
+    back = deploy(desk, Order(shares_of(target.variants), reason=reason_back, returns=True), patience)
     if back.number == number:
         raise DeploymentError(f"deployment {back.deployment_id}: it serves what it would return to - look at its status and try again")
     now = desk.stack.clock.now()
@@ -169,10 +176,10 @@ def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
         return False
     if state.open is not None and state.open.status is not S.PAUSED:
         return True
-    if any(one.retire_at is not None and one.retire_at <= now for one in state.deployments if one.status is S.DRAINING):
-        return True
     seen = desk.deployer.observe(desk.endpoint)
     wanted = planned(state)
+    if due(state, seen, now) or (state.open is None and desk.unneeded(state, seen)):
+        return True
     return seen.detail.get("server") != "stopped" and (seen.routes != wanted or not {one.version for one in wanted} <= set(seen.loaded))
 
 

@@ -435,6 +435,18 @@ def test_a_rollback_of_a_rollback_after_the_window_leaves_nothing_to_return_to(w
     assert world.deployment.advance() == ()
 
 
+def test_a_rollback_of_a_rollback_does_not_return_to_what_is_still_loaded_but_was_taken_back(world: World) -> None:
+    world.deployment.set_traffic("delays", "production", {"1.0.0": 0.5, "2.0.0": 0.5})
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.clock.advance(3600)
+    world.deployment.advance()
+    world.deployment.rollback_deployment("production/delays/2")
+    world.deployment.rollback_deployment("production/delays/3")
+
+    assert world.deployment.status("delays", "production").routes == ()
+    assert statuses(world) == [(1, "retired"), (2, "rolled_back"), (3, "rolled_back")]
+
+
 def test_a_rollback_of_a_rollback_passes_over_what_serves_the_same(world: World) -> None:
     for version in ("3.0.0", "1.0.0", "2.0.0"):
         world.deployment.deploy_model("delays", version, "production")

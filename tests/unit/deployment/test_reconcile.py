@@ -242,6 +242,43 @@ def test_a_version_that_another_deployment_still_has_is_kept(mortal: World) -> N
     assert mortal.deployment.get("production/delays/1").status is S.DRAINING
 
 
+def test_superseded_deployments_of_one_version_do_not_keep_each_other(world: World) -> None:
+    for version in ("1.0.0", "2.0.0", "1.0.0", "3.0.0"):
+        world.deployment.deploy_model("delays", version, "production")
+    world.clock.advance(3600)
+    world.deployment.advance()
+
+    assert world.deployment.status("delays", "production").loaded == ("3.0.0",)
+    statuses = [one.status for one in world.deployment.history("delays", "production")]
+    assert statuses == [S.RETIRED, S.RETIRED, S.RETIRED, S.LIVE]
+
+
+def test_many_changes_of_weights_leave_a_small_state(world: World) -> None:
+    for number in range(40):
+        share = 0.5 + number / 100
+        world.deployment.set_traffic("delays", "production", {"1.0.0": share, "2.0.0": 1 - share})
+        world.clock.advance(7200)
+        world.deployment.advance()
+
+    desk = world.deployment._desk("delays", "production", 1.0)  # noqa: SLF001  the journaled state
+    assert len(desk.ledger.read().deployments) == 10
+    world.deployment.rollback_deployment("production/delays/40")
+    assert world.deployment.status("delays", "production").live.number == 39
+    world.deployment.rollback_deployment("production/delays/39")
+    assert world.deployment.get("production/delays/41").reason == "rollback of production/delays/39 to production/delays/38"
+
+
+def test_what_a_rollback_could_not_release_the_next_pass_does(mortal: World) -> None:
+    deploy(mortal)
+    desk = mortal.deployment._desk("delays", "production", 1.0)  # noqa: SLF001  its lease
+    with desk.alone(0):
+        roll_back(mortal)
+    assert mortal.deployment.status("delays", "production").loaded == ("1.0.0", "2.0.0")
+    mortal.deployment.advance()
+
+    assert mortal.deployment.status("delays", "production").loaded == ("1.0.0",)
+
+
 def test_a_server_that_a_person_stopped_stays_stopped(mortal: World) -> None:
     class Stopped(CountingDeployer):
         def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:

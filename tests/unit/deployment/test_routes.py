@@ -44,6 +44,7 @@ def test_variants_carry_the_number_of_their_deployment() -> None:
     variants = variants_of(12, {"1.0-rc.1": 0.4, "2.0": 0.6})
     assert [number_of(variant) for variant in variants] == [12, 12]
     assert heaviest(variants) == "2.0"
+    assert [number_of(variant) for variant in variants_of(7, {"r": 1.0}, returns=True)] == [7]
     assert number_of(Variant("blue", "a", 1.0)) == 0
     assert number_of(Variant("²-a", "a", 1.0)) == 0
 
@@ -65,6 +66,14 @@ def test_what_served_before_is_told_by_the_routes_alone() -> None:
     assert restored(ONE, (), 1) == ()
     assert restored(ONE, TWO, 1) == (), "a later deployment never served before an earlier one"
     assert restored(TWO, (Variant("blue", "z", 1.0),), 2) == (), "a stranger's routes say nothing"
+
+
+def test_what_was_routed_before_a_return_was_taken_back() -> None:
+    bad, back, canary = variants_of(2, {"b": 1.0}), variants_of(3, {"a": 1.0}, returns=True), variants_of(4, {"c": 1.0})
+
+    assert restored(back, bad, 3) == ()
+    assert restored(canary, back, 4) == back
+    assert restored(mix(back, canary, 0.1), back, 4) == back
 
 
 def test_a_restored_test_of_two_keeps_its_shares() -> None:

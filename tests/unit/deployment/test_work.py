@@ -32,6 +32,8 @@ PLAN = CanarySettings(
     steps=(0.2, 0.6, 1.0), step_time=timedelta(minutes=1), min_requests=5, deadline=timedelta(minutes=20), slo={"error_rate": 0.2}
 )
 
+UNLOADED = frozenset({S.PENDING, S.LOADING})
+
 
 class MoodyRegistry(MemoryRegistry):
     """A store whose journals can be out of reach."""
@@ -90,6 +92,14 @@ class Calls(RuleBasedStateMachine):
     def canary(self, version: str) -> None:
         self.attempt(lambda: self.deployment.start_canary("delays", version, "production", canary=PLAN))
 
+    @rule(first=st.sampled_from(VERSIONS), then=st.sampled_from(VERSIONS))
+    def go_back_twice_after_the_window(self, first: str, then: str) -> None:
+        for version in (first, then):
+            self.attempt(lambda version=version: self.deployment.deploy_model("delays", version, "production"))
+        self.advance(90)
+        for _ in range(2):
+            self.attempt(lambda: self.deployment.rollback_deployment(model_id="delays", environment="production"))
+
     @rule(weight=st.sampled_from([0.0, 0.3, 1.0]))
     def share(self, weight: float) -> None:
         self.attempt(lambda: self.deployment.set_traffic("delays", "production", {"1.0.0": 1 - weight, "2.0.0": weight}))
@@ -98,6 +108,9 @@ class Calls(RuleBasedStateMachine):
     def advance(self, minutes: int) -> None:
         self.world.clock.advance(minutes * 60)
         self.deployment.advance()
+        desk = self.deployment._desk("delays", "production", 1.0)  # noqa: SLF001  the journaled state
+        now, seen = self.world.clock.now(), self.deployment.status("delays", "production")
+        what_is_past_its_window_is_released(desk.ledger.read().deployments, seen, now)
 
     @rule(count=st.sampled_from([1, 30]), x=st.sampled_from([1.0, 1.0, -1.0]))
     def ask(self, count: int, x: float) -> None:
@@ -172,6 +185,15 @@ def a_rollback_target_stays_loaded_inside_its_window(found: Sequence[Deployment]
     for one in found:
         if one.status is S.DRAINING and one.retire_at is not None and one.retire_at > now:
             assert {variant.version for variant in one.variants} <= set(seen.loaded)
+
+
+def what_is_past_its_window_is_released(kept: Sequence[Deployment], seen: Endpoint, now: datetime) -> None:
+    """But for the one that is returned to without a load: others keep its versions."""
+    passed = [one for one in kept if one.status is S.DRAINING and one.retire_at is not None and one.retire_at <= now]
+    others = [one for one in kept if one.status not in TERMINAL and one not in passed]
+    assert set(seen.loaded) == {variant.version for one in others for variant in one.variants if one.status not in UNLOADED}
+    assert len(passed) <= 1
+    assert len(kept) <= len(others) + len(passed) + 8
 
 
 @functools.cache
