@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from mlops_core.config.settings import CanarySettings
     from mlops_core.records import Rollout
 
-__all__ = ["BOUNDS", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace"]
+__all__ = ["BOUNDS", "RATES", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace"]
 
 BOUNDS: Final = ("error_rate", "success_rate", "avg_latency", "p50_latency", "p95_latency", "p99_latency")
 """Metrics that an ``slo`` may bound: the success rate from below, the others from above; rates are fractions, latencies seconds."""
-
-_OUTAGE_RATE: Final = 0.5
-_OUTAGE_REQUESTS: Final = 20
+RATES: Final = BOUNDS[:2]
+"""Those that count errors: a canary is always held to one."""
 
 
 class Verdict(StrEnum):
@@ -93,7 +92,7 @@ def _check_slo(slo: Mapping[str, Any]) -> None:
             raise DeploymentError(f"canary.slo: unknown metric {metric!r} - known are {', '.join(BOUNDS)}")
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound) or bound < 0:
             raise DeploymentError(f"canary.slo.{metric}: {bound!r} is no bound - give a number such as 0.01")
-        if metric.endswith("_rate") and bound > 1:
+        if metric in RATES and bound > 1:
             raise DeploymentError(f"canary.slo.{metric}: {bound:g} is no fraction - 1 % is written 0.01")
 
 
@@ -101,18 +100,16 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     """Hold a canary against the objectives of its plan.
 
     Too many errors are a ROLLBACK as soon as no further success up to ``min_requests`` could mend them; a latency, once there are that
-    many requests. Without an objective only an outage is: more than half of at least 20 requests failing. PROMOTE: ``min_requests`` were
-    answered within every objective. Anything else is CONTINUE.
+    many requests. A serving process that died while the canary was routed is a ROLLBACK too: what was in flight in it was never counted.
+    PROMOTE: ``min_requests`` were answered within every objective. Anything else is CONTINUE.
     """
     canary = look.canary
-    worst = {metric: bound for metric, bound in plan.slo.items() if not metric.endswith("_rate")}
+    worst = {metric: bound for metric, bound in plan.slo.items() if metric not in RATES}
     rates = [plan.slo["error_rate"]] if "error_rate" in plan.slo else []
     rates += [1 - plan.slo["success_rate"]] if "success_rate" in plan.slo else []
     for bound in rates:
         if canary.errors > bound * max(canary.total, plan.min_requests) + 1e-9:
             return Judgement(Verdict.ROLLBACK, f"{canary.errors} errors in {canary.total} requests break the objective of {bound:.3g}")
-    if not rates and canary.errors > _OUTAGE_RATE * max(canary.total, _OUTAGE_REQUESTS):
-        return Judgement(Verdict.ROLLBACK, f"{canary.errors} errors in {canary.total} requests are an outage")
     if canary.total < plan.min_requests:
         return Judgement(Verdict.CONTINUE, f"{canary.total} of {plan.min_requests} requests seen")
     for metric, bound in worst.items():

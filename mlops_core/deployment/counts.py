@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from mlops_core.deployment.canary import Look
+from mlops_core.deployment.canary import RATES, Look
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import SeriesKey, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from mlops_core.deployment.desk import Desk
@@ -23,14 +23,20 @@ __all__ = ["check_countable", "look_at"]
 _MARGIN: Final = timedelta(seconds=5)
 
 
-def check_countable(desk: Desk) -> None:
+def check_countable(desk: Desk, slo: Mapping[str, float]) -> None:
     """Refuse a canary that nobody could judge.
 
     Raises:
-        DeploymentError: Neither the deployer counts requests, nor is there a sink that can be read.
+        DeploymentError: Neither the deployer counts requests, nor is there a sink that can be read; or a latency is bounded where the
+            deployer only counts.
     """
     if "counters" not in desk.deployer.capabilities:
         _sink(desk)
+    elif timed := sorted(slo.keys() - set(RATES)):
+        raise DeploymentError(
+            f"canary.slo.{timed[0]}: the deployer of {desk.endpoint.environment} counts requests and does not time them - "
+            f"bound {' or '.join(RATES)} instead"
+        )
 
 
 def look_at(desk: Desk, state: EndpointState, rollout: Rollout, now: datetime) -> Look:

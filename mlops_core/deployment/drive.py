@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from mlops_core.deployment.canary import Move, judge, pace
+from mlops_core.deployment.canary import Move, Verdict, judge, pace
 from mlops_core.deployment.counts import look_at
 from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.endpoint import EndpointState, move, planned
@@ -46,6 +46,7 @@ class Driver:
             S.WARMING: self._warm,
             S.READY: self._begin,
             S.CANARY: self._canary,
+            S.PAUSED: self._canary,
             S.PROMOTING: self._promote,
             S.ROLLING_BACK: self._back,
             S.ROLLBACK_FAILED: self._back,
@@ -86,6 +87,7 @@ class Driver:
         return self._enter(one, S.CANARY, confirmed=False, weight=weight, rollout=begun)
 
     def _canary(self, state: EndpointState, one: Deployment) -> bool:
+        """Judge it; one that is held goes no further, but it goes back."""
         plan = one.rollout
         if plan is None:
             raise DeploymentError(f"deployment {one.deployment_id}: a canary without a plan - roll it back")
@@ -95,7 +97,8 @@ class Driver:
         judgement = judge(look, plan)
         said = {metric: value for metric in (*plan.slo, "error_rate") if (value := look.canary.metric(metric)) is not None}
         seen = evolve(plan, verdict=str(judgement.verdict), metrics=said)
-        return self._make(pace(look, plan, judgement), one, seen, judgement.reason)
+        held = one.status is S.PAUSED and judgement.verdict is not Verdict.ROLLBACK
+        return self._make(Move.WAIT if held else pace(look, plan, judgement), one, seen, judgement.reason)
 
     def _make(self, chosen: Move, one: Deployment, seen: Rollout, reason: str) -> bool:
         """A move, unless a gate vetoes that more traffic comes."""
@@ -121,7 +124,7 @@ class Driver:
             return False
         first = revision if plan.step == 0 else plan.first_revision
         confirmed = evolve(plan, step_revision=revision, first_revision=first)
-        self._enter(one, S.CANARY, revision=revision, rollout=confirmed)
+        self._enter(one, one.status, revision=revision, rollout=confirmed)
         return False
 
     def _promote(self, state: EndpointState, one: Deployment) -> bool:

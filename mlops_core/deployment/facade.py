@@ -10,6 +10,7 @@ from mlops_core.clock import aware
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment import work
 from mlops_core.deployment.arguments import check_canary, check_id, check_key, check_model, check_timeout, check_weights
+from mlops_core.deployment.canary import RATES
 from mlops_core.deployment.client import Client, columns_as_lists
 from mlops_core.deployment.counts import check_countable
 from mlops_core.deployment.desk import Desk
@@ -128,7 +129,7 @@ class ModelDeployment:
     ) -> Deployment:
         """Give a version a small share of the requests, and more with each step, while it keeps its objectives.
 
-        ``advance`` judges it and takes the steps. An endpoint without a live version skips the canary, and the answer's ``reason`` says so.
+        ``advance`` judges it and takes the steps. Without a rate among the objectives, ``monitoring.max_error_rate`` is one. An endpoint without a live version skips the canary, and the answer's ``reason`` says so.
 
         Args:
             model_id: The registered model.
@@ -141,8 +142,9 @@ class ModelDeployment:
         """
         plan = check_canary(CanarySettings() if canary is None else canary)
         desk = self._desk(model_id, environment, timeout)
-        check_countable(desk)
-        rollout = Rollout(plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, plan.slo)
+        slo = self._objectives(plan)
+        check_countable(desk, slo)
+        rollout = Rollout(plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, slo)
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), rollout)
         done = work.deploy(desk, order, desk.timeout)
         return self._follow(desk, done) if wait else done
@@ -323,6 +325,11 @@ class ModelDeployment:
                     yield from (self._desk(head.name.removeprefix(prefix), name, _TIMEOUT) for head in page.items)
                     if (cursor := page.cursor) is None:
                         break
+
+    def _objectives(self, plan: CanarySettings) -> dict[str, float]:
+        """Those of the plan; errors are always bounded, if by nothing else then by what is called unhealthy everywhere."""
+        usual = {} if plan.slo.keys() & set(RATES) else {"error_rate": self._stack.settings.monitoring.max_error_rate}
+        return {**plan.slo, **usual}
 
     def _follow(self, desk: Desk, one: Deployment) -> Deployment:
         """Do the control loop's work for one canary until it ends or is held."""

@@ -174,7 +174,7 @@ def advance(desk: Desk, now: datetime) -> tuple[Deployment, ...]:
 def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
     if state.number == 0:
         return False
-    if state.open is not None and state.open.status is not S.PAUSED:
+    if state.open is not None:
         return True
     seen = desk.deployer.observe(desk.endpoint)
     wanted = planned(state)
@@ -211,7 +211,8 @@ def pause(desk: Desk, number: int, reason: str) -> Deployment:
     now = desk.stack.clock.now()
 
     def change(state: EndpointState) -> EndpointState:
-        return state if state.get(number).status is S.PAUSED else move(state, number, S.PAUSED, now=now, reason=reason)
+        one = state.get(number)
+        return state if one.status is S.PAUSED else move(state, number, S.PAUSED, now=now, reason=reason, confirmed=one.confirmed)
 
     return desk.ledger.change(change).get(number)
 
@@ -226,7 +227,7 @@ def resume(desk: Desk, number: int, reason: str) -> Deployment:
             return state
         plan = one.rollout
         anew = None if plan is None else evolve(plan, step_started=now, ends=now + plan.deadline)
-        return move(state, number, S.CANARY, now=now, reason=reason, rollout=anew)
+        return move(state, number, S.CANARY, now=now, reason=reason, rollout=anew, confirmed=one.confirmed)
 
     return desk.ledger.change(change).get(number)
 

@@ -67,14 +67,6 @@ def test_a_latency_is_judged_once_there_are_enough_requests() -> None:
     assert judge(look(100, seconds=0.2), plan(slo={"avg_latency": 0.1})).reason == "avg_latency of 0.2 s breaks the objective of 0.1 s"
 
 
-def test_without_an_objective_only_an_outage_ends_it() -> None:
-    free = plan(slo={})
-    assert judge(look(10, 10), free).verdict is Verdict.CONTINUE
-    assert judge(look(11, 11), free).verdict is Verdict.ROLLBACK
-    assert judge(look(1000, 400), free).verdict is Verdict.PROMOTE
-    assert judge(look(1000, 501), free).reason == "501 errors in 1000 requests are an outage"
-
-
 @given(total=st.integers(0, 5000), errors=st.integers(0, 5000), bound=st.floats(0, 1))
 def test_more_successes_never_turn_a_verdict_to_rollback(total: int, errors: int, bound: float) -> None:
     errors = min(errors, total)

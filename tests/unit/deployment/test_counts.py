@@ -67,8 +67,15 @@ def test_segments_count_from_the_rollouts_first_revision_on(world: Any, plan: An
 
 
 def test_somebody_has_to_count(world: Any) -> None:
-    check_countable(Desk(world.stack, KEY))
+    check_countable(Desk(world.stack, KEY), {"error_rate": 0.01})
     world.deployers["production"] = Uncounting()
-    check_countable(Desk(world.stack, KEY))
+    check_countable(Desk(world.stack, KEY), {"p95_latency": 0.1})
     with pytest.raises(DeploymentError, match=r"monitoring\.sinks: none can be read"):
-        check_countable(Desk(world.compose("acme", sinks={}), KEY))
+        check_countable(Desk(world.compose("acme", sinks={}), KEY), {})
+
+
+def test_a_deployer_that_only_counts_keeps_no_latency(world: Any) -> None:
+    with pytest.raises(DeploymentError) as raised:
+        check_countable(Desk(world.stack, KEY), {"error_rate": 0.01, "p95_latency": 0.1, "avg_latency": 0.1})
+    said = "the deployer of production counts requests and does not time them - bound error_rate or success_rate instead"
+    assert raised.value.message == f"canary.slo.avg_latency: {said}"

@@ -279,12 +279,7 @@ def test_a_canary_without_enough_requests_waits(world: World, plan: CanarySettin
 
 def test_a_canary_that_breaks_its_objective_is_rolled_back_at_once(world: World, plan: CanarySettings) -> None:
     canary(world, plan)
-    failed = 0
-    while failed < 3:
-        try:
-            world.ask(x=-1.0)
-        except DeploymentError as error:
-            failed += "version 2.0.0 failed" in error.message
+    fail(world, 3)
 
     done = next(one for one in world.deployment.advance() if one.number == 2)
     assert done.status is S.ROLLED_BACK
@@ -319,6 +314,45 @@ def test_a_paused_canary_keeps_its_share(world: World, plan: CanarySettings) -> 
     assert world.deployment.advance() == ()
     assert [variant.weight for variant in world.deployment.status("delays", "production").routes] == [0.9, 0.1]
     assert world.deployment.rollback_deployment(begun.deployment_id).status is S.ROLLED_BACK
+
+
+def fail(world: World, count: int) -> None:
+    """So many failed requests to the canary."""
+    while count:
+        try:
+            world.ask(x=-1.0)
+        except DeploymentError as error:
+            count -= "version 2.0.0 failed" in error.message
+
+
+@pytest.mark.parametrize("slo", [{}, {"success_rate": 0.8}])
+def test_without_a_rate_a_canary_keeps_the_maximum_of_monitoring(world: World, plan: CanarySettings, slo: dict[str, float]) -> None:
+    begun = canary(world, evolve(plan, slo=slo, min_requests=100))
+    assert begun.rollout.slo == (slo or {"error_rate": 0.05})
+    fail(world, 5)
+    assert world.deployment.advance() == ()
+    fail(world, 1)
+    done = [one.reason for one in world.deployment.advance() if one.number == 2]
+
+    assert done == ([] if slo else ["6 errors in 6 requests break the objective of 0.05"])
+
+
+@pytest.mark.parametrize("how", ["by hand", "at its deadline"])
+def test_a_held_canary_that_breaks_its_objective_is_rolled_back(world: World, plan: CanarySettings, how: str) -> None:
+    begun = canary(world, plan)
+    if how == "by hand":
+        world.deployment.pause(begun.deployment_id)
+    else:
+        world.clock.advance(1800)
+        world.deployment.advance()
+    assert world.deployment.get(begun.deployment_id).status is S.PAUSED
+    world.ask(100)
+    world.clock.advance(3600)
+    assert world.deployment.advance() == ()
+    fail(world, 50)
+
+    assert [one.status for one in world.deployment.advance() if one.number == 2] == [S.ROLLED_BACK]
+    assert set(world.ask(50)) == {"1.0.0"}
 
 
 def test_waiting_follows_a_canary_to_its_end(world: World, plan: CanarySettings) -> None:

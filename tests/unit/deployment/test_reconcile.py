@@ -171,6 +171,17 @@ def test_a_canary_step_that_died_is_finished(mortal: World, plan: Any, moment: i
     assert [names for names in mortal.deployer().given if names == ("2-2.0.0",)] == [("2-2.0.0",)]
 
 
+def test_a_canary_that_was_paused_before_it_was_routed_counts_from_its_first_request(mortal: World, plan: Any) -> None:
+    mortal.deployer().die_at = 2
+    with pytest.raises(Death):
+        mortal.deployment.start_canary("delays", "2.0.0", "production", canary=plan)
+    mortal.deployment.pause("production/delays/2")
+    mortal.deployment.advance()
+
+    held = mortal.deployment.get("production/delays/2")
+    assert (held.status, held.confirmed, held.rollout.first_revision) == (S.PAUSED, True, 2)
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("moment", [1, 2, 3])
 def test_a_withdrawal_that_died_is_finished(mortal: World, moment: int, after: bool) -> None:  # noqa: FBT001
