@@ -52,13 +52,14 @@ class Move(StrEnum):
 class Look(Record):
     """What is known at one moment: everything since the rollout began, so that late counts come in once.
 
-    ``step_requests`` are the canary's requests since the step in force began.
+    ``step_requests`` are the canary's requests since the step in force began, ``crashes`` the serving processes that ended unexpectedly.
     """
 
     at: datetime
     canary: Window = field(factory=Window)
     baseline: Window = field(factory=Window)
     step_requests: int = 0
+    crashes: int = 0
 
 
 @frozen
@@ -104,6 +105,9 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     PROMOTE: ``min_requests`` were answered within every objective. Anything else is CONTINUE.
     """
     canary = look.canary
+    if look.crashes:
+        died = "1 serving process" if look.crashes == 1 else f"{look.crashes} serving processes"
+        return Judgement(Verdict.ROLLBACK, f"{died} ended unexpectedly while it took requests")
     worst = {metric: bound for metric, bound in plan.slo.items() if metric not in RATES}
     rates = [plan.slo["error_rate"]] if "error_rate" in plan.slo else []
     rates += [1 - plan.slo["success_rate"]] if "success_rate" in plan.slo else []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mlops_core.deployment.desk import Desk
     from mlops_core.deployment.endpoint import EndpointState
-    from mlops_core.records import Rollout, VariantCount
+    from mlops_core.records import Observed, Rollout, VariantCount
     from mlops_core.roles import MonitorSink
 
 __all__ = ["check_countable", "look_at"]
@@ -43,13 +43,19 @@ def look_at(desk: Desk, state: EndpointState, rollout: Rollout, now: datetime) -
     """Everything that is known of the open canary and of the deployment beside it."""
     canary = set() if state.open is None else {one.version for one in state.open.variants}
     baseline = set() if state.live is None else {one.version for one in state.live.variants} - canary
+    seen = desk.deployer.observe(desk.endpoint)
     if "counters" in desk.deployer.capabilities:
-        counts = desk.deployer.observe(desk.endpoint).counters
-        windows = [_counted([one for one in counts if one.version in versions], rollout) for versions in (canary, baseline)]
+        windows = [_counted([one for one in seen.counters if one.version in versions], rollout) for versions in (canary, baseline)]
     else:
         windows = [_read(desk, versions, rollout, now) for versions in (canary, baseline)]
     requests = sum(windows[0].count(version, since=rollout.step_revision).total for version in canary)
-    return Look(now, windows[0], windows[1], requests)
+    return Look(now, windows[0], windows[1], requests, _crashes(seen, rollout))
+
+
+def _crashes(seen: Observed, rollout: Rollout) -> int:
+    """Serving processes that died since the rollout began: each routing revision from then on has the canary in it."""
+    found = seen.detail.get("crashes", {})
+    return sum(count for revision, count in found.items() if int(revision) >= rollout.first_revision)
 
 
 def _counted(counts: list[VariantCount], rollout: Rollout) -> Window:

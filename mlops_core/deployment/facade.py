@@ -129,7 +129,8 @@ class ModelDeployment:
     ) -> Deployment:
         """Give a version a small share of the requests, and more with each step, while it keeps its objectives.
 
-        ``advance`` judges it and takes the steps. Without a rate among the objectives, ``monitoring.max_error_rate`` is one. An endpoint without a live version skips the canary, and the answer's ``reason`` says so.
+        ``advance`` judges it and takes the steps. An endpoint without a live version skips the canary, and the answer's ``reason`` says so.
+        Without a rate among the objectives, ``monitoring.max_error_rate`` is one.
 
         Args:
             model_id: The registered model.

@@ -178,7 +178,7 @@ def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
         return True
     seen = desk.deployer.observe(desk.endpoint)
     wanted = planned(state)
-    if due(state, seen, now) or (state.open is None and desk.unneeded(state, seen)):
+    if due(state, seen, now) or desk.unneeded(state, seen):
         return True
     return seen.detail.get("server") != "stopped" and (seen.routes != wanted or not {one.version for one in wanted} <= set(seen.loaded))
 

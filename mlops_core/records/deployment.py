@@ -73,7 +73,11 @@ class VariantCount(Record):
 
 @frozen
 class Observed(Record):
-    """An endpoint as it is. ``revision`` 0: nothing routed yet; ``previous`` are those before they changed last."""
+    """An endpoint as it is. ``revision`` 0: nothing routed yet; ``previous`` are those before they changed last.
+
+    ``detail`` is the deployer's own, but for two keys: ``server`` is ``stopped`` where a person shut it down, and ``crashes`` maps a
+    routing revision, as text, to the number of serving processes that ended unexpectedly under it.
+    """
 
     url: str = ""
     revision: int = 0
@@ -84,7 +88,7 @@ class Observed(Record):
     loaded: tuple[str, ...] = ()
     counters: tuple[VariantCount, ...] = ()
     cursor: str | None = None
-    detail: Mapping[str, str] = field(factory=dict)
+    detail: Mapping[str, Any] = field(factory=dict)
 
 
 class DeploymentStatus(StrEnum):
@@ -180,7 +184,7 @@ class Endpoint(Record):
     loaded: tuple[str, ...] = ()
     live: Deployment | None = None
     open: Deployment | None = None
-    detail: Mapping[str, str] = field(factory=dict)
+    detail: Mapping[str, Any] = field(factory=dict)
 
 
 @frozen

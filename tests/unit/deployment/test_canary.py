@@ -67,6 +67,12 @@ def test_a_latency_is_judged_once_there_are_enough_requests() -> None:
     assert judge(look(100, seconds=0.2), plan(slo={"avg_latency": 0.1})).reason == "avg_latency of 0.2 s breaks the objective of 0.1 s"
 
 
+def test_a_serving_process_that_died_ends_it() -> None:
+    assert judge(evolve(look(1000), crashes=1), plan()).reason == "1 serving process ended unexpectedly while it took requests"
+    assert judge(evolve(look(0), crashes=3), plan()).reason == "3 serving processes ended unexpectedly while it took requests"
+    assert judge(evolve(look(0), crashes=3), plan()).verdict is Verdict.ROLLBACK
+
+
 @given(total=st.integers(0, 5000), errors=st.integers(0, 5000), bound=st.floats(0, 1))
 def test_more_successes_never_turn_a_verdict_to_rollback(total: int, errors: int, bound: float) -> None:
     errors = min(errors, total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from attrs import evolve
 from mlops_core.deployment import ModelDeployment
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
-from mlops_core.records import HealthStatus, NewEntry, Segment, SeriesKey, Variant
+from mlops_core.records import EndpointKey, HealthStatus, NewEntry, Observed, Segment, SeriesKey, Variant
 from mlops_core.testing.memory_deployer import MemoryDeployer
 
 if TYPE_CHECKING:
@@ -589,6 +589,32 @@ def test_a_canary_is_judged_by_the_sink_where_the_deployer_does_not_count(world:
     assert [one.weight for one in world.deployment.advance() if one.number == 2] == [0.5]
     count(begun.rollout.first_revision, 10, 10, 3)
     assert [one.status for one in world.deployment.advance() if one.number == 2] == [S.ROLLED_BACK]
+
+
+class Crashing(MemoryDeployer):
+    """A deployer whose serving processes die under some revisions."""
+
+    contract = 1
+    crashes: ClassVar[dict[str, int]] = {}
+
+    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        return evolve(super().observe(endpoint, since=since), detail={"crashes": dict(self.crashes)})
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_canary_that_kills_its_serving_process_is_rolled_back(world: World, plan: CanarySettings, paused: bool) -> None:  # noqa: FBT001
+    deployer = world.deployers["production"] = Crashing()
+    deployer.crashes = {"1": 4}  # type: ignore[misc]  # this one's own
+    begun = canary(world, plan)
+    if paused:
+        world.deployment.pause(begun.deployment_id)
+    world.ask(10)
+    assert world.deployment.advance() == ()
+    deployer.crashes = {"1": 4, "2": 1}  # type: ignore[misc]  # this one's own
+    done = next(one for one in world.deployment.advance() if one.number == 2)
+
+    assert (done.status, done.reason) == (S.ROLLED_BACK, "1 serving process ended unexpectedly while it took requests")
+    assert set(world.ask(50)) == {"1.0.0"}
 
 
 def test_a_canary_that_nobody_could_judge_is_refused(world: World, plan: CanarySettings) -> None:
