@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mlops_core.records import EndpointKey, Rollout
 
-__all__ = ["EndpointState", "create", "deployment_id", "follow", "forget", "move", "planned"]
+__all__ = ["EndpointState", "create", "deployment_id", "follow", "forget", "move", "planned", "relocate"]
 
 _KEPT: Final = 8
 
@@ -163,6 +163,11 @@ def forget(state: EndpointState, revision: int) -> EndpointState:
         for one in state.deployments
     )
     return evolve(state, revision=revision, deployments=deployments)
+
+
+def relocate(state: EndpointState, number: int, url: str) -> EndpointState:
+    """The same state with a deployment at another address."""
+    return evolve(state, deployments=tuple(evolve(one, url=url) if one.number == number else one for one in state.deployments))
 
 
 def follow(state: EndpointState, number: int, routes: Sequence[Variant], revision: int, *, now: datetime, reason: str) -> EndpointState:

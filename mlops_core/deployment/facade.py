@@ -17,6 +17,7 @@ from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
 from mlops_core.deployment.reconcile import reconcile
+from mlops_core.deployment.states import ON_ITS_WAY
 from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
 from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, Rollout
 
@@ -30,6 +31,7 @@ __all__ = ["ModelDeployment"]
 
 _LOG: Final = logging.getLogger(__name__)
 _TIMEOUT: Final = 300.0
+_FOLLOWED: Final = ON_ITS_WAY - {DeploymentStatus.PAUSED, DeploymentStatus.ROLLBACK_FAILED}
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 5.0
 
 
@@ -64,7 +66,8 @@ class ModelDeployment:
     ) -> Deployment:
         """Load a version, warm it, and give it all requests of its endpoint.
 
-        The version that was live stays loaded for the environment's ``rollback_window``. What is live already is answered as it is.
+        The version that was live stays loaded for the environment's ``rollback_window``. What is live already is answered as it is, once
+        its server, if it was shut down, has started.
 
         Args:
             model_id: The registered model.
@@ -333,8 +336,8 @@ class ModelDeployment:
         return {**plan.slo, **usual}
 
     def _follow(self, desk: Desk, one: Deployment) -> Deployment:
-        """Do the control loop's work for one canary until it ends or is held."""
-        while one.status is DeploymentStatus.CANARY and one.rollout is not None:
+        """Do the control loop's work for one canary until it ends or is held; where the loop itself is at it, wait for that."""
+        while one.status in _FOLLOWED and one.rollout is not None:
             poll = one.rollout.step_time / timedelta(seconds=10)
             self._stack.clock.sleep(min(max(poll, _SHORTEST_POLL), _LONGEST_POLL))
             work.advance(desk, self._stack.clock.now())

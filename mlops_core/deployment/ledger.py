@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from mlops_core.deployment.endpoint import EndpointState, planned
 from mlops_core.exceptions import DeploymentError
@@ -65,8 +65,15 @@ class Ledger:
             self._tell(before, after)
         return after
 
+    def note(self, one: Deployment, key: str) -> Deployment:
+        """Remember that a request of this key, if it has one, was answered with a deployment that was there; answers it."""
+        if key:
+            entry = NewEntry(self.stack.clock.now(), "answered", change={"number": one.number})
+            self._journal.update(lambda head: evolve(entry, state=head.state), key=key)
+        return one
+
     def of_key(self, key: str) -> Deployment | None:
-        """The deployment that a request of this key made, as it is now."""
+        """The deployment that a request of this key made or was answered with, as it is now."""
         entry = self._journal.find(key)
         return None if entry is None else self.deployment(int(entry.change["number"]))
 

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from mlops_core.deployment.desk import EndpointBusyError
 from mlops_core.deployment.drive import Driver
-from mlops_core.deployment.endpoint import EndpointState, create, move, planned
+from mlops_core.deployment.endpoint import EndpointState, create, move, planned, relocate
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import due, reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
@@ -46,7 +46,7 @@ class Order:
 
 
 def place(desk: Desk, order: Order) -> Deployment:
-    """Write a pending deployment down, for the control loop to carry out; or find the one that this order made before.
+    """Write a pending deployment down, for the control loop to carry out; or find the one that this order made before, or that serves it.
 
     Raises:
         DeploymentError: Another deployment is on its way.
@@ -54,6 +54,9 @@ def place(desk: Desk, order: Order) -> Deployment:
     name, known = _known(desk, order)
     if known is not None:
         return known
+    live = _live_as(desk.ledger.read(), order)
+    if live is not None and not _missing(desk, live):
+        return desk.ledger.note(live, name)
     now = desk.stack.clock.now()
 
     def change(state: EndpointState) -> EndpointState:
@@ -73,21 +76,43 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
     """
     with desk.alone(patience):
         state = reconcile(desk)
-        _, known = _known(desk, order)
+        name, known = _known(desk, order)
+        if known is None and (live := _live_as(state, order)) is not None:
+            known = desk.ledger.note(live, name)
         if known is None:
-            if order.rollout is None and state.live is not None and shares_of(state.live.variants) == order.weights and state.open is None:
-                return state.live
             if state.open is not None and state.open.status not in _HELD:  # the process that began it has died
                 Driver(desk, desk.stack.clock.now()).run(state.open.number)
                 state = desk.ledger.read()
             _check_new(desk, state, order)
             known = place(desk, order)
+        if known.status is S.LIVE:
+            _wake(desk, known)
         driver = Driver(desk, desk.stack.clock.now())
         done = driver.run(known.number)
         sweep(desk, desk.stack.clock.now())
     if done.status is S.FAILED or driver.cause is not None:
         raise DeploymentError(f"deployment {done.deployment_id}: {done.reason}") from driver.cause
     return done
+
+
+def _live_as(state: EndpointState, order: Order) -> Deployment | None:
+    """The live deployment if it is what is ordered, and nothing is on its way."""
+    live = state.live if order.rollout is None and state.open is None else None
+    return live if live is not None and shares_of(live.variants) == order.weights else None
+
+
+def _missing(desk: Desk, one: Deployment) -> list[str]:
+    """Versions of a deployment that are not loaded."""
+    return sorted(shares_of(one.variants).keys() - set(desk.deployer.observe(desk.endpoint).loaded))
+
+
+def _wake(desk: Desk, live: Deployment) -> None:
+    """Have what is live answer requests, also where its server was shut down; it may answer at another address now."""
+    if missing := _missing(desk, live):
+        desk.load(missing)
+        reconcile(desk)
+        url = desk.url_of(live)
+        desk.ledger.change(lambda before: relocate(before, live.number, url))
 
 
 def _check_new(desk: Desk, state: EndpointState, order: Order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from mlops_core.deployment import ModelDeployment
+from mlops_core.deployment.endpoint import move
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import EndpointKey, HealthStatus, NewEntry, Observed, Segment, SeriesKey, Variant
@@ -69,6 +71,56 @@ def test_the_next_version_takes_over_and_the_last_stays_warm_for_its_window(worl
 def test_deploying_what_is_live_is_answered_as_it_is(world: World) -> None:
     first = world.deployment.deploy_model("delays", "1.0.0", "production")
     assert world.deployment.deploy_model("delays", "1.0.0", "production") == first
+
+
+def test_what_is_live_needs_no_second_deployment_to_be_written_down(world: World) -> None:
+    first = world.deployment.deploy_model("delays", "1.0.0", "production")
+    assert world.deployment.deploy_model("delays", "1.0.0", "production", wait=False) == first
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_key_that_found_its_version_live_is_remembered(world: World, wait: bool) -> None:  # noqa: FBT001
+    first = world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.deployment.deploy_model("delays", "1.0.0", "production", key="run-7/deployment", wait=wait)
+    world.deployment.deploy_model("delays", "2.0.0", "production")
+
+    again = world.deployment.deploy_model("delays", "1.0.0", "production", key="run-7/deployment")
+    assert (again.number, again.status) == (first.number, S.DRAINING)
+    assert world.ask() == ["2.0.0"]
+
+
+class Stoppable(MemoryDeployer):
+    """A server that a person can shut down, and that comes back at another address."""
+
+    contract = 1
+    stopped = False
+    starts = 0
+
+    def load(self, *args: Any) -> None:
+        super().load(*args)
+        self.starts += self.stopped
+        self.stopped = False
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.stopped = True
+
+    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        seen = super().observe(endpoint, since=since)
+        return evolve(seen, url=f"http://host:{8000 + self.starts}", detail={"server": "stopped" if self.stopped else "running"})
+
+
+@pytest.mark.parametrize("key", [None, "run-7/deployment"])
+def test_deploying_what_is_live_starts_a_server_that_was_shut_down(world: World, key: str | None) -> None:
+    world.deployers["production"] = Stoppable()
+    first = world.deployment.deploy_model("delays", "1.0.0", "production", key=key)
+    world.deployment.shutdown("production")
+    assert world.deployment.advance() == ()
+    again = world.deployment.deploy_model("delays", "1.0.0", "production", key=key)
+
+    assert (again.number, again.status, again.url) == (first.number, S.LIVE, "http://host:8001")
+    seen = world.deployment.status("delays", "production")
+    assert (seen.loaded, seen.detail["server"]) == (("1.0.0",), "running")
 
 
 def test_a_repeated_key_deploys_nothing_twice(world: World) -> None:
@@ -368,6 +420,27 @@ def test_waiting_follows_a_canary_to_its_end(world: World, plan: CanarySettings)
 
     assert done.status is S.LIVE
     assert set(world.ask(20)) == {"2.0.0"}
+
+
+def test_waiting_goes_on_while_the_control_loop_promotes(world: World, plan: CanarySettings) -> None:
+    """Between the loop's entry and its change of routes the deployment is neither a canary nor live."""
+    desk = world.deployment._desk("delays", "production", 1.0)  # noqa: SLF001  the loop's lease and its entry
+    loop = contextlib.ExitStack()
+    slept: list[float] = []
+
+    def sleep(_: object, seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            loop.enter_context(desk.alone(0))
+            desk.ledger.change(lambda before: move(before, 2, S.PROMOTING, now=world.clock.now(), weight=1.0, confirmed=False))
+        elif len(slept) == 3:
+            loop.close()
+
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.clock.__class__ = type("LoopClock", (type(world.clock),), {"__slots__": (), "sleep": sleep})
+    done = world.deployment.start_canary("delays", "2.0.0", "production", canary=plan, wait=True)
+
+    assert (done.status, len(slept)) == (S.LIVE, 3)
 
 
 def test_an_endpoint_without_a_live_version_skips_the_canary_and_says_so(world: World, plan: CanarySettings) -> None:
