@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve, field
@@ -15,7 +15,7 @@ from mlops_core.records import Segment
 from mlops_core.roles import MonitorSink
 from mlops_core.spool import Follower, Mark, Spool
 
-__all__ = ["Delivery", "deliver", "segment_of"]
+__all__ = ["Delivery", "deliver", "put", "segment_of"]
 
 _log = logging.getLogger(__name__)
 _BATCH: Final = 500
@@ -23,6 +23,7 @@ _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 10.0
 _MOST_SPOOLS: Final = 8
 _PATIENCE: Final = 3
+_REFUSALS: Final = (ValueError, TypeError, ArithmeticError)
 
 
 def segment_of(writer: str, sequence: int, record: dict[str, Any]) -> Segment:
@@ -37,7 +38,7 @@ def deliver(spool: Spool, name: str, sink: MonitorSink) -> int:
     done = mark.done
     try:
         while taken := follower.take(_BATCH):
-            sink.write([segment_of(spool.writer, sequence, record) for sequence, record in taken])
+            put(name, sink, [segment_of(spool.writer, sequence, record) for sequence, record in taken])
             done = taken[-1][0]
             spool.set_mark(name, Mark(done, done))
     finally:
@@ -45,12 +46,39 @@ def deliver(spool: Spool, name: str, sink: MonitorSink) -> int:
     return done - mark.done
 
 
+def put(name: str, sink: MonitorSink, batch: Sequence[Segment]) -> None:
+    """Write a batch. Of a segment that the sink refuses for its content only the counts are kept, or nothing, so that it stops no other.
+
+    What else the sink raises is raised: an outage.
+    """
+    try:
+        sink.write(batch)
+    except _REFUSALS as error:
+        if len(batch) == 1:
+            _put_counts(name, sink, batch[0], error)
+            return
+        middle = len(batch) // 2
+        put(name, sink, batch[:middle])
+        put(name, sink, batch[middle:])
+
+
+def _put_counts(name: str, sink: MonitorSink, refused: Segment, error: Exception) -> None:
+    at = f"segment {refused.sequence} of {refused.series.model} ({refused.total} predictions)"
+    try:
+        sink.write([evolve(refused, errors_by_type={}, values={}, sample=())])
+    except _REFUSALS:
+        _log.error("sink %s: %s is refused and given up: %s: %s", name, at, type(error).__name__, error)
+    else:
+        _log.error("sink %s: %s is refused, only its counts are kept: %s: %s", name, at, type(error).__name__, error)
+
+
 @define(eq=False)
 class Delivery:
     """The way to one sink: a queue of spools, the newest still growing, and a thread that empties it.
 
-    What the sink raises is taken for an outage and tried again, after 0.2 s and then ever longer up to 10 s; ``failing`` says why. At most
-    eight spools wait; beyond that the oldest is given up for this sink, and the log says how many segments that were.
+    What the sink raises, but for a refusal of what a segment holds, is taken for an outage and tried again, after 0.2 s and then ever longer
+    up to 10 s; ``failing`` says why. At most eight spools wait; beyond that the oldest is given up for this sink, and the log says how many
+    segments that were.
     """
 
     name: str
@@ -137,7 +165,7 @@ class Delivery:
         if not self._batch:
             self._batch = [segment_of(spool.writer, sequence, record) for sequence, record in self._follower.take(_BATCH)]
         if self._batch:
-            self.sink.write(self._batch)
+            put(self.name, self.sink, self._batch)
             self._at = self._batch[-1].sequence
             spool.set_mark(self.name, Mark(self._at, self._at))
             self._pass(len(self._batch))

@@ -78,7 +78,7 @@ class ModelMonitoring:
 
         Args:
             model_id: The model.
-            prediction_time: Seconds it took, finite and >= 0.
+            prediction_time: Seconds it took, from 0 to a year.
             success: Whether it succeeded.
             error: Of a failure, its type; of a longer text only what stands before the first colon is kept.
             environment: Where it was served; None counts under ``default``.

@@ -31,7 +31,7 @@ OTHER: Final = "other"
 _MOST_TYPES: Final = 32
 _LONGEST_TYPE: Final = 64
 _LONGEST_ERROR: Final = 10_000
-_INFINITE: Final = math.inf
+_LONGEST: Final = 366 * 86_400.0  # a year: whatever is larger is no measurement, and sums stay finite
 
 
 @frozen
@@ -78,7 +78,7 @@ class SeriesRecorder:
         Raises:
             MonitoringError: It cannot be counted, and was not; or monitoring is closed.
         """
-        if success is True and error is None and seconds.__class__ is float and 0.0 <= seconds < _INFINITE:
+        if success is True and error is None and seconds.__class__ is float and 0.0 <= seconds <= _LONGEST:
             item: Item = seconds
         else:
             item = _checked(seconds, success, error)
@@ -161,8 +161,8 @@ def _checked(seconds: Any, success: Any, error: Any) -> Item:
     if isinstance(seconds, bool) or not hasattr(seconds, "__float__") or isinstance(seconds, complex):
         raise MonitoringError(f"prediction_time: expected seconds, got {type(seconds).__name__} - give a number such as 0.15")
     taken = _as_float(seconds)
-    if not 0.0 <= taken < _INFINITE:
-        raise MonitoringError(f"prediction_time: {taken} is no duration - give finite seconds >= 0, measured with time.perf_counter()")
+    if not 0.0 <= taken <= _LONGEST:
+        raise MonitoringError(f"prediction_time: {taken} is no duration - give seconds from 0 to a year, measured with time.perf_counter()")
     if not isinstance(success, bool):
         raise MonitoringError(f"success: expected True or False, got {type(success).__name__} - write bool(...)")
     if error is not None and not isinstance(error, str):
@@ -186,4 +186,6 @@ def _type_of(error: str | None) -> str:
     if len(error) > _LONGEST_ERROR:
         raise MonitoringError(f"error: {len(error)} characters are too many - give the type of the failure, not its details")
     lines = error.strip().splitlines() or [""]
-    return lines[0].partition(":")[0].strip()[:_LONGEST_TYPE] or "unspecified"
+    kind = lines[0].partition(":")[0].strip()[:_LONGEST_TYPE]
+    # Undecodable bytes of a file name, or a NUL, are text that many a store refuses.
+    return "".join(character if character.isprintable() else "?" for character in kind) or "unspecified"

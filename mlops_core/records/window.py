@@ -6,6 +6,7 @@ Pure functions beside the records, so that monitoring, deployment gates and aler
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -61,7 +62,7 @@ class Window(Record):
             errors=sum(segment.errors for segment in found),
             unit_errors=sum(segment.unit_errors for segment in found),
             errors_by_type=_by_frequency(segment.errors_by_type for segment in found),
-            latency_sum=math.fsum(segment.latency_sum for segment in found),
+            latency_sum=_sum(segment.latency_sum for segment in found),
             histogram=merge_counts(segment.histogram for segment in found),
             values=_merge_values(found),
             counts=_count_variants(found),
@@ -202,7 +203,16 @@ def _merge_value(group: Sequence[tuple[datetime, float, ValueSum]]) -> ValueSum:
     """Of two recorded at the same moment the larger is the last: any rule will do that does not depend on the order of merging."""
     at, last = max((at, last) for at, last, _ in group)
     values = [value for _, _, value in group]
-    return ValueSum(sum(value.count for value in values), math.fsum(value.sum for value in values), last, at)
+    return ValueSum(sum(value.count for value in values), _sum(value.sum for value in values), last, at)
+
+
+def _sum(parts: Iterable[float]) -> float:
+    """Exact where it can be; a sum beyond every number is the largest one, so that a figure that nobody believes harms no other."""
+    given = list(parts)
+    try:
+        return math.fsum(given)
+    except OverflowError:
+        return max(-sys.float_info.max, min(sum(given), sys.float_info.max))
 
 
 def _count_variants(found: Sequence[Segment]) -> tuple[VariantCount, ...]:

@@ -29,7 +29,12 @@ class MonitorSink(Backend):
 
     @abstractmethod
     def write(self, segments: Sequence[Segment]) -> None:
-        """Keep segments, each (writer, sequence) once, told by a contiguous high-water mark per writer that outlives retention."""
+        """Keep segments, each (writer, sequence) once, told by a contiguous high-water mark per writer that outlives retention.
+
+        Raises:
+            ValueError: A segment holds what this sink cannot keep; ``TypeError`` and ``ArithmeticError`` say the same. Only its counts are
+                then written. Any other error is an outage, after which all is written again.
+        """
 
     def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
         """Segments that overlap [start, end), oldest first; with ``level`` only those replaced at that level (zero: only written ones)."""

@@ -101,6 +101,14 @@ class MonitorSinkSuite:
         reading.write([full])
         assert list(reading.read(_SERIES, _AT, _AT + _HOUR)) == [full]
 
+    def test_text_that_utf_8_cannot_hold_costs_no_count(self, reading: MonitorSink) -> None:
+        """Undecodable bytes of a file name, or a NUL, come in as text; what is made of them is the sink's choice."""
+        odd = "caf\udce9 \x00"
+        value = ValueSum(1, 0.5, 0.5, _AT)
+        reading.write([segment(1, errors=1, errors_by_type={odd: 1}, values={"live.f1": value}, sample=({odd: odd},)), segment(2)])
+        assert _total(reading) == 2
+        assert Window.merge(reading.read(_SERIES, _AT, _AT + _HOUR)).values == {"live.f1": value}
+
     def test_a_window_is_half_open_and_takes_what_overlaps_it(self, reading: MonitorSink) -> None:
         """Oldest first."""
         kept = [segment(number, second) for number, second in enumerate((59, 0, 30, 60), start=1)]

@@ -161,3 +161,54 @@ def test_what_a_dead_process_left_is_delivered_from_its_mark(tmp_path: Path, sin
     assert deliver(spool, "other", sink) == 4
     assert sink.kept() == [1, 2, 3, 4]
     spool.close()
+
+
+class Narrow(MemorySink):
+    """A sink that cannot keep some texts, or some numbers."""
+
+    contract = 1
+    writes = 0
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        self.writes += 1
+        for one in segments:
+            if one.latency_sum > 100:
+                raise OverflowError("too large")
+            if "odd" in one.errors_by_type:
+                raise ValueError("not in my character set")
+        super().write(segments)
+
+
+def test_a_segment_that_is_refused_stops_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink, spool = Narrow(), Spool.open(tmp_path, "a")
+    for number in range(40):
+        kept = {7: {"errors": 1, "errors_by_type": {"odd": 1}}, 20: {"latency_sum": 1e9}}.get(number, {})
+        spool.append(segment(**kept).to_dict())  # type: ignore[arg-type]  # fields of a segment
+    assert deliver(spool, "narrow", sink) == 40
+    assert spool.mark("narrow").done == 40
+    spool.close()
+
+    one = segment()
+    found = {each.sequence: each for each in sink.read(one.series, one.start, one.end)}
+    assert sorted(found) == [number for number in range(1, 41) if number != 21]
+    assert (found[8].total, found[8].errors, found[8].errors_by_type) == (1, 1, {})
+    assert sink.writes < 40
+    assert "sink narrow: segment 8 of tickets (1 predictions) is refused, only its counts are kept: ValueError: not in my" in caplog.text
+    assert "sink narrow: segment 21 of tickets (1 predictions) is refused and given up: OverflowError: too large" in caplog.text
+
+
+def test_a_refusal_is_no_outage(tmp_path: Path) -> None:
+    sink = Narrow()
+    delivery = Delivery("narrow", sink, lambda _: None)
+    spool = Spool.open(tmp_path, "a")
+    spool.append(segment(latency_sum=1e9).to_dict())
+    spool.append(segment().to_dict())
+    delivery.follow(spool)
+    delivery.start()
+    delivery.announce(2)
+    assert delivery.wait(SOON)
+    assert delivery.failing == ""
+    delivery.stop(SOON)
+    spool.close()
+    one = segment()
+    assert [each.sequence for each in sink.read(one.series, one.start, one.end)] == [2]

@@ -248,3 +248,15 @@ for _ in range(1000):
 
 def test_draining_is_a_pass_of_its_own(monitoring: ModelMonitoring) -> None:
     assert monitoring.drain() == 0
+
+
+def test_figures_beyond_every_sum_harm_no_other(monitoring: ModelMonitoring) -> None:
+    for _ in range(2):
+        monitoring.record_values("m", {"custom.a": 1e308, "custom.b": -1e308})
+    with pytest.raises(MonitoringError, match="is no duration"):
+        monitoring.track_prediction("m", 1e308, success=True)
+    monitoring.track_prediction("m", 0.1, success=True)
+
+    metrics = monitoring.get_metrics("m")
+    assert metrics.total_predictions == 1
+    assert metrics.values == {"custom.a": 1e308, "custom.b": -1e308}

@@ -147,6 +147,8 @@ def test_any_finite_number_of_seconds_is_a_latency(record: SeriesRecorder, secon
         ((-0.1, True), "prediction_time: -0.1 is no duration"),
         ((math.nan, True), "prediction_time: nan is no duration"),
         ((math.inf, False), "prediction_time: inf is no duration"),
+        ((1e308, True), "prediction_time: 1e+308 is no duration - give seconds from 0 to a year"),
+        ((1e308, False, "Timeout"), "prediction_time: 1e+308 is no duration"),
         ((10**400, True), "prediction_time: int is no number of seconds"),
         (("0.1", True), "prediction_time: expected seconds, got str"),
         ((True, True), "prediction_time: expected seconds, got bool"),
@@ -179,6 +181,8 @@ def test_what_cannot_be_counted_is_one_line_and_not_counted(record: SeriesRecord
         ("", "unspecified"),
         (" : \n", "unspecified"),
         ("x" * 300, "x" * 64),
+        ("caf\udce9 failed", "caf? failed"),
+        ("a\x00b\x1b[1m: c", "a?b?[1m"),
     ],
 )
 def test_an_error_is_counted_by_its_type(record: SeriesRecorder, text: str, kind: str) -> None:

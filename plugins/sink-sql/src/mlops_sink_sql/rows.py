@@ -95,4 +95,4 @@ def logged_of(row: RowMapping, series: SeriesKey) -> Logged:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"))  # ASCII, since text may hold what UTF-8 cannot
