@@ -80,7 +80,7 @@ class MonitoringSettings(Record):
 
     sinks: tuple[Use, ...] = field(default=(), metadata=_says("where measurements go; the first answers questions"))
     durability: Literal["flush", "sync"] = field(
-        default="flush", metadata=_says("flush survives a killed process, sync also a loss of power")
+        default="flush", metadata=_says("flush loses at most 0.1 s to a killed process, sync nothing; both may lose moments to a power cut")
     )
     alerts: tuple[AlertRule, ...] = field(default=(), metadata=_says("alert rules"))
     max_error_rate: Annotated[float, SHARE] = field(default=0.05, metadata=_says("a model with more errors is unhealthy"))

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from mlops_core.records import EndpointKey, Rollout
 
-__all__ = ["EndpointState", "create", "deployment_id", "follow", "forget", "move", "planned", "relocate"]
+__all__ = ["FORMAT", "EndpointState", "create", "deployment_id", "follow", "forget", "move", "planned", "relocate"]
 
+FORMAT: Final = 1
 _KEPT: Final = 8
 
 
@@ -34,7 +35,7 @@ class EndpointState(Record):
     and the newest of the others; ``format`` is the version of this form.
     """
 
-    format: int = 1
+    format: int = FORMAT
     number: int = 0
     revision: int = 0
     deployments: tuple[Deployment, ...] = ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from mlops_core.deployment.endpoint import EndpointState, planned
+from mlops_core.deployment.endpoint import FORMAT, EndpointState, planned
 from mlops_core.exceptions import DeploymentError
 from mlops_core.journal import Journal
 from mlops_core.records import Deployment, DeploymentChanged, EndpointKey, NewEntry
@@ -130,6 +130,10 @@ def _changed(before: EndpointState, after: EndpointState) -> list[Deployment]:
 
 
 def _decoded(state: Any) -> EndpointState:
+    if state and state.get("format") != FORMAT:
+        raise DeploymentError(
+            f"deployments: format {state.get('format')} of the journal is not known to this release - install a newer one"
+        )
     try:
         return EndpointState.from_dict(dict(state)) if state else EndpointState()
     except ValueError as error:

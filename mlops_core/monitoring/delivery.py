@@ -76,9 +76,9 @@ def _put_counts(name: str, sink: MonitorSink, refused: Segment, error: Exception
 class Delivery:
     """The way to one sink: a queue of spools, the newest still growing, and a thread that empties it.
 
-    What the sink raises, but for a refusal of what a segment holds, is taken for an outage and tried again, after 0.2 s and then ever longer
-    up to 10 s; ``failing`` says why. At most eight spools wait; beyond that the oldest is given up for this sink, and the log says how many
-    segments that were.
+    What the sink raises, but for a refusal of what a segment holds, is taken for an outage and tried again, after 0.2 s and then ever
+    longer up to 10 s; ``failing`` says why. At most eight spools wait; beyond that the oldest is given up for this sink, and the log says
+    how many segments that were.
     """
 
     name: str

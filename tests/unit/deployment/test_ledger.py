@@ -47,6 +47,14 @@ def test_a_key_is_written_once(world: Any) -> None:
     assert ledger.of_key("run-8") is None
 
 
+def test_a_key_may_be_remembered_for_what_was_there(world: Any) -> None:
+    ledger = Ledger(world.stack, KEY)
+    one = add(world, ledger).get(1)
+    assert ledger.note(one, "") == ledger.note(one, "run-9") == ledger.note(one, "run-9") == one
+    assert ledger.of_key("run-9") == one
+    assert len(world.registry.read("acme", journal_name(KEY))) == 2
+
+
 def test_an_intent_is_told_to_nobody_until_it_is_confirmed(world: Any) -> None:
     ledger = Ledger(world.stack, KEY)
     add(world, ledger)
@@ -70,7 +78,14 @@ def test_what_was_pruned_is_found_in_the_history(world: Any) -> None:
         ledger.deployment(13)
 
 
-def test_a_journal_of_a_newer_release_is_refused(world: Any) -> None:
-    world.registry.append("acme", journal_name(KEY), 0, NewEntry(world.clock.now(), "pending", state={"format": 1, "shiny": True}))
-    with pytest.raises(DeploymentError, match="the journal was written by a newer release"):
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"format": 1, "shiny": True}, "the journal was written by a newer release"),
+        ({"format": 99}, "format 99 of the journal is not known"),
+    ],
+)
+def test_a_journal_of_a_newer_release_is_refused(world: Any, state: dict[str, Any], said: str) -> None:
+    world.registry.append("acme", journal_name(KEY), 0, NewEntry(world.clock.now(), "pending", state=state))
+    with pytest.raises(DeploymentError, match=said):
         Ledger(world.stack, KEY).read()
