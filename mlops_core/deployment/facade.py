@@ -18,7 +18,7 @@ from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
 from mlops_core.deployment.reconcile import reconcile
 from mlops_core.deployment.states import ON_ITS_WAY
-from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
+from mlops_core.exceptions import ConflictError, DeploymentError
 from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, Rollout
 
 if TYPE_CHECKING:
@@ -223,11 +223,11 @@ class ModelDeployment:
         """
         at = self._stack.clock.now() if now is None else aware(now, "now", DeploymentError)
         changed: list[Deployment] = []
-        for desk in self._desks():
+        for environment, model in self._endpoints():
             try:
-                changed += work.advance(desk, at)
-            except MLOpsError as error:
-                _LOG.warning("endpoint %s/%s: %s", desk.endpoint.environment, desk.endpoint.model, one_line(error))
+                changed += work.advance(self._desk(model, environment, _TIMEOUT), at)
+            except Exception as error:  # noqa: BLE001  whatever a backend raises
+                _LOG.warning("endpoint %s/%s: %s", environment, model, one_line(error))
         return tuple(changed)
 
     # --- looking
@@ -258,7 +258,7 @@ class ModelDeployment:
     @guarded()
     def list(self, environment: str | None = None) -> tuple[Endpoint, ...]:
         """Every endpoint that has had a deployment, by environment and model."""
-        return tuple(self.status(desk.endpoint.model, desk.endpoint.environment) for desk in self._desks(environment))
+        return tuple(self.status(model, name) for name, model in self._endpoints(environment))
 
     @guarded()
     def history(self, model_id: str, environment: str) -> tuple[Deployment, ...]:
@@ -320,13 +320,14 @@ class ModelDeployment:
             raise DeploymentError(f"endpoint {desk.endpoint.environment}/{model}: nothing is live or on its way here")
         return desk, meant.number
 
-    def _desks(self, environment: str | None = None) -> Iterator[Desk]:
+    def _endpoints(self, environment: str | None = None) -> Iterator[tuple[str, str]]:
+        """Environment and model of every endpoint that has a journal."""
         for name in sorted(self._stack.parts.environments):
             if environment in (None, name) or (environment == "prod" and name == "production"):
                 prefix, cursor = f"{PREFIX}{name}/", None
                 while True:
                     page = self._stack.parts.registry.journals(self.tenant_id, prefix, cursor=cursor)
-                    yield from (self._desk(head.name.removeprefix(prefix), name, _TIMEOUT) for head in page.items)
+                    yield from ((name, head.name.removeprefix(prefix)) for head in page.items)
                     if (cursor := page.cursor) is None:
                         break
 

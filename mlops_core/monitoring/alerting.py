@@ -10,7 +10,7 @@ from attrs import frozen
 
 from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.journal import Head, update
-from mlops_core.monitoring.incidents import Book, Incident, Owed, advance, journal_of, settle
+from mlops_core.monitoring.incidents import FORMAT, Book, Incident, Owed, advance, journal_of, settle
 from mlops_core.monitoring.rules import Rule, read_rules
 from mlops_core.records import AlertRaised, NewEntry
 from mlops_core.stack import Stack
@@ -59,15 +59,19 @@ class Alerting:
     def _evaluate(self, model: str, rules: Sequence[Rule], series: Sequence[SeriesKey], reader: Reader, now: datetime) -> list[Incident]:
         measured = [one for rule in rules for one in rule.measure(model, series, reader, now)]
         tenant, channels = self.stack.tenant, tuple(self.stack.parts.channels)
+        before: list[Book] = []
 
         def decide(head: Head) -> NewEntry | None:
-            return advance(_book(head.state), measured, now, tenant=tenant, model=model, channels=channels)
+            before.append(_book(head.state))
+            return advance(before[-1], measured, now, tenant=tenant, model=model, channels=channels)
 
         entry = update(self.stack.parts.registry, tenant, journal_of(model), decide)
         if entry is None:
             return []
-        after = _book(entry.state).incidents
-        changed = [after[name] for name, state in entry.change.items() if state != "pending"]
+        after = _book(entry.state)
+        for owed in [one for one in before[-1].owed if one not in after.owed]:
+            _log.error("channel %s: %s is given up, newer alerts of the rule wait", owed.channel, owed.alert.key)
+        changed = [after.incidents[name] for name, state in entry.change.items() if state != "pending"]
         for incident in changed:
             self.stack.parts.emit(AlertRaised(tenant, now, incident.alert()))
         return changed
@@ -79,9 +83,13 @@ class Alerting:
         for owed in self._read(model).owed:
             if owed.channel in failed:
                 continue
+            if owed.channel not in self.stack.parts.channels:
+                _log.warning("channel %s: is not configured any more, %s is not delivered", owed.channel, owed.alert.key)
+                taken.append(owed)
+                continue
             try:
                 self.stack.parts.channels[owed.channel].send(owed.alert)
-            except Exception as error:  # noqa: BLE001  whatever a channel raises, or that it is gone: tried again at the next pass
+            except Exception as error:  # noqa: BLE001  whatever a channel raises: tried again at the next pass
                 failed.add(owed.channel)
                 _log.warning("channel %s: %s is not delivered: %s: %s", owed.channel, owed.alert.key, type(error).__name__, error)
             else:
@@ -105,7 +113,11 @@ class Alerting:
 
 
 def _book(state: Mapping[str, Any] | None) -> Book:
-    return Book.from_dict(dict(state)) if state else Book()
+    if not state:
+        return Book()
+    if state.get("format", FORMAT) != FORMAT:
+        raise MonitoringError(f"incidents: format {state['format']} of the journal is not known to this release - install a newer one")
+    return Book.from_dict(dict(state))
 
 
 @contextmanager
@@ -117,3 +129,6 @@ def _told() -> Iterator[None]:
         raise
     except MLOpsError as error:
         raise MonitoringError(error.message) from error
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise MonitoringError(f"monitoring: {type(error).__name__}: {said} - `mlops check --connect` tells more") from error

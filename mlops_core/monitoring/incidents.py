@@ -6,9 +6,10 @@ it goes what the channels are still owed, so that an alert is sent again until i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import evolve, field, frozen
 
@@ -17,7 +18,12 @@ from mlops_core.records import Alert, NewEntry, Record
 if TYPE_CHECKING:
     from mlops_core.monitoring.rules import Measured
 
-__all__ = ["Book", "Incident", "Owed", "advance", "journal_of", "settle"]
+__all__ = ["FORMAT", "MOST_OWED", "Book", "Incident", "Owed", "advance", "journal_of", "settle"]
+
+
+FORMAT: Final = 1
+MOST_OWED: Final = 4
+"""Alerts of one rule and environment that wait for one channel."""
 
 
 @frozen
@@ -71,10 +77,11 @@ class Incident(Record):
 
 @frozen
 class Book(Record):
-    """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first."""
+    """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first; ``format`` tells this form."""
 
     incidents: Mapping[str, Incident] = field(factory=dict)
     owed: tuple[Owed, ...] = ()
+    format: int = FORMAT
 
 
 def journal_of(model: str) -> str:
@@ -104,7 +111,9 @@ def advance(
         for channel in told.get(name, tuple(channels))
     ]
     change = {name: incident.state for name, incident in changed.items()}
-    return NewEntry(at=now, kind="evaluated", change=change, state=Book(kept, (*book.owed, *owed)).to_dict())
+    return NewEntry(
+        at=now, kind="evaluated", change=change, state=evolve(book, incidents=kept, owed=_newest((*book.owed, *owed))).to_dict()
+    )
 
 
 def settle(book: Book, taken: Sequence[Owed], now: datetime) -> NewEntry | None:
@@ -112,7 +121,19 @@ def settle(book: Book, taken: Sequence[Owed], now: datetime) -> NewEntry | None:
     owed = tuple(one for one in book.owed if one not in taken)
     if owed == book.owed:
         return None
-    return NewEntry(at=now, kind="delivered", change={"keys": [one.alert.key for one in taken]}, state=Book(book.incidents, owed).to_dict())
+    return NewEntry(at=now, kind="delivered", change={"keys": [one.alert.key for one in taken]}, state=evolve(book, owed=owed).to_dict())
+
+
+def _newest(owed: Sequence[Owed]) -> tuple[Owed, ...]:
+    """Of a rule that goes on and off while a channel is away only the newest alerts wait, so that the journal stays small."""
+    kept: list[Owed] = []
+    waiting: Counter[tuple[str, str, str]] = Counter()
+    for one in reversed(owed):
+        origin = (one.channel, one.alert.rule, one.alert.environment)
+        waiting[origin] += 1
+        if waiting[origin] <= MOST_OWED:
+            kept.append(one)
+    return tuple(reversed(kept))
 
 
 def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, model: str) -> Incident | None:

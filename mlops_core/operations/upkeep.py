@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,10 +17,11 @@ from mlops_core.tracking import ExperimentTracker
 from mlops_core.versioning import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Upkeep"]
 
+_log = logging.getLogger(__name__)
 Facade = TypeVar("Facade", ModelDeployment, ModelMonitoring, ExperimentTracker)
 _ADVANCE: Final = timedelta(seconds=2)
 _EVALUATE: Final = timedelta(seconds=10)
@@ -65,6 +67,17 @@ class Upkeep:
                 return sorted(found)
             cursor = page.cursor
 
+    def measured(self) -> list[str]:
+        """Those, and every one whose predictions a sink has; a sink that cannot be asked is logged."""
+        found = set(self.tenants())
+        for name, sink in self.stack.parts.sinks.items():
+            if "read" in sink.capabilities:
+                try:
+                    found.update(sink.tenants())
+                except Exception as error:  # noqa: BLE001  whatever a sink raises: the others' tenants are looked after
+                    _log.warning("sink %s: does not tell whose predictions it has: %s: %s", name, type(error).__name__, error)
+        return sorted(found)
+
     def close(self) -> None:
         """Close every facade that was made and has something to close. Idempotent."""
         for facade in self._facades.values():
@@ -73,11 +86,12 @@ class Upkeep:
         self._facades.clear()
 
     def _advance(self) -> None:
-        self._each(lambda tenant: self.facade(ModelDeployment, tenant).advance())
+        _each(self.tenants(), lambda tenant: self.facade(ModelDeployment, tenant).advance())
 
     def _evaluate(self) -> None:
         if self.stack.parts.sinks:
-            self._each(lambda tenant: self.facade(ModelMonitoring, tenant).evaluate())
+            self.facade(ModelMonitoring, self.stack.tenant).drain()  # what a dead process counted may be all there is of a tenant
+            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).evaluate())
 
     def _drain(self) -> None:
         if self.stack.parts.sinks:
@@ -90,13 +104,16 @@ class Upkeep:
     def _sweep(self) -> None:
         sweep(self.stack.parts.registry)
 
-    def _each(self, act: Callable[[str], Any]) -> None:
-        """Act for every tenant; one that fails stops no other, and all are named in the end."""
-        failed = []
-        for tenant in self.tenants():
-            try:
-                act(tenant)
-            except MLOpsError as error:
-                failed.append(f"tenant {tenant}: {error.message}")
-        if failed:
-            raise MLOpsError("; ".join(failed))
+
+def _each(tenants: Iterable[str], act: Callable[[str], Any]) -> None:
+    """Act for every tenant; one that fails stops no other, and all are named in the end."""
+    failed = []
+    for tenant in tenants:
+        try:
+            act(tenant)
+        except MLOpsError as error:
+            failed.append(f"tenant {tenant}: {error.message}")
+        except Exception as error:  # noqa: BLE001  a tenant's data or backend may raise anything
+            failed.append(f"tenant {tenant}: {type(error).__name__}: {error}")
+    if failed:
+        raise MLOpsError("; ".join(failed))

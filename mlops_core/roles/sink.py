@@ -44,6 +44,10 @@ class MonitorSink(Backend):
         """Series that have segments, sorted."""
         raise self._lacks("read")
 
+    def tenants(self) -> Iterator[str]:
+        """Tenants that have series, sorted; for the control loop."""
+        raise self._lacks("read")
+
     def replace(self, series: SeriesKey, start: datetime, end: datetime, level: timedelta, merge: Merge) -> int:
         """Put what ``merge`` makes of the segments that lie within [start, end) in their place, at ``level``; answers how many those were.
 

@@ -74,6 +74,12 @@ class MemorySink(MonitorSink):
             found = {segment.series for _, segment in self._kept}
         return iter(sorted(key for key in found if key.tenant == tenant and model in (None, key.model)))
 
+    def tenants(self) -> Iterator[str]:
+        """Tenants that have series, sorted."""
+        with self._lock:
+            found = {segment.series.tenant for _, segment in self._kept}
+        return iter(sorted(found))
+
     def replace(
         self,
         series: SeriesKey,

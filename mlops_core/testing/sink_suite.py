@@ -139,6 +139,7 @@ class MonitorSinkSuite:
         reading.write([segment(1), segment(2), segment(4)])
         assert _total(reading) == 0
         assert list(reading.series("acme")) == []
+        assert list(reading.tenants()) == []
 
     def test_replacing_merges_what_lies_within(self, reading: MonitorSink) -> None:
         """In one step, at a level; what sticks out stays as it is."""
@@ -167,6 +168,7 @@ class MonitorSinkSuite:
         assert [_total(reading, series) for series in [_SERIES, *others]] == [1] * 5
         assert list(reading.series("acme", "tickets")) == sorted([_SERIES, others[1], others[3]])
         assert list(reading.series("other")) == [others[0]]
+        assert list(reading.tenants()) == ["acme", "other"]
         assert list(reading.series("nobody")) == []
 
     def test_many_threads_write_at_once(self, reading: MonitorSink) -> None:

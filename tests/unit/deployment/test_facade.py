@@ -627,13 +627,31 @@ def test_a_stopped_environment_serves_again_when_it_is_asked(world: World) -> No
     assert world.ask() == ["1.0.0"]
 
 
-def test_one_endpoint_that_fails_stops_no_other(world: World, caplog: pytest.LogCaptureFixture) -> None:
+class Away(MemoryDeployer):
+    """A deployer whose backend is out of reach."""
+
+    contract = 1
+
+    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        raise RuntimeError("no credentials")
+
+
+@pytest.mark.parametrize("how", ["a model that does not load", "a deployer that raises", "an environment that cannot be opened"])
+def test_one_endpoint_that_fails_stops_no_other(world: World, caplog: pytest.LogCaptureFixture, how: str) -> None:
     world.register("4.0.0", fault="load")
     world.deployment.deploy_model("delays", "4.0.0", "production", wait=False)
     world.deployment.deploy_model("delays", "1.0.0", "staging", wait=False)
-    done = world.deployment.advance()
+    if how == "a deployer that raises":
+        world.deployers["production"] = Away()
+    elif how == "an environment that cannot be opened":
+        broken = evolve(world.settings.environments["production"], tokens="short")
+        stack = evolve(world.stack, settings=evolve(world.settings, environments={**world.settings.environments, "production": broken}))
+        world.deployment = ModelDeployment(stack=stack)
+    done = [(one.environment, str(one.status)) for one in world.deployment.advance()]
 
-    assert [(one.environment, one.status) for one in done] == [("production", S.FAILED), ("staging", S.LIVE)]
+    failed = [("production", "failed")] if how == "a model that does not load" else []
+    assert done == [*failed, ("staging", "live")]
+    assert ("endpoint production/delays: " in caplog.text) == (not failed)
 
 
 # --- what a canary is judged by

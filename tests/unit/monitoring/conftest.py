@@ -19,15 +19,17 @@ MakeStack = Callable[..., Stack]
 
 
 class Inbox(AlertChannel):
-    """A channel that keeps what it is sent, and fails while ``broken`` is set."""
+    """A channel that keeps what it is sent, and fails while ``broken`` is set; ``calls`` are the states of all attempts."""
 
     contract = 1
 
     def __init__(self) -> None:
         self.broken = False
         self.sent: list[Alert] = []
+        self.calls: list[str] = []
 
     def send(self, alert: Alert) -> None:
+        self.calls.append(alert.state)
         if self.broken:
             raise OSError("no route to host")
         if alert.key not in [earlier.key for earlier in self.sent]:

@@ -8,8 +8,10 @@ import pytest
 
 from mlops_core.config.settings import AlertRule
 from mlops_core.exceptions import MonitoringError, VersioningError
+from mlops_core.journal import Journal
 from mlops_core.monitoring import ModelMonitoring
-from mlops_core.records import AlertRaised
+from mlops_core.monitoring.incidents import Book
+from mlops_core.records import AlertRaised, NewEntry
 from mlops_core.stack import Stack
 from mlops_core.testing.clock import FakeClock
 from mlops_core.testing.stack import GivenParts
@@ -65,9 +67,58 @@ def test_a_channel_that_fails_is_tried_again_at_the_next_pass(
         inbox.broken = False
         monitoring.evaluate()
         monitoring.evaluate()
+    assert inbox.calls == ["firing", "firing", "firing", "resolved"], "each alert until it was taken, and then no more"
     assert [alert.state for alert in inbox.sent] == ["firing", "resolved"]
     assert "channel inbox: acme/m/production/errors/" in caplog.text
     assert "is not delivered: OSError: no route to host" in caplog.text
+
+
+def test_what_a_channel_took_is_owed_no_more(make: MakeStack, inbox: Any) -> None:
+    stack = make(AlertRule("errors", "error_rate > 0.5"))
+    with ModelMonitoring(stack=stack) as monitoring:
+        fail(monitoring)
+        for _ in range(3):
+            monitoring.evaluate()
+    assert inbox.calls == ["firing"]
+    assert Book.from_dict(dict(Journal(stack.parts.registry, "acme", "incidents/m").head().state)).owed == ()
+
+
+def test_alerts_of_a_rule_that_flaps_while_its_channel_is_away_are_given_up_but_for_the_newest(
+    make: MakeStack, clock: FakeClock, inbox: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ModelMonitoring(stack=make(AlertRule("errors", "error_rate > 0.5", window=MINUTE))) as monitoring:
+        inbox.broken = True
+        for _ in range(5):
+            fail(monitoring)
+            monitoring.evaluate()
+            clock.advance(600)
+            monitoring.evaluate()
+        inbox.broken = False
+        monitoring.evaluate()
+    assert [alert.state for alert in inbox.sent] == ["firing", "resolved"] * 2
+    assert caplog.text.count("is given up, newer alerts of the rule wait") == 6
+
+
+def test_a_channel_that_is_gone_is_owed_nothing(make: MakeStack, inbox: Any, caplog: pytest.LogCaptureFixture) -> None:
+    stack = make(AlertRule("errors", "error_rate > 0.5"))
+    inbox.broken = True
+    with ModelMonitoring(stack=stack) as monitoring:
+        fail(monitoring)
+        monitoring.evaluate()
+    assert isinstance(stack.parts, GivenParts)
+    stack.parts.channels = {}
+    with ModelMonitoring(stack=stack) as monitoring:
+        for _ in range(2):
+            monitoring.evaluate()
+    assert caplog.text.count("channel inbox: is not configured any more") == 1
+
+
+def test_a_journal_of_a_newer_release_is_refused(make: MakeStack) -> None:
+    stack = make()
+    entry = NewEntry(stack.clock.now(), "evaluated", state={"format": 2, "incidents": {}, "owed": [], "muted": []})
+    stack.parts.registry.append("acme", "incidents/m", 0, entry)
+    with ModelMonitoring(stack=stack) as monitoring, pytest.raises(MonitoringError, match=r"^incidents: format 2 of the journal"):
+        monitoring.incidents("m")
 
 
 def test_another_process_goes_on_where_one_ended(make: MakeStack, clock: FakeClock, inbox: Any) -> None:
@@ -157,12 +208,20 @@ def test_a_wrong_rule_is_the_facades_error(make: MakeStack) -> None:
         monitoring.evaluate()
 
 
-def test_a_registry_that_is_away_is_the_facades_error(make: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [(VersioningError("registry: away"), "registry: away"), (OSError("disk\nfull"), "monitoring: OSError: disk full - `mlops check")],
+)
+def test_a_registry_that_is_away_is_the_facades_error(
+    make: MakeStack, monkeypatch: pytest.MonkeyPatch, raised: Exception, said: str
+) -> None:
     stack = make()
 
     def away(*_: object, **__: object) -> None:
-        raise VersioningError("registry: away")
+        raise raised
 
     monkeypatch.setattr(type(stack.parts.registry), "journals", away)
-    with ModelMonitoring(stack=stack) as monitoring, pytest.raises(MonitoringError, match="registry: away"):
-        monitoring.incidents()
+    with ModelMonitoring(stack=stack) as monitoring:
+        for call in (monitoring.incidents, monitoring.evaluate):
+            with pytest.raises(MonitoringError, match=f"^{said}"):
+                call()

@@ -101,5 +101,16 @@ def test_what_a_channel_took_is_crossed_out_once() -> None:
     assert settle(settled, book.owed[:1], AT) is None
 
 
+def test_of_a_rule_that_goes_on_and_off_only_the_newest_alerts_wait() -> None:
+    book = Book()
+    for minute in range(60):
+        book = after(book, measured(0.5 if minute % 2 == 0 else 0.0), measured(0.5, name="slow"), minute=minute)
+
+    waiting = [(one.channel, one.alert.rule, one.alert.state) for one in book.owed if one.channel == "a"]
+    flaps = [("a", "errors", "firing"), ("a", "errors", "resolved")] * 2
+    assert waiting == [("a", "slow", "firing"), *flaps]
+    assert book.owed[-1].alert.at == AT + MINUTE * 59
+
+
 def test_a_models_journal_has_its_name() -> None:
     assert journal_of("m") == "incidents/m"

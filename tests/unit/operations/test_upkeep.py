@@ -12,6 +12,7 @@ from mlops_core.operations import ControlLoop, Upkeep
 from mlops_core.records import NewEntry
 from mlops_core.stack import Stack
 from mlops_core.testing.clock import FakeClock
+from mlops_core.testing.memory_sink import MemorySink
 from mlops_core.testing.registry_samples import put
 
 RULE = AlertRule("errors", "error_rate > 0.5")
@@ -40,18 +41,45 @@ def test_every_tenant_is_evaluated(watched: Stack) -> None:
     upkeep.close()
 
 
-def test_a_tenant_that_fails_is_named_and_stops_no_other(watched: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tenant_that_only_monitors_is_evaluated(watched: Stack) -> None:
+    with ModelMonitoring("tenant_123", stack=watched) as monitoring:
+        monitoring.track_prediction("m", 0.1, success=False)
+    upkeep = Upkeep(watched)
+    assert upkeep.tenants() == ["acme", "other"]
+    assert upkeep.measured() == ["acme", "other", "tenant_123"]
+    {one.name: one for one in upkeep.passes()}["monitoring.evaluate"].call()
+    assert [one.rule for one in upkeep.facade(ModelMonitoring, "tenant_123").incidents()] == ["errors"]
+    upkeep.close()
+
+
+def test_a_sink_that_is_away_hides_no_tenant_of_the_registry(
+    watched: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_: MemorySink) -> object:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(MemorySink, "tenants", away)
+    assert Upkeep(watched).measured() == ["acme", "other"]
+    assert "sink memory: does not tell whose predictions it has: OSError: no route to host" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"), [(MonitoringError("sink: away"), "sink: away"), (KeyError("a bug"), "KeyError: 'a bug'")], ids=["told", "foreign"]
+)
+def test_a_tenant_that_fails_is_named_and_stops_no_other(
+    watched: Stack, monkeypatch: pytest.MonkeyPatch, raised: Exception, said: str
+) -> None:
     evaluate = ModelMonitoring.evaluate
 
     def failing(self: ModelMonitoring) -> object:
         if self.tenant_id == "acme":
-            raise MonitoringError("sink: away")
+            raise raised
         return evaluate(self)
 
     monkeypatch.setattr(ModelMonitoring, "evaluate", failing)
     upkeep = Upkeep(watched)
     passes = {one.name: one for one in upkeep.passes()}
-    with pytest.raises(MLOpsError, match=r"^tenant acme: sink: away$"):
+    with pytest.raises(MLOpsError, match=f"^tenant acme: {said}$"):
         passes["monitoring.evaluate"].call()
     assert len(upkeep.facade(ModelMonitoring, "other").incidents()) == 1
     upkeep.close()

@@ -30,6 +30,7 @@ class WriteOnly(MonitorSink):
     [
         (lambda sink: sink.read(SERIES, AT, AT), "read"),
         (lambda sink: sink.series("t"), "read"),
+        (lambda sink: sink.tenants(), "read"),
         (lambda sink: sink.replace(SERIES, AT, AT, timedelta(minutes=1), lambda segments: segments), "read"),
         (lambda sink: sink.log([]), "log"),
         (lambda sink: sink.read_log(SERIES, AT, AT), "log"),

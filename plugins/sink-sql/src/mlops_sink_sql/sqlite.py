@@ -83,6 +83,13 @@ class SqliteSink(MonitorSink):
             found = [SeriesKey(row.tenant, row.environment, row.model, row.version) for row in connection.execute(query)]
         return iter(sorted(found))
 
+    def tenants(self) -> Iterator[str]:
+        """Tenants that have series, sorted."""
+        query = select(SERIES.c.tenant).distinct().where(exists().where(SEGMENTS.c.series == SERIES.c.id))
+        with self._database.reading() as connection:
+            found = connection.execute(query).scalars().all()
+        return iter(sorted(found))
+
     def replace(
         self,
         series: SeriesKey,
