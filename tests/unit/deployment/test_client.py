@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlops_core.deployment.client import Client, columns_as_lists
@@ -140,6 +143,52 @@ def test_columns_of_any_kind_become_lists() -> None:
 
     assert columns_as_lists(Frame()) == {"x": [1.5, None], "t": ["2013-07-01T00:00:00", None], "v": [[1.0, 1.0], [1.0, 1.0]]}
     assert columns_as_lists({"n": [np.int64(3)], "s": ("a",), "b": [np.True_]}) == {"n": [3], "s": ["a"], "b": [True]}
+
+
+def test_times_and_missing_values_keep_their_meaning() -> None:
+    at = np.array(["2024-05-01T12:00:00.000000001", "2024-05-01T12:00:00", "NaT"], "datetime64[ns]")
+    text = ["2024-05-01T12:00:00.000000001", "2024-05-01T12:00:00", None]
+    assert columns_as_lists({"t": at, "s": list(at), "p": pd.Series(at)}) == {"t": text, "s": text, "p": text}
+    mixed = [datetime(2024, 5, 1, tzinfo=UTC), date(2024, 5, 1), time(12), pd.NA, pd.NaT, None, float("nan")]
+    assert columns_as_lists({"m": mixed})["m"] == ["2024-05-01T00:00:00+00:00", "2024-05-01", "12:00:00", *[None] * 4]
+    assert columns_as_lists(pd.DataFrame({"c": ["NaT", None]}))["c"] == ["NaT", None]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Decimal("3.5"), "a Decimal"),
+        (b"ab", "a bytes"),
+        (timedelta(1), "a timedelta"),
+        (1j, "a complex"),
+        (np.timedelta64(1, "h"), "a timedelta"),
+        (np.array([1], "timedelta64[ns]"), "a timedelta"),
+        (np.longdouble(1), "a longdouble"),
+        (np.bytes_(b"ab"), "a bytes"),
+        (pd.Timedelta(1, "h"), "a Timedelta"),
+        ([Decimal(1)], "a Decimal"),
+        ({}, "a dict"),
+    ],
+)
+def test_what_the_protocol_cannot_tell_is_refused_by_name(value: Any, said: str) -> None:
+    with pytest.raises(DeploymentError) as raised:
+        columns_as_lists({"x": [1.0, value]})
+    assert raised.value.message == f"columns: 'x' has {said} - give numbers, text, truth values or times"
+
+
+@pytest.mark.parametrize(
+    ("unit", "sent"), [("李", "%E6%9D%8E"), ("a b@c/d%", "a b@c/d%"), ("a\r\nX-MLOps-Tenant: b", "a%0D%0AX-MLOps-Tenant: b")]
+)
+def test_a_unit_may_be_any_text(server: Server, unit: str, sent: str) -> None:
+    client(server).predict({"x": [1.0]}, unit=unit)
+    assert server.asked[0][1]["X-MLOps-Unit"] == sent
+    assert server.asked[0][1].get_all("X-MLOps-Tenant") == ["acme"]
+
+
+def test_a_unit_is_text(server: Server) -> None:
+    with pytest.raises(DeploymentError, match="unit: expected text, got int"):
+        client(server).predict({"x": [1.0]}, unit=7)  # type: ignore[arg-type]  # what is refused
+    assert server.asked == []
 
 
 @pytest.mark.parametrize(
