@@ -74,10 +74,11 @@ def _show_runs(session: Session, found: Sequence[TrackedRun]) -> None:
 
 @command.command("show")
 @click.argument("run_id")
+@click.option("--experiment", help="The run's experiment, where several have a run of this id.")
 @project_options
-def _show(session: Session, run_id: str) -> None:
+def _show(session: Session, run_id: str, experiment: str | None) -> None:
     """One tracked run: params, metrics, tags."""
-    run = session.project.tracker.get_run(run_id)
+    run = session.project.tracker.get_run(run_id, experiment=experiment)
     session.out.record(run)
     session.out.pairs(
         f"{run.experiment} / {run.name}: {run.status.value}",
@@ -94,10 +95,11 @@ def _show(session: Session, run_id: str) -> None:
 
 @command.command("compare")
 @click.argument("run_ids", nargs=-1, required=True)
+@click.option("--experiment", help="The runs' experiment, where several have runs of these ids.")
 @project_options
-def _compare(session: Session, run_ids: tuple[str, ...]) -> None:
+def _compare(session: Session, run_ids: tuple[str, ...], experiment: str | None) -> None:
     """Params and metrics in which runs differ."""
-    compared = session.project.tracker.compare_runs(run_ids)
+    compared = session.project.tracker.compare_runs(run_ids, experiment=experiment)
     session.out.record(compared)
     rows: list[tuple[object, ...]] = [(f"params.{name}", *values) for name, values in compared.params.items()]
     rows += [(f"metrics.{name}", *values) for name, values in compared.metrics.items()]

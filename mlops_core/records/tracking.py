@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from mlops_core.records.record import Record
 
-__all__ = ["Experiment", "Metric", "RunComparison", "RunStart", "RunStatus", "TrackBatch", "TrackedRun"]
+__all__ = ["Experiment", "Metric", "RunComparison", "RunKey", "RunStart", "RunStatus", "TrackBatch", "TrackedRun"]
 
 T = TypeVar("T")
 
@@ -36,16 +36,23 @@ class Metric(Record):
 
 
 @frozen
-class RunStart(Record):
-    """A run to open, or to resume if the backend knows ``run_id`` already. The id is the core's; ``experiment`` is a name."""
+class RunKey(Record):
+    """Which run: ``run_id`` is the core's and unique within the experiment of the tenant, not beyond; ``experiment`` is a name."""
 
     tenant: str
-    run_id: str
     experiment: str
+    run_id: str
+
+
+@frozen
+class RunStart(Record):
+    """A run to open, or to resume if the backend knows its key already."""
+
+    key: RunKey
     name: str
     at: datetime
     tags: Mapping[str, str] = field(factory=dict)
-    parent_run_id: str | None = None
+    parent: RunKey | None = None
 
 
 @frozen

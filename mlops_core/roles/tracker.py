@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from mlops_core.records import Experiment, Query, RunStart, RunStatus, TrackBatch, TrackedRun
+    from mlops_core.records import Experiment, Query, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
 
 __all__ = ["Tracker"]
 
@@ -32,18 +32,18 @@ class Tracker(Backend):
 
     @abstractmethod
     def start_run(self, run: RunStart) -> None:
-        """Open a run; a known ``run_id`` is resumed."""
+        """Open a run; one whose key is known is resumed. The same ``run_id`` under another tenant or experiment is another run."""
 
     @abstractmethod
-    def write(self, run_id: str, batch: TrackBatch) -> None:
+    def write(self, run: RunKey, batch: TrackBatch) -> None:
         """Write a batch once per (writer, sequence)."""
 
     @abstractmethod
-    def put_artifact(self, run_id: str, name: str, path: Path) -> None:
+    def put_artifact(self, run: RunKey, name: str, path: Path) -> None:
         """Store a file or directory under a relative POSIX name; the same name again replaces it."""
 
     @abstractmethod
-    def end_run(self, run_id: str, status: RunStatus, at: datetime) -> None:
+    def end_run(self, run: RunKey, status: RunStatus, at: datetime) -> None:
         """Close the run. Ending twice keeps the later answer."""
 
     def find_experiments(self, tenant: str, query: Query) -> Iterator[Experiment]:

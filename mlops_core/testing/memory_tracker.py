@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from mlops_core.exceptions import ExperimentError
 from mlops_core.hookspecs import hookimpl
-from mlops_core.records import Experiment, Query, RunStart, RunStatus, TrackBatch, TrackedRun
+from mlops_core.records import Experiment, Query, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
 from mlops_core.roles import Tracker
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class MemoryTracker(Tracker):
     capabilities: ClassVar[frozenset[str]] = frozenset({"search", "in-process"})
 
     experiments: dict[tuple[str, str], Experiment] = field(factory=dict, init=False)
-    runs: dict[str, TrackedRun] = field(factory=dict, init=False)
-    history: dict[str, list[tuple[str, float, int]]] = field(factory=dict, init=False)
-    artifacts: dict[tuple[str, str], Path] = field(factory=dict, init=False)
-    _marks: dict[tuple[str, str], int] = field(factory=dict, init=False)
+    runs: dict[RunKey, TrackedRun] = field(factory=dict, init=False)
+    history: dict[RunKey, list[tuple[str, float, int]]] = field(factory=dict, init=False)
+    artifacts: dict[tuple[RunKey, str], Path] = field(factory=dict, init=False)
+    _marks: dict[tuple[RunKey, str], int] = field(factory=dict, init=False)
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
 
@@ -49,67 +49,67 @@ class MemoryTracker(Tracker):
     def start_run(self, run: RunStart) -> None:
         """Open or resume."""
         with self._lock:
-            known = self.runs.get(run.run_id)
+            known = self.runs.get(run.key)
             if known is not None:
-                self.runs[run.run_id] = evolve(known, status=RunStatus.RUNNING, ended=None, tags={**known.tags, **run.tags})
+                self.runs[run.key] = evolve(known, status=RunStatus.RUNNING, ended=None, tags={**known.tags, **run.tags})
                 return
-            self.runs[run.run_id] = TrackedRun(
-                run_id=run.run_id,
-                experiment=run.experiment,
+            self.runs[run.key] = TrackedRun(
+                run_id=run.key.run_id,
+                experiment=run.key.experiment,
                 name=run.name,
-                tenant=run.tenant,
+                tenant=run.key.tenant,
                 status=RunStatus.RUNNING,
                 started=run.at,
                 tags=dict(run.tags),
-                parent_run_id=run.parent_run_id,
-                native_id=run.run_id,
+                parent_run_id=None if run.parent is None else run.parent.run_id,
+                native_id=_path(run.key),
             )
 
-    def write(self, run_id: str, batch: TrackBatch) -> None:
+    def write(self, run: RunKey, batch: TrackBatch) -> None:
         """Apply once per (writer, sequence)."""
         with self._lock:
-            run = self._known(run_id)
-            if batch.sequence <= self._marks.get((run_id, batch.writer), 0):
+            known = self._known(run)
+            if batch.sequence <= self._marks.get((run, batch.writer), 0):
                 return
-            changed = [key for key, value in batch.params.items() if run.params.get(key, value) != value]
+            changed = [key for key, value in batch.params.items() if known.params.get(key, value) != value]
             if changed:
-                raise ExperimentError(f"tracker memory: run {run_id}: param {changed[0]!r} cannot change")
-            history = self.history.setdefault(run_id, [])
+                raise ExperimentError(f"tracker memory: run {run.run_id}: param {changed[0]!r} cannot change")
+            history = self.history.setdefault(run, [])
             history += [(metric.name, metric.value, metric.step) for metric in batch.metrics]
-            self.runs[run_id] = evolve(
-                run,
-                params={**run.params, **batch.params},
-                metrics={**run.metrics, **_last(history)},
-                tags={**run.tags, **batch.tags},
+            self.runs[run] = evolve(
+                known,
+                params={**known.params, **batch.params},
+                metrics={**known.metrics, **_last(history)},
+                tags={**known.tags, **batch.tags},
             )
-            self._marks[run_id, batch.writer] = batch.sequence
+            self._marks[run, batch.writer] = batch.sequence
 
-    def put_artifact(self, run_id: str, name: str, path: Path) -> None:
+    def put_artifact(self, run: RunKey, name: str, path: Path) -> None:
         """Copy into a private folder."""
         with self._lock:
-            self._known(run_id)
+            self._known(run)
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="mlops-memory-")
-            target = Path(self._folder.name) / run_id / name
+            target = Path(self._folder.name) / _path(run) / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.copytree(path, target)
             else:
                 shutil.copy2(path, target)
-            self.artifacts[run_id, name] = target
+            self.artifacts[run, name] = target
 
-    def read_artifact(self, run_id: str, name: str) -> bytes:
+    def read_artifact(self, run: RunKey, name: str) -> bytes:
         """A stored file's content."""
         for (owner, stored), target in self.artifacts.items():
-            if owner == run_id and (name == stored or name.startswith(f"{stored}/")):
+            if owner == run and (name == stored or name.startswith(f"{stored}/")):
                 return Path(f"{target}{name.removeprefix(stored)}").read_bytes()
-        raise ExperimentError(f"tracker memory: run {run_id} has no artifact {name!r}")
+        raise ExperimentError(f"tracker memory: run {run.run_id} has no artifact {name!r}")
 
-    def end_run(self, run_id: str, status: RunStatus, at: datetime) -> None:
+    def end_run(self, run: RunKey, status: RunStatus, at: datetime) -> None:
         """Close."""
         with self._lock:
-            self.runs[run_id] = evolve(self._known(run_id), status=status, ended=at)
+            self.runs[run] = evolve(self._known(run), status=status, ended=at)
 
     def find_experiments(self, tenant: str, query: Query) -> Iterator[Experiment]:
         """By the reference evaluation."""
@@ -133,11 +133,15 @@ class MemoryTracker(Tracker):
             self._folder.cleanup()
             self._folder = None
 
-    def _known(self, run_id: str) -> TrackedRun:
+    def _known(self, run: RunKey) -> TrackedRun:
         try:
-            return self.runs[run_id]
+            return self.runs[run]
         except KeyError:
-            raise ExperimentError(f"tracker memory: no run {run_id!r}") from None
+            raise ExperimentError(f"tracker memory: no run {run.run_id!r} in experiment {run.experiment!r}") from None
+
+
+def _path(run: RunKey) -> str:
+    return f"{run.tenant}/{run.experiment}/{run.run_id}"
 
 
 def _last(history: list[tuple[str, float, int]]) -> dict[str, float]:

@@ -18,7 +18,7 @@ import pytest
 
 from mlops_core.exceptions import ExperimentError
 from mlops_core.query import parse
-from mlops_core.records import Metric, Query, RunStart, RunStatus, TrackBatch
+from mlops_core.records import Metric, Query, RunKey, RunStart, RunStatus, TrackBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,15 @@ _AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
 _EVERYTHING = Query()
 
 
-def _start(run_id: str = "r1", tenant: str = "acme", experiment: str = "e", **more: object) -> RunStart:
-    return RunStart(tenant=tenant, run_id=run_id, experiment=experiment, name=f"run {run_id}", at=_AT, **more)  # type: ignore[arg-type]
+_R1 = RunKey("acme", "e", "r1")
+
+
+def _key(run_id: str = "r1", tenant: str = "acme", experiment: str = "e") -> RunKey:
+    return RunKey(tenant, experiment, run_id)
+
+
+def _start(run: RunKey = _R1, **more: object) -> RunStart:
+    return RunStart(run, name=f"run {run.run_id}", at=_AT, **more)  # type: ignore[arg-type]
 
 
 def _metrics(name: str, values: Sequence[float]) -> tuple[Metric, ...]:
@@ -56,10 +63,10 @@ class TrackerSuite:
         tracker.start_run(_start())
         return tracker
 
-    def run(self, tracker: Tracker, run_id: str = "r1", tenant: str = "acme") -> TrackedRun:
+    def run(self, tracker: Tracker, run: RunKey = _R1) -> TrackedRun:
         """One run, read back."""
-        query = parse(f"run_id = '{run_id}'", default="tags", attributes=("run_id",))
-        (found,) = tracker.find_runs(tenant, query)
+        query = parse(f"run_id = '{run.run_id}' and experiment = '{run.experiment}'", default="tags", attributes=("run_id", "experiment"))
+        (found,) = tracker.find_runs(run.tenant, query)
         return found
 
     def test_an_experiment_is_made_once_and_its_tags_merge(self, tracker: Tracker) -> None:
@@ -72,15 +79,32 @@ class TrackerSuite:
     def test_tenants_do_not_see_each_other(self, running: Tracker) -> None:
         """Neither experiments nor runs, even of one name."""
         running.ensure_experiment("other", "e", {})
-        running.start_run(_start("r2", tenant="other"))
+        running.start_run(_start(_key("r2", tenant="other")))
         assert [run.run_id for run in running.find_runs("acme", _EVERYTHING)] == ["r1"]
         assert [run.run_id for run in running.find_runs("other", _EVERYTHING)] == ["r2"]
         assert len(list(running.find_experiments("acme", _EVERYTHING))) == 1
         assert list(running.find_runs("nobody", _EVERYTHING)) == []
 
+    @pytest.mark.parametrize("other", [_key(tenant="other"), _key(experiment="f")], ids=["tenant", "experiment"])
+    def test_the_same_run_id_elsewhere_is_another_run(self, running: Tracker, tmp_path: Path, other: RunKey) -> None:
+        """A run is known by its whole key: of two with one id, neither takes or changes what is the other's."""
+        running.write(_R1, TrackBatch("w", 1, params={"a": "1"}, metrics=_metrics("loss", [1]), tags={"t": "mine"}))
+        running.ensure_experiment(other.tenant, other.experiment, {})
+        running.start_run(_start(other))
+        running.write(other, TrackBatch("w", 1, params={"a": "2"}, metrics=_metrics("loss", [2]), tags={"t": "theirs"}))
+        for run, content in ((_R1, "one"), (other, "two")):
+            (tmp_path / "a.txt").write_text(content)
+            running.put_artifact(run, "a.txt", tmp_path / "a.txt")
+        running.end_run(other, RunStatus.FAILED, _AT)
+        mine, theirs = self.run(running), self.run(running, other)
+        assert (mine.params["a"], mine.metrics["loss"], mine.tags["t"], mine.status) == ("1", 1.0, "mine", RunStatus.RUNNING)
+        assert (theirs.params["a"], theirs.metrics["loss"], theirs.tags["t"], theirs.status) == ("2", 2.0, "theirs", RunStatus.FAILED)
+        assert (theirs.tenant, theirs.experiment) == (other.tenant, other.experiment)
+        assert (self.read_artifact(running, _R1, "a.txt"), self.read_artifact(running, other, "a.txt")) == (b"one", b"two")
+
     def test_what_is_written_is_read_back(self, running: Tracker) -> None:
         """Params and tags as text, each metric's value at its last step."""
-        running.write("r1", TrackBatch("w", 1, params={"depth": "10", "näme": "ü 1"}, metrics=_metrics("loss", [3, 2, 1]), tags={"k": "v"}))
+        running.write(_R1, TrackBatch("w", 1, params={"depth": "10", "näme": "ü 1"}, metrics=_metrics("loss", [3, 2, 1]), tags={"k": "v"}))
         run = self.run(running)
         assert dict(run.params) == {"depth": "10", "näme": "ü 1"}
         assert dict(run.metrics) == {"loss": 1.0}
@@ -91,9 +115,9 @@ class TrackerSuite:
         """A retried batch changes nothing."""
         batch = TrackBatch("w", 1, params={"a": "1"}, metrics=_metrics("loss", [3, 2]), tags={"t": "1"})
         for _ in range(3):
-            running.write("r1", batch)
-        running.write("r1", TrackBatch("w", 2, tags={"t": "2"}))
-        running.write("r1", TrackBatch("v", 1, metrics=_metrics("other", [5])))
+            running.write(_R1, batch)
+        running.write(_R1, TrackBatch("w", 2, tags={"t": "2"}))
+        running.write(_R1, TrackBatch("v", 1, metrics=_metrics("other", [5])))
         run = self.run(running)
         assert run.tags["t"] == "2"
         assert dict(run.metrics) == {"loss": 2.0, "other": 5.0}
@@ -104,7 +128,7 @@ class TrackerSuite:
         batch = TrackBatch(
             "w", 1, metrics=(Metric("nan", math.nan, 0, at), Metric("up", math.inf, 0, at), Metric("down", -math.inf, 0, at))
         )
-        running.write("r1", batch)
+        running.write(_R1, batch)
         metrics = self.run(running).metrics
         assert math.isnan(metrics["nan"])
         assert (metrics["up"], metrics["down"]) == (math.inf, -math.inf)
@@ -112,60 +136,60 @@ class TrackerSuite:
     def test_steps_of_64_bits(self, running: Tracker) -> None:
         """The highest step is the last, in whatever order they come."""
         at = _AT
-        running.write("r1", TrackBatch("w", 1, metrics=(Metric("m", 1.0, 2**62, at), Metric("m", 2.0, -5, at))))
+        running.write(_R1, TrackBatch("w", 1, metrics=(Metric("m", 1.0, 2**62, at), Metric("m", 2.0, -5, at))))
         assert self.run(running).metrics["m"] == 1.0
 
     def test_a_thousand_params(self, running: Tracker) -> None:
         """More than one request of most backends."""
-        running.write("r1", TrackBatch("w", 1, params={f"p{n}": str(n) for n in range(1000)}))
+        running.write(_R1, TrackBatch("w", 1, params={f"p{n}": str(n) for n in range(1000)}))
         assert dict(self.run(running).params) == {f"p{n}": str(n) for n in range(1000)}
 
     def test_a_changed_param_is_refused_for_good(self, running: Tracker) -> None:
         """``ExperimentError``, which is not tried again."""
-        running.write("r1", TrackBatch("w", 1, params={"a": "1"}))
+        running.write(_R1, TrackBatch("w", 1, params={"a": "1"}))
         with pytest.raises(ExperimentError, match="a"):
-            running.write("r1", TrackBatch("w", 2, params={"a": "2"}))
+            running.write(_R1, TrackBatch("w", 2, params={"a": "2"}))
         assert self.run(running).params["a"] == "1"
 
     @pytest.mark.parametrize("status", [RunStatus.FINISHED, RunStatus.FAILED, RunStatus.INTERRUPTED])
     def test_a_run_ends(self, running: Tracker, status: RunStatus) -> None:
         """With its status and time."""
-        running.end_run("r1", status, _AT + timedelta(minutes=5))
+        running.end_run(_R1, status, _AT + timedelta(minutes=5))
         run = self.run(running)
         assert (run.status, run.ended) == (status, _AT + timedelta(minutes=5))
 
     def test_ending_twice_keeps_the_later(self, running: Tracker) -> None:
         """As a recovery may do."""
-        running.end_run("r1", RunStatus.INTERRUPTED, _AT)
-        running.end_run("r1", RunStatus.FINISHED, _AT + timedelta(minutes=1))
+        running.end_run(_R1, RunStatus.INTERRUPTED, _AT)
+        running.end_run(_R1, RunStatus.FINISHED, _AT + timedelta(minutes=1))
         assert self.run(running).status == RunStatus.FINISHED
 
     def test_a_run_is_resumed(self, running: Tracker) -> None:
         """The same id opens it again and keeps what it has."""
-        running.write("r1", TrackBatch("w", 1, params={"a": "1"}))
-        running.end_run("r1", RunStatus.FAILED, _AT)
+        running.write(_R1, TrackBatch("w", 1, params={"a": "1"}))
+        running.end_run(_R1, RunStatus.FAILED, _AT)
         running.start_run(_start(tags={"again": "yes"}))
         run = self.run(running)
         assert (run.status, run.ended, run.params["a"], run.tags["again"]) == (RunStatus.RUNNING, None, "1", "yes")
 
     def test_a_child_run_names_its_parent(self, running: Tracker) -> None:
         """By the core's id."""
-        running.start_run(_start("r2", parent_run_id="r1"))
-        assert self.run(running, "r2").parent_run_id == "r1"
+        running.start_run(_start(_key("r2"), parent=_R1))
+        assert self.run(running, _key("r2")).parent_run_id == "r1"
 
     def test_artifacts_are_stored_under_their_names(self, running: Tracker, tmp_path: Path) -> None:
         """A file, a directory, and a second file in place of the first."""
         (tmp_path / "a.txt").write_text("one")
         (tmp_path / "d" / "deep").mkdir(parents=True)
         (tmp_path / "d" / "deep" / "b.txt").write_text("two")
-        running.put_artifact("r1", "model/a.txt", tmp_path / "a.txt")
-        running.put_artifact("r1", "folder", tmp_path / "d")
+        running.put_artifact(_R1, "model/a.txt", tmp_path / "a.txt")
+        running.put_artifact(_R1, "folder", tmp_path / "d")
         (tmp_path / "a.txt").write_text("three")
-        running.put_artifact("r1", "model/a.txt", tmp_path / "a.txt")
-        assert self.read_artifact(running, "r1", "model/a.txt") == b"three"
-        assert self.read_artifact(running, "r1", "folder/deep/b.txt") == b"two"
+        running.put_artifact(_R1, "model/a.txt", tmp_path / "a.txt")
+        assert self.read_artifact(running, _R1, "model/a.txt") == b"three"
+        assert self.read_artifact(running, _R1, "folder/deep/b.txt") == b"two"
 
-    def read_artifact(self, tracker: Tracker, run_id: str, name: str) -> bytes:
+    def read_artifact(self, tracker: Tracker, run: RunKey, name: str) -> bytes:
         """How this backend's test reads a stored file back."""
         raise NotImplementedError("override 'read_artifact'")
 
@@ -188,12 +212,12 @@ class TrackerSuite:
     )
     def test_the_filter_grammar(self, running: Tracker, text: str, finds: list[str]) -> None:
         """Every backend answers as the core's own evaluation does."""
-        running.start_run(_start("r2"))
+        running.start_run(_start(_key("r2")))
         running.ensure_experiment("acme", "f", {})
-        running.start_run(_start("r3", experiment="f"))
-        running.write("r1", TrackBatch("w", 1, params={"depth": "10"}, metrics=_metrics("loss", [0.9]), tags={"team": "a"}))
-        running.write("r2", TrackBatch("w", 1, params={"depth": "3"}, metrics=_metrics("loss", [0.1]), tags={"team": "b"}))
-        running.end_run("r1", RunStatus.FINISHED, _AT)
+        running.start_run(_start(_key("r3", experiment="f")))
+        running.write(_R1, TrackBatch("w", 1, params={"depth": "10"}, metrics=_metrics("loss", [0.9]), tags={"team": "a"}))
+        running.write(_key("r2"), TrackBatch("w", 1, params={"depth": "3"}, metrics=_metrics("loss", [0.1]), tags={"team": "b"}))
+        running.end_run(_R1, RunStatus.FINISHED, _AT)
         query = parse(text, default="tags", attributes=("name", "status", "experiment"))
         found = [run.run_id for run in running.find_runs("acme", query)]
         assert found == finds if "order" in text else sorted(found) == finds
@@ -201,8 +225,8 @@ class TrackerSuite:
     def test_limit(self, running: Tracker) -> None:
         """The first ones in the order asked for."""
         for n in range(2, 6):
-            running.start_run(_start(f"r{n}"))
-            running.write(f"r{n}", TrackBatch("w", 1, metrics=_metrics("m", [float(n)])))
+            running.start_run(_start(_key(f"r{n}")))
+            running.write(_key(f"r{n}"), TrackBatch("w", 1, metrics=_metrics("m", [float(n)])))
         found = running.find_runs("acme", parse("order by metrics.m desc", default="tags", limit=2))
         assert [run.run_id for run in found] == ["r5", "r4"]
 

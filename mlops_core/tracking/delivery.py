@@ -231,13 +231,13 @@ class Delivery:
 
 def _end_if_open(spool: Spool, clock: Clock) -> None:
     """The run of a dead process must not look alive for ever."""
-    run_id, ended = "", False
+    key, ended = None, False
     for _, record in spool.read():
         if record["kind"] == "start":
-            run_id, ended = record["run"]["run_id"], False
+            key, ended = record["start"]["key"], False
         ended = ended or record["kind"] == "end"
-    if run_id and not ended:
-        spool.append({"kind": "end", "run_id": run_id, "status": "interrupted", "at": clock.now().isoformat()})
+    if key and not ended:
+        spool.append({"kind": "end", "run": key, "status": "interrupted", "at": clock.now().isoformat()})
 
 
 def undelivered(missing: Mapping[str, Any]) -> str:

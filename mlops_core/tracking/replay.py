@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_core.exceptions import ExperimentError
-from mlops_core.records import Metric, RunStart, RunStatus, TrackBatch
+from mlops_core.records import Metric, RunKey, RunStart, RunStatus, TrackBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ def apply(backend: Tracker, writer: str, group: Sequence[Numbered], folder: Path
     """Send a group, oldest first; yields what the tracker refused for good. Anything else it raises ends the group."""
     batch: list[Numbered] = []
     for sequence, record in group:
-        if batch and (record["kind"] != "batch" or record["run_id"] != batch[0][1]["run_id"]):
+        if batch and (record["kind"] != "batch" or record["run"] != batch[0][1]["run"]):
             yield from _write(backend, writer, batch)
             batch = []
         if record["kind"] == "batch":
@@ -39,9 +39,8 @@ def apply(backend: Tracker, writer: str, group: Sequence[Numbered], folder: Path
 
 def _write(backend: Tracker, writer: str, batch: Sequence[Numbered]) -> Iterator[ExperimentError]:
     """One call; if the tracker refuses it, one call per record, so that one bad record does not take its neighbours along."""
-    run_id = batch[0][1]["run_id"]
     try:
-        backend.write(run_id, _merged(writer, batch))
+        backend.write(_key(batch[0][1]), _merged(writer, batch))
     except ExperimentError as refusal:
         if len(batch) == 1:
             yield refusal
@@ -62,15 +61,19 @@ def _merged(writer: str, batch: Sequence[Numbered]) -> TrackBatch:
     return TrackBatch(writer=writer, sequence=batch[-1][0], params=params, metrics=tuple(metrics), tags=tags)
 
 
+def _key(record: dict[str, Any]) -> RunKey:
+    return RunKey(**record["run"])
+
+
 def _call(backend: Tracker, record: dict[str, Any], folder: Path) -> None:
     match record["kind"]:
         case "experiment":
             backend.ensure_experiment(record["tenant"], record["name"], record["tags"])
         case "start":
-            run = RunStart.from_dict(record["run"])
-            backend.ensure_experiment(run.tenant, run.experiment, {})
+            run = RunStart.from_dict(record["start"])
+            backend.ensure_experiment(run.key.tenant, run.key.experiment, {})
             backend.start_run(run)
         case "artifact":
-            backend.put_artifact(record["run_id"], record["name"], folder / record["path"])
+            backend.put_artifact(_key(record), record["name"], folder / record["path"])
         case "end":
-            backend.end_run(record["run_id"], RunStatus(record["status"]), datetime.fromisoformat(record["at"]))
+            backend.end_run(_key(record), RunStatus(record["status"]), datetime.fromisoformat(record["at"]))

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from mlops_core.exceptions import ExperimentError, MLOpsError
-from mlops_core.records import RunStart, RunStatus
+from mlops_core.records import RunKey, RunStart, RunStatus
 from mlops_core.roles import Clock
 from mlops_core.spool import Spool
 from mlops_core.tracking.values import check_artifact, check_artifacts, check_metrics, check_params, check_step, check_tags
@@ -39,6 +39,7 @@ class Run:
     _sealed: Callable[[Run, Spool], None] = field(repr=False)
     status: RunStatus = field(default=RunStatus.RUNNING, init=False)
     _spool: Spool | None = field(default=None, init=False, repr=False)
+    _named: dict[str, Any] = field(default=Factory(lambda self: self.start.key.to_dict(), takes_self=True), init=False, repr=False)
     _params: dict[str, str] = field(factory=dict, init=False, repr=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _pid: int = field(factory=os.getpid, init=False, repr=False)
@@ -46,7 +47,7 @@ class Run:
     @property
     def run_id(self) -> str:
         """The run's id, chosen by the core and stable."""
-        return self.start.run_id
+        return self.start.key.run_id
 
     @property
     def name(self) -> str:
@@ -56,7 +57,12 @@ class Run:
     @property
     def experiment(self) -> str:
         """The experiment's name."""
-        return self.start.experiment
+        return self.start.key.experiment
+
+    @property
+    def key(self) -> RunKey:
+        """What tells this run from every other: tenant, experiment and id."""
+        return self.start.key
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record params; values are kept as text. A param's value cannot change within a run."""
@@ -133,7 +139,7 @@ class Run:
         """This process's spool of the run, opened with the record that starts or resumes it."""
         if self._spool is None:
             spool = self._open(f"{self.run_id}.{uuid.uuid4().hex[:12]}")
-            spool.append({"kind": "start", "run": self.start.to_dict()})
+            spool.append({"kind": "start", "start": self.start.to_dict()})
             self._spool = spool
         return self._spool
 
@@ -143,7 +149,7 @@ class Run:
                 raise ExperimentError(f"tracker: run {self.run_id} has ended ({self.status.value}) - start or resume a run to log more")
             try:
                 at = self._clock.now().timestamp()
-                self._ready().append({"run_id": self.run_id, "at": at, "step": 0, **record})
+                self._ready().append({"run": self._named, "at": at, "step": 0, **record})
             except ExperimentError:
                 raise
             except MLOpsError as error:

@@ -14,7 +14,7 @@ from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ExperimentError, MLOpsError
 from mlops_core.names import check_name
 from mlops_core.query import parse
-from mlops_core.records import RunComparison, RunStart
+from mlops_core.records import RunComparison, RunKey, RunStart
 from mlops_core.tracking.delivery import Delivery, undelivered
 from mlops_core.tracking.run import Run
 from mlops_core.tracking.values import check_artifacts, check_key, check_metrics, check_params, check_step, check_tags
@@ -71,7 +71,7 @@ class ExperimentTracker:
         self._mode = mode
         self._experiment = _DEFAULT_EXPERIMENT
         self._run: Run | None = None
-        self._open_runs: dict[str, Run] = {}
+        self._open_runs: set[Run] = set()
         self._delivery: Delivery | None = None
         self._finalizer: weakref.finalize[..., ExperimentTracker] = weakref.finalize(self, _nothing)
 
@@ -101,20 +101,22 @@ class ExperimentTracker:
         parent: Run | str | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> Run:
-        """Open a run, or resume the one with ``run_id``. Use the handle, as a context manager or with its ``end``."""
+        """Open a run, or resume the experiment's one with ``run_id``. Use the handle, as a context manager or with its ``end``.
+
+        ``parent`` is a handle, or the id of a run of the same experiment.
+        """
         known = check_name(run_id, "run", ExperimentError) if run_id is not None else uuid.uuid4().hex
+        key = RunKey(self.tenant_id, check_name(experiment or self._experiment, "experiment", ExperimentError), known)
         start = RunStart(
-            tenant=self.tenant_id,
-            run_id=known,
-            experiment=check_name(experiment or self._experiment, "experiment", ExperimentError),
+            key,
             name=check_key(run_name, "run") if run_name is not None else f"run-{known[:8]}",
             at=self._stack.clock.now(),
             tags=check_tags(tags or {}),
-            parent_run_id=parent.run_id if isinstance(parent, Run) else parent,
+            parent=_parent(parent, key),
         )
         run = Run(start, self._stack.clock, self._spool, self._after_write, self._seal)
         run.set_tags({})  # the run exists from here on, even if nothing more is logged
-        self._open_runs[run.run_id] = run
+        self._open_runs.add(run)
         return run
 
     @property
@@ -167,11 +169,14 @@ class ExperimentTracker:
         backend = self._searcher()
         return tuple(self._guard(lambda: list(backend.find_runs(self.tenant_id, query))))
 
-    def get_run(self, run_id: str) -> TrackedRun:
-        """One run by its id."""
-        found = self.search_runs(f"run_id = '{check_name(run_id, 'run', ExperimentError)}'")
+    def get_run(self, run_id: str, *, experiment: str | None = None) -> TrackedRun:
+        """One run by its id; where several experiments have a run of that id, ``experiment`` says which."""
+        found = self.search_runs(f"run_id = '{check_name(run_id, 'run', ExperimentError)}'", experiment=experiment)
         if not found:
             raise ExperimentError(f"tracker: no run {run_id!r} of tenant {self.tenant_id!r} - `mlops runs` lists them")
+        if len(found) > 1:
+            names = ", ".join(sorted(run.experiment for run in found))
+            raise ExperimentError(f"tracker: run {run_id!r} is in several experiments: {names} - give the experiment as well")
         return found[0]
 
     def best_run(self, metric: str, *, maximize: bool = True, experiment: str | None = None, filter_string: str = "") -> TrackedRun | None:
@@ -180,9 +185,9 @@ class ExperimentTracker:
         found = self.search_runs(order, experiment=experiment, limit=1)
         return found[0] if found and metric in found[0].metrics else None
 
-    def compare_runs(self, run_ids: Sequence[str]) -> RunComparison:
-        """The params and metrics in which runs differ."""
-        return RunComparison(tuple(self.get_run(run_id) for run_id in run_ids))
+    def compare_runs(self, run_ids: Sequence[str], *, experiment: str | None = None) -> RunComparison:
+        """The params and metrics in which runs differ; ``experiment`` as for ``get_run``."""
+        return RunComparison(tuple(self.get_run(run_id, experiment=experiment) for run_id in run_ids))
 
     # -- life
 
@@ -243,7 +248,7 @@ class ExperimentTracker:
             # The delivery's waits are real time, whatever clock the records carry.
             delivery = Delivery(folder, dict(self._stack.parts.trackers), SystemClock())
             if self._delivery is not None:
-                self._open_runs, self._finalizer = {}, weakref.finalize(self, _nothing)
+                self._open_runs, self._finalizer = set(), weakref.finalize(self, _nothing)
             self._delivery = delivery
             self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs, owned=self._owned)
             delivery.start()
@@ -259,7 +264,7 @@ class ExperimentTracker:
         return spool
 
     def _seal(self, run: Run, spool: Spool) -> None:
-        self._open_runs.pop(run.run_id, None)
+        self._open_runs.discard(run)
         self._ready().seal(spool)
 
     def _after_write(self, run: Run | None) -> None:
@@ -285,6 +290,14 @@ class ExperimentTracker:
 def _experiment_id(tenant: str, name: str) -> str:
     """The stable id of an experiment: the first 16 hex digits of the sha256 of tenant and name."""
     return hashlib.sha256(f"{tenant}/{name}".encode()).hexdigest()[:16]
+
+
+def _parent(parent: Run | str | None, child: RunKey) -> RunKey | None:
+    if parent is None:
+        return None
+    if isinstance(parent, Run):
+        return parent.key
+    return RunKey(child.tenant, child.experiment, check_name(parent, "parent run", ExperimentError))
 
 
 def _within(query: Query, experiment: str) -> Query:
@@ -324,10 +337,10 @@ def _nothing() -> None:
     """Nothing was opened, nothing is to be closed."""
 
 
-def _close(delivery: Delivery, runs: dict[str, Run], *, owned: bool) -> None:
+def _close(delivery: Delivery, runs: set[Run], *, owned: bool) -> None:
     if not delivery.mine:
         return
-    for run in list(runs.values()):  # each leaves the mapping as it ends
+    for run in list(runs):  # each leaves the set as it ends
         run.end()
     missing = delivery.close(_WAIT)
     if missing:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlops_core.exceptions import ExperimentError, MLOpsError
-from mlops_core.records import Metric, RunStatus, TrackBatch
-from mlops_core.testing.tracker_suite import TrackerSuite, _start
+from mlops_core.records import Metric, RunKey, RunStatus, TrackBatch
+from mlops_core.testing.tracker_suite import _R1, TrackerSuite, _start
 from mlops_tracker_mlflow import MlflowTracker
 from mlops_tracker_mlflow.connection import connect
 
@@ -38,16 +38,16 @@ class TestMlflowTracker(TrackerSuite):
     def tracker(self, mlflow: MlflowTracker) -> Tracker:
         return mlflow
 
-    def read_artifact(self, tracker: Tracker, run_id: str, name: str) -> bytes:
+    def read_artifact(self, tracker: Tracker, run: RunKey, name: str) -> bytes:
         assert isinstance(tracker, MlflowTracker)
-        native = self.run(tracker, run_id).native_id
+        native = self.run(tracker, run).native_id
         found = connect(tracker.tracking_uri).download_artifacts(native, name)
         return Path(found).read_bytes()
 
     def test_the_run_looks_native(self, running: Tracker) -> None:
         assert isinstance(running, MlflowTracker)
-        running.write("r1", TrackBatch("w", 1, metrics=(Metric("loss", 0.5, 3, self.run(running).started),)))
-        running.end_run("r1", RunStatus.INTERRUPTED, self.run(running).started)
+        running.write(_R1, TrackBatch("w", 1, metrics=(Metric("loss", 0.5, 3, self.run(running).started),)))
+        running.end_run(_R1, RunStatus.INTERRUPTED, self.run(running).started)
         run = connect(running.tracking_uri).get_run(self.run(running).native_id)
         assert run.info.run_name == "run r1"
         assert run.info.status == "KILLED"
@@ -58,14 +58,14 @@ class TestMlflowTracker(TrackerSuite):
     def test_a_batch_repeated_by_another_process_counts_once(self, running: Tracker, tmp_path: Path) -> None:
         assert isinstance(running, MlflowTracker)
         batch = TrackBatch("w", 1, params={"a": "1"}, metrics=(Metric("loss", 0.5, 3, self.run(running).started),))
-        running.write("r1", batch)
-        MlflowTracker(tracking_uri=running.tracking_uri).write("r1", batch)
+        running.write(_R1, batch)
+        MlflowTracker(tracking_uri=running.tracking_uri).write(_R1, batch)
         history = connect(running.tracking_uri).get_metric_history(self.run(running).native_id, "loss")
         assert len(history) == 1
 
     def test_an_unknown_run_is_refused(self, tracker: Tracker) -> None:
-        with pytest.raises(ExperimentError, match="no run 'r9'"):
-            tracker.write("r9", TrackBatch("w", 1, tags={"a": "b"}))
+        with pytest.raises(ExperimentError, match="no run 'r9' of 'e'"):
+            tracker.write(RunKey("acme", "e", "r9"), TrackBatch("w", 1, tags={"a": "b"}))
 
 
 def test_building_one_does_nothing(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_artifacts_go_where_the_option_says(tmp_path: Path, mlflow: MlflowTracke
     tracker = MlflowTracker(tracking_uri=mlflow.tracking_uri, artifacts=str(tmp_path / "elsewhere"))
     tracker.start_run(_start())
     (tmp_path / "a.txt").write_text("x")
-    tracker.put_artifact("r1", "renamed.txt", tmp_path / "a.txt")
+    tracker.put_artifact(_R1, "renamed.txt", tmp_path / "a.txt")
     assert [found.name for found in (tmp_path / "elsewhere").rglob("*.txt")] == ["renamed.txt"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_core.exceptions import ExperimentError, PipelineError
 from mlops_core.mlops_pipeline import MLOpsPipeline
-from mlops_core.records import Query, RunStatus, TrackBatch
+from mlops_core.records import Query, RunKey, RunStatus, TrackBatch
 from mlops_core.roles import StageContext
 from mlops_core.testing.memory_tracker import MemoryTracker
 from mlops_core.tracking.run import Run
@@ -51,7 +51,7 @@ def test_a_run_is_tracked_under_its_own_id(build: Any, tmp_path: Path) -> None:
     assert run.params == {"training.depth": "3"}
     assert run.metrics["loss"] == pytest.approx(1 / 3)
     assert math.isnan(run.metrics["odd"])
-    stored = tracker.artifacts[report.run_id, "plot/plot.txt"]
+    stored = tracker.artifacts[RunKey("acme", "tickets", report.run_id), "plot/plot.txt"]
     assert stored.read_text() == "a curve"
     assert run.tags["pipeline"] == "tickets"
     assert run.tags["model"] == "tickets"
@@ -169,7 +169,7 @@ class Broken(MemoryTracker):
 
     contract = 1
 
-    def write(self, run_id: str, batch: TrackBatch) -> None:
+    def write(self, run: RunKey, batch: TrackBatch) -> None:
         raise ExperimentError("tracker: down")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mlops_core.records import Experiment, RunComparison, RunStatus, TrackedRun
+from mlops_core.records import Experiment, RunComparison, RunKey, RunStart, RunStatus, TrackedRun
 
 AT = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -24,3 +24,10 @@ def test_fields_for_a_query() -> None:
     fields = run("a", params={"d": "3"}, tags={"team": "x"}, metrics={"loss": 0.5}).fields()
     assert (fields["status"], fields["params.d"], fields["tags.team"], fields["metrics.loss"]) == ("finished", "3", "x", 0.5)
     assert Experiment("1", "e", "acme", {"team": "x"}).fields() == {"name": "e", "tags.team": "x"}
+
+
+def test_a_run_is_known_by_tenant_experiment_and_id() -> None:
+    start = RunStart(RunKey("acme", "e", "r1"), "n", AT, parent=RunKey("acme", "f", "r1"))
+    assert RunStart.from_dict(start.to_dict()) == start
+    assert start.key != start.parent
+    assert len({start.key, RunKey("acme", "e", "r1"), RunKey("other", "e", "r1")}) == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlops_core.exceptions import CapabilityError
-from mlops_core.records import Query, RunStart, RunStatus, TrackBatch
+from mlops_core.records import Query, RunKey, RunStart, RunStatus, TrackBatch
 from mlops_core.roles import Tracker
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ class Mute(Tracker):
     def start_run(self, run: RunStart) -> None:
         """Nothing is kept."""
 
-    def write(self, run_id: str, batch: TrackBatch) -> None:
+    def write(self, run: RunKey, batch: TrackBatch) -> None:
         """Nothing is kept."""
 
-    def put_artifact(self, run_id: str, name: str, path: Path) -> None:
+    def put_artifact(self, run: RunKey, name: str, path: Path) -> None:
         """Nothing is kept."""
 
-    def end_run(self, run_id: str, status: RunStatus, at: datetime) -> None:
+    def end_run(self, run: RunKey, status: RunStatus, at: datetime) -> None:
         """Nothing is kept."""
 
 
@@ -46,5 +46,6 @@ def test_search_is_a_capability() -> None:
 def test_the_mechanism_is_five_methods() -> None:
     assert len(Tracker.__abstractmethods__) == 5
     tracker = Mute()
-    tracker.end_run("r", RunStatus.FINISHED, datetime.now(UTC))
-    tracker.put_artifact("r", "a", Path())
+    run = RunKey("acme", "e", "r")
+    tracker.end_run(run, RunStatus.FINISHED, datetime.now(UTC))
+    tracker.put_artifact(run, "a", Path())

@@ -12,6 +12,7 @@ from mlops_core.testing.tracker_suite import TrackerSuite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mlops_core.records import RunKey
     from mlops_core.roles import Tracker
 
 
@@ -22,9 +23,9 @@ class TestMemoryTracker(TrackerSuite):
         yield tracker
         tracker.close()
 
-    def read_artifact(self, tracker: Tracker, run_id: str, name: str) -> bytes:
+    def read_artifact(self, tracker: Tracker, run: RunKey, name: str) -> bytes:
         assert isinstance(tracker, MemoryTracker)
-        return tracker.read_artifact(run_id, name)
+        return tracker.read_artifact(run, name)
 
 
 def test_the_hook_hands_over_the_class() -> None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mlops_core.clock import SystemClock
+from mlops_core.records import RunKey
 from mlops_core.spool import Mark, Spool
 from mlops_core.testing.memory_tracker import MemoryTracker
 from mlops_core.tracking.delivery import Delivery
@@ -16,24 +17,18 @@ if TYPE_CHECKING:
 
     from mlops_core.records import TrackBatch
 
-RUN: dict[str, Any] = {
-    "tenant": "acme",
-    "run_id": "r1",
-    "experiment": "e",
-    "name": "n",
-    "at": "2024-01-01T00:00:00Z",
-    "tags": {},
-    "parent_run_id": None,
-}
+KEY = RunKey("acme", "e", "r1")
+RUN = KEY.to_dict()
+START: dict[str, Any] = {"name": "n", "at": "2024-01-01T00:00:00Z", "tags": {}, "parent": None}
 
 
 def spooled(folder: Path, *, end: bool = False) -> Spool:
     spool = Spool.open(folder, "r1.x")
-    spool.append({"kind": "start", "run": RUN})
+    spool.append({"kind": "start", "start": {"key": RUN, **START}})
     for step in range(5):
-        spool.append({"kind": "batch", "run_id": "r1", "at": 0, "step": step, "metrics": {"m": step}})
+        spool.append({"kind": "batch", "run": RUN, "at": 0, "step": step, "metrics": {"m": step}})
     if end:
-        spool.append({"kind": "end", "run_id": "r1", "status": "finished", "at": "2024-01-01T00:00:00+00:00"})
+        spool.append({"kind": "end", "run": RUN, "status": "finished", "at": "2024-01-01T00:00:00+00:00"})
     return spool
 
 
@@ -54,14 +49,14 @@ def test_an_interrupted_group_is_sent_again_as_it_was_and_counts_once(tmp_path: 
     first.close(1)
     again = Spool.open(tmp_path, "r1.x")
     again.set_mark("memory", Mark(1, 6))  # as if the process had died before it could say that the group arrived
-    again.append({"kind": "batch", "run_id": "r1", "at": 0, "step": 9, "metrics": {"m": 9}})
+    again.append({"kind": "batch", "run": RUN, "at": 0, "step": 9, "metrics": {"m": 9}})
     again.close()
     second = delivery(tmp_path, memory=memory)
     assert second.recover() == 1
     assert second.flush(5) == {}
     second.close(1)
-    assert [step for _, _, step in memory.history["r1"]] == [0, 1, 2, 3, 4, 9]
-    assert memory.runs["r1"].status == "interrupted"
+    assert [step for _, _, step in memory.history[KEY]] == [0, 1, 2, 3, 4, 9]
+    assert memory.runs[KEY].status == "interrupted"
 
 
 def test_a_run_that_ended_before_the_crash_keeps_its_status(tmp_path: Path) -> None:
@@ -72,7 +67,7 @@ def test_a_run_that_ended_before_the_crash_keeps_its_status(tmp_path: Path) -> N
     made.flush(5)
     made.close(1)
     made.close(1)
-    assert memory.runs["r1"].status == "finished"
+    assert memory.runs[KEY].status == "finished"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -93,7 +88,7 @@ def test_a_hanging_tracker_holds_up_nobody(tmp_path: Path) -> None:
     release = threading.Event()
 
     class Hanging(MemoryTracker):
-        def write(self, run_id: str, batch: TrackBatch) -> None:
+        def write(self, run: RunKey, batch: TrackBatch) -> None:
             release.wait(30)
 
     good = MemoryTracker()
@@ -102,7 +97,7 @@ def test_a_hanging_tracker_holds_up_nobody(tmp_path: Path) -> None:
     missing = made.flush(1)
     assert list(missing) == ["hanging"]
     assert "still being sent" in missing["hanging"]
-    assert good.runs["r1"].metrics == {"m": 4.0}
+    assert good.runs[KEY].metrics == {"m": 4.0}
     release.set()
     assert made.flush(10) == {}
     made.close(1)
@@ -112,11 +107,12 @@ def test_a_busy_stream_starves_no_other(tmp_path: Path) -> None:
     memory = MemoryTracker()
     made = delivery(tmp_path, memory=memory)
     busy = Spool.open(tmp_path, "busy")
-    busy.append({"kind": "start", "run": {**RUN, "run_id": "busy"}})
+    other = {**RUN, "run_id": "busy"}
+    busy.append({"kind": "start", "start": {"key": other, **START}})
     made.add(busy)
     made.add(spooled(tmp_path, end=True), sealed=True)
     deadline = time.monotonic() + 10
-    while memory.runs.get("r1") is None or memory.runs["r1"].status == "running":
-        busy.append({"kind": "batch", "run_id": "busy", "at": 0, "step": 0, "tags": {"a": "b"}})
+    while memory.runs.get(KEY) is None or memory.runs[KEY].status == "running":
+        busy.append({"kind": "batch", "run": other, "at": 0, "step": 0, "tags": {"a": "b"}})
         assert time.monotonic() < deadline
     made.close(5)

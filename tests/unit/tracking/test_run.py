@@ -61,6 +61,10 @@ def test_resume_keeps_the_run(tracker: ExperimentTracker) -> None:
 def test_children_name_their_parent(tracker: ExperimentTracker) -> None:
     with tracker.start_run() as parent, tracker.start_run(parent=parent) as child:
         assert tracker.get_run(child.run_id).parent_run_id == parent.run_id
+        grandchild = tracker.start_run(parent=child.run_id)
+        assert tracker.get_run(grandchild.run_id).parent_run_id == child.run_id
+        with pytest.raises(ExperimentError, match="parent run: expected text, got int"):
+            tracker.start_run(parent=5)  # type: ignore[arg-type]
 
 
 def test_a_directory_is_kept_whole(tracker: ExperimentTracker, memory: MemoryTracker, tmp_path: Path) -> None:
@@ -70,7 +74,7 @@ def test_a_directory_is_kept_whole(tracker: ExperimentTracker, memory: MemoryTra
     with tracker.start_run() as run:
         run.log_artifact("figures", tmp_path / "plots")
     tracker.flush()
-    assert memory.read_artifact(run.run_id, "figures/deep/a.txt") == b"x"
+    assert memory.read_artifact(run.key, "figures/deep/a.txt") == b"x"
 
 
 def test_one_missing_artifact_keeps_none(tracker: ExperimentTracker, memory: MemoryTracker, tmp_path: Path) -> None:

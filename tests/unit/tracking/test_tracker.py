@@ -15,7 +15,7 @@ import pytest
 
 from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ConfigError, ExperimentError
-from mlops_core.records import RunStatus
+from mlops_core.records import RunKey, RunStatus
 from mlops_core.testing.memory_tracker import MemoryTracker
 from mlops_core.testing.stack import make_stack
 from mlops_core.tracking import ExperimentTracker
@@ -43,10 +43,10 @@ class Down(MemoryTracker):
 class Picky(MemoryTracker):
     """Refuses one metric for good."""
 
-    def write(self, run_id: str, batch: TrackBatch) -> None:
+    def write(self, run: RunKey, batch: TrackBatch) -> None:
         if any(metric.name == "bad" for metric in batch.metrics):
             raise ExperimentError("tracker picky: 'bad' is refused")
-        super().write(run_id, batch)
+        super().write(run, batch)
 
 
 class Mute(MemoryTracker):
@@ -77,14 +77,14 @@ def test_artifacts_are_kept_as_they_were_when_logged(tracker: ExperimentTracker,
     file.write_bytes(b"before")
     tracker.log_artifacts({"model": file})
     file.write_bytes(b"after")
-    run = tracker.active_run.run_id
+    run = tracker.active_run.key
     tracker.close()
     assert memory.read_artifact(run, "model/model.joblib") == b"before"
 
 
 def test_closing_ends_the_implicit_run_and_leaves_no_spool(tracker: ExperimentTracker, memory: MemoryTracker, stack: Stack) -> None:
     tracker.log_metrics({"a": 1})
-    run = tracker.active_run.run_id
+    run = tracker.active_run.key
     tracker.close()
     tracker.close()
     assert memory.runs[run].status is RunStatus.FINISHED
@@ -115,13 +115,32 @@ def test_tenants_are_apart(stack: Stack) -> None:
     with ExperimentTracker(stack=stack) as one, ExperimentTracker(tenant_id="other", stack=stack) as other:
         one.create_experiment("e")
         one.log_metrics({"a": 1})
-        run = one.active_run.run_id
+        run = one.active_run.key
         one.flush()
         assert other.search_experiments() == ()
         assert other.search_runs() == ()
-        with pytest.raises(ExperimentError, match=f"no run '{run}' of tenant 'other'"):
-            other.get_run(run)
+        with pytest.raises(ExperimentError, match=f"no run '{run.run_id}' of tenant 'other'"):
+            other.get_run(run.run_id)
         assert one.create_experiment("e") != other.create_experiment("e")
+
+
+def test_the_same_run_id_in_another_tenant_is_another_run(stack: Stack) -> None:
+    with ExperimentTracker(stack=stack) as one, ExperimentTracker(tenant_id="other", stack=stack) as other:
+        for tracker, value in ((one, 1), (other, 2)):
+            with tracker.start_run(run_id="nightly", experiment="e") as run:
+                run.log_metrics({"a": value})
+        assert (one.get_run("nightly").metrics, other.get_run("nightly").metrics) == ({"a": 1.0}, {"a": 2.0})
+
+
+def test_a_run_id_in_several_experiments_needs_the_experiment(tracker: ExperimentTracker) -> None:
+    for experiment, loss in (("us", 2), ("eu", 1)):
+        with tracker.start_run(run_id="nightly", experiment=experiment) as run:
+            run.log_metrics({"loss": loss})
+    assert tracker.get_run("nightly", experiment="us").metrics == {"loss": 2.0}
+    for ask in (tracker.get_run, lambda run_id: tracker.compare_runs([run_id])):
+        with pytest.raises(ExperimentError, match="run 'nightly' is in several experiments: eu, us - give the experiment as well"):
+            ask("nightly")
+    assert tracker.compare_runs(["nightly"], experiment="eu").runs[0].metrics == {"loss": 1.0}
 
 
 def test_best_and_comparison(tracker: ExperimentTracker) -> None:
@@ -148,7 +167,7 @@ def test_a_tracker_that_is_down_costs_a_warning_and_catches_up(tmp_path: Path, c
     with caplog.at_level(logging.WARNING, logger="mlops_core"), facade(tmp_path, down=down, good=good) as tracker:
         tracker.create_experiment("e")
         tracker.log_metrics({"a": 1})
-        run = tracker.active_run.run_id
+        run = tracker.active_run.key
         assert tracker.flush(timeout=0.5) is False
         assert good.runs[run].metrics == {"a": 1.0}
         assert run not in down.runs
@@ -166,11 +185,11 @@ def test_what_was_not_delivered_is_sent_at_the_next_start(tmp_path: Path, monkey
     down = Down()
     with facade(tmp_path, down=down) as tracker:
         tracker.log_metrics({"a": 1})
-        run = tracker.active_run.run_id
+        run = tracker.active_run.key
     down.up = True
     with facade(tmp_path, down=down) as again:
-        assert again.get_run(run).metrics == {"a": 1.0}
-        assert again.get_run(run).status is RunStatus.FINISHED
+        assert again.get_run(run.run_id).metrics == {"a": 1.0}
+        assert again.get_run(run.run_id).status is RunStatus.FINISHED
     assert len(down.history[run]) == 1
 
 
@@ -179,7 +198,7 @@ def test_a_refused_record_takes_no_neighbour_along(tmp_path: Path, caplog: pytes
     with caplog.at_level(logging.WARNING, logger="mlops_core"), facade(tmp_path, picky=picky) as tracker:
         for name in ["a", "bad", "b"]:
             tracker.log_metrics({name: 1})
-        run = tracker.active_run.run_id
+        run = tracker.active_run.key
         tracker.flush()
     assert picky.runs[run].metrics == {"a": 1.0, "b": 1.0}
     assert "refused a record: tracker picky: 'bad' is refused" in caplog.text
@@ -190,7 +209,7 @@ def test_sync_mode_raises_what_was_not_delivered(tmp_path: Path, monkeypatch: py
     picky = Picky()
     with ExperimentTracker(stack=make_stack(tmp_path, trackers={"picky": picky}, clock=SystemClock()), mode="sync") as tracker:
         tracker.log_metrics({"a": 1})
-        assert picky.runs[tracker.active_run.run_id].metrics == {"a": 1.0}
+        assert picky.runs[tracker.active_run.key].metrics == {"a": 1.0}
         with pytest.raises(ExperimentError, match="not delivered: picky: tracker picky: 'bad' is refused"):
             tracker.log_metrics({"bad": 1})
 
@@ -286,7 +305,7 @@ SLOW = """
 import time
 from mlops_core.testing.memory_tracker import MemoryTracker
 class Hanging(MemoryTracker):
-    def write(self, run_id, batch):
+    def write(self, run, batch):
         time.sleep(60)
 """
 
@@ -301,7 +320,7 @@ def test_a_thousand_of_a_thousand_after_a_kill(tmp_path: Path) -> None:
     with facade(root, memory=memory) as tracker:
         found = tracker.get_run(run)
     assert found.status is RunStatus.INTERRUPTED
-    assert [step for _, _, step in memory.history[run]] == list(range(1000))
+    assert [step for _, _, step in memory.history[RunKey("acme", "e", run)]] == list(range(1000))
 
 
 def _log_in_child(tracker: ExperimentTracker, run: Any) -> None:
@@ -323,5 +342,5 @@ def test_a_forked_child_writes_its_own_spool(tracker: ExperimentTracker, memory:
     run.log_metrics({"parent": 2}, step=1)
     run.end()
     tracker.close()
-    assert memory.history[run.run_id] == [("parent", 1.0, 0), ("parent", 2.0, 1)]  # the child's memory is its own
+    assert memory.history[run.key] == [("parent", 1.0, 0), ("parent", 2.0, 1)]  # the child's memory is its own
     assert list((stack.workdir / "spool").rglob("*.spool")) == []

@@ -15,6 +15,7 @@ from mlops_core.records import (
     LineageLink,
     ModelVersion,
     Query,
+    RunKey,
     RunStart,
     Schema,
     VersionRegistered,
@@ -291,7 +292,7 @@ class TestRuns:
 
     def test_a_trackers_run_is_known(self, tmp_path: Path) -> None:
         tracker = MemoryTracker()
-        tracker.start_run(RunStart("acme", "r1", "e", "a run", datetime(2024, 1, 1, tzinfo=UTC)))
+        tracker.start_run(RunStart(RunKey("acme", "e", "r1"), "a run", datetime(2024, 1, 1, tzinfo=UTC)))
         versioning = self.make(tmp_path, memory=tracker)
         assert versioning.version_model("m", run_id="r1") == "1"
         with pytest.raises(VersioningError, match="no run 'r2'"):
@@ -303,7 +304,7 @@ class TestRuns:
         class Arriving(FakeClock):
             def sleep(self, seconds: float) -> None:
                 super().sleep(seconds)
-                tracker.start_run(RunStart("acme", "r1", "e", "a run", self.now()))
+                tracker.start_run(RunStart(RunKey("acme", "e", "r1"), "a run", self.now()))
 
         stack = make_stack(tmp_path, registry=MemoryRegistry(), trackers={"memory": tracker}, clock=Arriving())
         assert ModelVersioning(stack=stack).version_model("m", run_id="r1") == "1"

@@ -13,7 +13,7 @@ from attrs import define, field
 from mlflow import MlflowClient
 
 from mlops_core.exceptions import ExperimentError
-from mlops_core.records import And, Comparison, Experiment, Query, RunStatus, TrackedRun
+from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunStatus, TrackedRun
 from mlops_core.roles import Tracker
 from mlops_tracker_mlflow.connection import connect, errors, is_url, store_uri
 from mlops_tracker_mlflow.translation import (
@@ -47,8 +47,8 @@ _MOST_PAIRS: Final = 100
 class MlflowTracker(Tracker):
     """Runs that look native in MLflow's own user interface.
 
-    An experiment of tenant ``t`` is named ``t/name`` there. The core's run id is the tag ``mlops.run_id``. A batch sent twice changes
-    nothing, because MLflow keeps one row per (metric, step, time, value) and params and tags by name.
+    An experiment of tenant ``t`` is named ``t/name`` there. The core's run id is the tag ``mlops.run_id``, unique within its experiment. A
+    batch sent twice changes nothing, because MLflow keeps one row per (metric, step, time, value) and params and tags by name.
     """
 
     contract: ClassVar[int] = 1
@@ -67,7 +67,7 @@ class MlflowTracker(Tracker):
     )
     _client: MlflowClient | None = field(default=None, init=False, repr=False)
     _pid: int = field(default=0, init=False, repr=False)
-    _ids: dict[str, str] = field(factory=dict, init=False, repr=False)
+    _ids: dict[RunKey, str] = field(factory=dict, init=False, repr=False)
     _experiments: dict[tuple[str, str], str] = field(factory=dict, init=False, repr=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
 
@@ -117,23 +117,24 @@ class MlflowTracker(Tracker):
         """Create the run, or open it again."""
         with errors(self.tracking_uri), self._lock:
             client = self._connected()
-            tags = {**run.tags, TENANT_TAG: run.tenant, RUN_TAG: run.run_id, EXPERIMENT_TAG: run.experiment}
-            if run.parent_run_id is not None:
-                tags[PARENT_RUN_TAG] = run.parent_run_id
-                tags[PARENT_TAG] = self._native(run.parent_run_id) or run.parent_run_id
-            native = self._native(run.run_id)
+            key = run.key
+            tags = {**run.tags, TENANT_TAG: key.tenant, RUN_TAG: key.run_id, EXPERIMENT_TAG: key.experiment}
+            if run.parent is not None:
+                tags[PARENT_RUN_TAG] = run.parent.run_id
+                tags[PARENT_TAG] = self._native(run.parent) or run.parent.run_id
+            native = self._native(key)
             if native is not None:
                 client.update_run(native, status="RUNNING")
                 self._log(native, tags=tags)
                 return
-            experiment = self.ensure_experiment(run.tenant, run.experiment, {})
+            experiment = self.ensure_experiment(key.tenant, key.experiment, {})
             made = client.create_run(experiment, start_time=milliseconds(run.at), tags=tags, run_name=run.name)
-            self._ids[run.run_id] = made.info.run_id
+            self._ids[key] = made.info.run_id
 
-    def write(self, run_id: str, batch: TrackBatch) -> None:
+    def write(self, run: RunKey, batch: TrackBatch) -> None:
         """Log in as few requests as MLflow's limits allow (1,000 metrics, 100 params, 100 tags)."""
         with errors(self.tracking_uri):
-            native = self._known(run_id)
+            native = self._known(run)
             for part in _parts(list(batch.params.items()), _MOST_PAIRS):
                 self._log(native, params=dict(part))
             for part in _parts(list(batch.tags.items()), _MOST_PAIRS):
@@ -150,12 +151,12 @@ class MlflowTracker(Tracker):
             tags=[RunTag(key, value) for key, value in (tags or {}).items()],
         )
 
-    def put_artifact(self, run_id: str, name: str, path: Path) -> None:
+    def put_artifact(self, run: RunKey, name: str, path: Path) -> None:
         """Upload; MLflow names a file as it is called on disk, so one that is called otherwise goes through a copy."""
         target = PurePosixPath(name)
         folder = None if target.parent == PurePosixPath() else str(target.parent)
         with errors(self.tracking_uri):
-            native = self._known(run_id)
+            native = self._known(run)
             if path.is_dir():
                 self._connected().log_artifacts(native, str(path), name)
             elif path.name == target.name:
@@ -166,10 +167,10 @@ class MlflowTracker(Tracker):
                     shutil.copy2(path, renamed)
                     self._connected().log_artifact(native, str(renamed), folder)
 
-    def end_run(self, run_id: str, status: RunStatus, at: datetime) -> None:
+    def end_run(self, run: RunKey, status: RunStatus, at: datetime) -> None:
         """Terminate with MLflow's word for the status; an interrupted run is KILLED there."""
         with errors(self.tracking_uri):
-            self._connected().set_terminated(self._known(run_id), STATUSES[status], milliseconds(at))
+            self._connected().set_terminated(self._known(run), STATUSES[status], milliseconds(at))
 
     def find_experiments(self, tenant: str, query: Query) -> Iterator[Experiment]:
         """The tenant's experiments, filtered by the reference evaluation."""
@@ -207,21 +208,22 @@ class MlflowTracker(Tracker):
                 if not token:
                     return found
 
-    def _native(self, run_id: str) -> str | None:
-        """MLflow's id of a run, looked for once."""
-        if run_id not in self._ids:
-            client = self._connected()
-            everywhere = [one.experiment_id for one in client.search_experiments()]
-            found = client.search_runs(everywhere, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1) if everywhere else []
+    def _native(self, run: RunKey) -> str | None:
+        """MLflow's id of a run, looked for once, and nowhere but in the run's own experiment."""
+        if run not in self._ids:
+            experiment = self._connected().get_experiment_by_name(experiment_name(run.tenant, run.experiment))
+            if experiment is None:
+                return None
+            found = self._connected().search_runs([experiment.experiment_id], f"tags.`{RUN_TAG}` = '{run.run_id}'", max_results=1)
             if not found:
                 return None
-            self._ids[run_id] = found[0].info.run_id
-        return self._ids[run_id]
+            self._ids[run] = found[0].info.run_id
+        return self._ids[run]
 
-    def _known(self, run_id: str) -> str:
-        native = self._native(run_id)
+    def _known(self, run: RunKey) -> str:
+        native = self._native(run)
         if native is None:
-            raise ExperimentError(f"tracker mlflow: no run {run_id!r} in {self.tracking_uri} - start it first")
+            raise ExperimentError(f"tracker mlflow: no run {run.run_id!r} of {run.experiment!r} in {self.tracking_uri} - start it first")
         return native
 
     def _connected(self) -> MlflowClient:
