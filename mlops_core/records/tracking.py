@@ -46,13 +46,17 @@ class RunKey(Record):
 
 @frozen
 class RunStart(Record):
-    """A run to open, or to resume if the backend knows its key already."""
+    """A run to open, or to resume if the backend knows its key already.
+
+    ``join``: of a forked child, which adds to its parent's run: one that is known stays as it is, whatever its status.
+    """
 
     key: RunKey
     name: str
     at: datetime
     tags: Mapping[str, str] = field(factory=dict)
     parent: RunKey | None = None
+    join: bool = False
 
 
 @frozen

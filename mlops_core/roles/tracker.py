@@ -32,7 +32,10 @@ class Tracker(Backend):
 
     @abstractmethod
     def start_run(self, run: RunStart) -> None:
-        """Open a run; one whose key is known is resumed. The same ``run_id`` under another tenant or experiment is another run."""
+        """Open a run. One whose key is known is resumed, or with ``join`` left as it is.
+
+        The same ``run_id`` under another tenant or experiment is another run.
+        """
 
     @abstractmethod
     def write(self, run: RunKey, batch: TrackBatch) -> None:

@@ -50,6 +50,8 @@ class MemoryTracker(Tracker):
         """Open or resume."""
         with self._lock:
             known = self.runs.get(run.key)
+            if known is not None and run.join:
+                return
             if known is not None:
                 self.runs[run.key] = evolve(known, status=RunStatus.RUNNING, ended=None, tags={**known.tags, **run.tags})
                 return

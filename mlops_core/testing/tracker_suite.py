@@ -172,6 +172,16 @@ class TrackerSuite:
         run = self.run(running)
         assert (run.status, run.ended, run.params["a"], run.tags["again"]) == (RunStatus.RUNNING, None, "1", "yes")
 
+    def test_a_run_is_joined(self, running: Tracker) -> None:
+        """A forked child adds to a run, which neither opens it again nor ends it; one that is not known yet is made."""
+        running.end_run(_R1, RunStatus.FINISHED, _AT + timedelta(minutes=5))
+        for run in (_R1, _key("r2")):
+            running.start_run(_start(run, join=True))
+            running.write(run, TrackBatch("child", 1, metrics=_metrics("loss", [1]), tags={"by": "child"}))
+        ended, made = self.run(running), self.run(running, _key("r2"))
+        assert (ended.status, ended.ended, ended.metrics["loss"]) == (RunStatus.FINISHED, _AT + timedelta(minutes=5), 1.0)
+        assert (made.status, made.metrics["loss"]) == (RunStatus.RUNNING, 1.0)
+
     def test_a_child_run_names_its_parent(self, running: Tracker) -> None:
         """By the core's id."""
         running.start_run(_start(_key("r2"), parent=_R1))

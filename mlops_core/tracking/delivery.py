@@ -15,9 +15,11 @@ from attrs import define, field
 from mlops_core.roles import Clock, Tracker
 from mlops_core.spool import Follower, Mark, Spool, abandoned
 from mlops_core.tracking.replay import apply
+from mlops_core.tracking.stream import Stream, due, end_if_open, run_of
 
 if TYPE_CHECKING:
     from mlops_core.exceptions import ExperimentError
+    from mlops_core.records import RunStart
 
 __all__ = ["Delivery", "undelivered"]
 
@@ -25,15 +27,6 @@ _log = logging.getLogger(__name__)
 _GROUP: Final = 1000
 _POLL: Final = 0.1
 _LONGEST_PAUSE: Final = 60.0
-
-
-@define(eq=False)
-class _Stream:
-    """A spool on its way: which lanes have all of it, and whether more may come."""
-
-    spool: Spool
-    sealed: bool = False
-    pending: set[str] = field(factory=set)
 
 
 @define(eq=False)
@@ -59,7 +52,7 @@ class Delivery:
     folder: Path
     trackers: Mapping[str, Tracker]
     clock: Clock
-    _streams: list[_Stream] = field(factory=list, init=False)
+    _streams: list[Stream] = field(factory=list, init=False)
     _lanes: list[_Lane] = field(factory=list, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _stopping: bool = field(default=False, init=False)
@@ -88,8 +81,10 @@ class Delivery:
         """Take over spools of dead processes, end their runs as interrupted; answers how many."""
         found = 0
         for spool in abandoned(self.folder):
-            _end_if_open(spool, self.clock)
-            self.add(spool, sealed=True)
+            run = run_of(spool)
+            if run is not None:
+                end_if_open(spool, run, self.clock)
+            self.add(spool, run, sealed=True)
             found += 1
         self._sweep()
         return found
@@ -100,10 +95,11 @@ class Delivery:
             if not copies.with_suffix(".spool").exists():
                 shutil.rmtree(copies, ignore_errors=True)
 
-    def add(self, spool: Spool, *, sealed: bool = False) -> None:
-        """Deliver a spool's records as they are appended."""
+    def add(self, spool: Spool, run: RunStart | None = None, *, sealed: bool = False) -> None:
+        """Deliver a spool's records as they are appended; those of one run in the order in which they opened it."""
         with self._changed:
-            self._streams.append(_Stream(spool, sealed, set(self.trackers)))
+            self._streams.append(Stream(spool, run, sealed, set(self.trackers)))
+            self._streams.sort(key=lambda stream: stream.opened)
             self._changed.notify_all()
 
     def seal(self, spool: Spool) -> None:
@@ -156,16 +152,16 @@ class Delivery:
             with self._changed:
                 if self._stopping:
                     break
-                streams = [stream for stream in self._streams if lane.name in stream.pending]
-            due = streams if self.clock.monotonic() >= lane.retry_at else []
-            moved = sum(self._advance(lane, stream) for stream in due)  # every stream in turn: a busy one starves nobody
+                streams = list(due(self._streams, lane.name))
+            ready = streams if self.clock.monotonic() >= lane.retry_at else []
+            moved = sum(self._advance(lane, stream) for stream in ready)  # every stream in turn: a busy one starves nobody
             with self._changed:
                 if not moved and not self._stopping:
                     self._changed.wait(_POLL if streams else None)
         for follower, _ in lane.places.values():
             follower.close()
 
-    def _advance(self, lane: _Lane, stream: _Stream) -> bool:
+    def _advance(self, lane: _Lane, stream: Stream) -> bool:
         """Deliver one group; True if there was one."""
         sealed = stream.sealed  # read before the records: what is appended before the seal is seen after it
         try:
@@ -214,7 +210,7 @@ class Delivery:
         lane.retry_at = self.clock.monotonic() + lane.pause
         lane.failing = reason
 
-    def _finish(self, lane: _Lane, stream: _Stream) -> None:
+    def _finish(self, lane: _Lane, stream: Stream) -> None:
         follower, _ = lane.places.pop(id(stream.spool), (None, 0))
         if follower is not None:
             follower.close()
@@ -227,17 +223,6 @@ class Delivery:
         if done:
             stream.spool.remove()
             shutil.rmtree(stream.spool.path.with_suffix(".files"), ignore_errors=True)
-
-
-def _end_if_open(spool: Spool, clock: Clock) -> None:
-    """The run of a dead process must not look alive for ever."""
-    key, ended = None, False
-    for _, record in spool.read():
-        if record["kind"] == "start":
-            key, ended = record["start"]["key"], False
-        ended = ended or record["kind"] == "end"
-    if key and not ended:
-        spool.append({"kind": "end", "run": key, "status": "interrupted", "at": clock.now().isoformat()})
 
 
 def undelivered(missing: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from mlops_core.exceptions import ExperimentError, MLOpsError
 from mlops_core.records import RunKey, RunStart, RunStatus
@@ -29,12 +29,13 @@ __all__ = ["Run"]
 class Run:
     """A run of an experiment, made by ``ExperimentTracker.start_run``. Safe from several threads and in forked children.
 
-    As a context manager it ends ``finished``, or ``failed`` if the block raised. Every method raises ``ExperimentError``.
+    As a context manager it ends ``finished``, or ``failed`` if the block raised. In a forked child the handle adds to the run, and its
+    end is that of the child's part: only the process that opened a run ends it. Every method raises ``ExperimentError``.
     """
 
     start: RunStart
     _clock: Clock = field(repr=False)
-    _open: Callable[[str], Spool] = field(repr=False)
+    _open: Callable[[Run], Spool] = field(repr=False)
     _written: Callable[[Run], None] = field(repr=False)
     _sealed: Callable[[Run, Spool], None] = field(repr=False)
     status: RunStatus = field(default=RunStatus.RUNNING, init=False)
@@ -118,7 +119,8 @@ class Run:
         with self._owned():
             if self.status is not RunStatus.RUNNING:
                 return
-            self._append({"kind": "end", "status": ended.value, "at": self._clock.now().isoformat()})
+            if not self.start.join:
+                self._append({"kind": "end", "status": ended.value, "at": self._clock.now().isoformat()})
             self.status = ended
             if self._spool is not None:
                 self._sealed(self, self._spool)
@@ -133,14 +135,13 @@ class Run:
         """The lock of this process: one inherited by a fork may be held for ever by a thread that is not here."""
         if self._pid != os.getpid():
             self._pid, self._lock, self._spool = os.getpid(), threading.RLock(), None
+            self.start = evolve(self.start, join=True)
         return self._lock
 
     def _ready(self) -> Spool:
         """This process's spool of the run, opened with the record that starts or resumes it."""
         if self._spool is None:
-            spool = self._open(f"{self.run_id}.{uuid.uuid4().hex[:12]}")
-            spool.append({"kind": "start", "start": self.start.to_dict()})
-            self._spool = spool
+            self._spool = self._open(self)
         return self._spool
 
     def _append(self, record: dict[str, Any]) -> None:

@@ -85,9 +85,8 @@ class ExperimentTracker:
         """
         name = check_name(experiment_name, "experiment", ExperimentError)
         checked = check_tags(tags or {})
-        spool = self._spool(f"experiment.{uuid.uuid4().hex[:12]}")
-        self._guard(lambda: spool.append({"kind": "experiment", "tenant": self.tenant_id, "name": name, "tags": checked}))
-        self._ready().seal(spool)
+        spool = self._spool("experiment", {"kind": "experiment", "tenant": self.tenant_id, "name": name, "tags": checked})
+        self._ready().add(spool, sealed=True)
         self._experiment = name
         self._after_write(None)
         return _experiment_id(self.tenant_id, name)
@@ -114,9 +113,8 @@ class ExperimentTracker:
             tags=check_tags(tags or {}),
             parent=_parent(parent, key),
         )
-        run = Run(start, self._stack.clock, self._spool, self._after_write, self._seal)
+        run = Run(start, self._stack.clock, self._open, self._after_write, self._seal)
         run.set_tags({})  # the run exists from here on, even if nothing more is logged
-        self._open_runs.add(run)
         return run
 
     @property
@@ -255,12 +253,22 @@ class ExperimentTracker:
             delivery.recover()
         return self._delivery
 
-    def _spool(self, name: str) -> Spool:
+    def _spool(self, name: str, first: Mapping[str, Any]) -> Spool:
         from mlops_core.spool import Spool
 
-        delivery = self._ready()
-        spool = self._guard(lambda: Spool.open(delivery.folder, name))
-        delivery.add(spool)
+        spool = self._guard(lambda: Spool.open(self._ready().folder, f"{name}.{uuid.uuid4().hex[:12]}"))
+        try:
+            self._guard(lambda: spool.append(first))
+        except ExperimentError:
+            spool.remove()
+            raise
+        return spool
+
+    def _open(self, run: Run) -> Spool:
+        """A spool for what this process logs to a run."""
+        spool = self._spool(run.run_id, {"kind": "start", "start": run.start.to_dict()})
+        self._ready().add(spool, run.start)
+        self._open_runs.add(run)
         return spool
 
     def _seal(self, run: Run, spool: Spool) -> None:

@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ConfigError, ExperimentError
-from mlops_core.records import RunKey, RunStatus
+from mlops_core.records import RunKey, RunStart, RunStatus
+from mlops_core.spool import Spool
 from mlops_core.testing.memory_tracker import MemoryTracker
 from mlops_core.testing.stack import make_stack
 from mlops_core.tracking import ExperimentTracker
@@ -305,7 +307,7 @@ SLOW = """
 import time
 from mlops_core.testing.memory_tracker import MemoryTracker
 class Hanging(MemoryTracker):
-    def write(self, run, batch):
+    def ensure_experiment(self, tenant, name, tags):
         time.sleep(60)
 """
 
@@ -344,3 +346,36 @@ def test_a_forked_child_writes_its_own_spool(tracker: ExperimentTracker, memory:
     tracker.close()
     assert memory.history[run.key] == [("parent", 1.0, 0), ("parent", 2.0, 1)]  # the child's memory is its own
     assert list((stack.workdir / "spool").rglob("*.spool")) == []
+
+
+def _log_and_die(run: Any) -> None:
+    run.log_metrics({"child": 1})
+    os._exit(0)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_a_forked_child_left_does_not_end_the_run(tmp_path: Path) -> None:
+    memory = MemoryTracker()
+    with facade(tmp_path, memory=memory) as tracker:
+        run = tracker.start_run("forked")
+        child = multiprocessing.get_context("fork").Process(target=_log_and_die, args=(run,))
+        child.start()
+        child.join()
+        run.end()
+    with facade(tmp_path, memory=memory) as again:
+        found = again.get_run(run.run_id)
+    assert (found.status, found.metrics) == (RunStatus.FINISHED, {"child": 1.0})
+
+
+def test_a_resumed_run_ends_as_it_ended_whatever_a_dead_process_left(tmp_path: Path) -> None:
+    left = Spool.open(tmp_path / ".mlops" / "spool" / "tracking" / "acme", "r1.dead")
+    key = RunKey("acme", "default", "r1")
+    left.append({"kind": "start", "start": RunStart(key, "n", datetime(2024, 1, 1, tzinfo=UTC)).to_dict()})
+    for step in range(2500):
+        left.append({"kind": "batch", "run": key.to_dict(), "at": 0, "step": step, "metrics": {"m": 1.0}})
+    left.close()
+    memory = MemoryTracker()
+    with facade(tmp_path, memory=memory) as tracker, tracker.start_run(run_id="r1") as run:
+        run.log_metrics({"final": 1})
+    assert memory.runs[key].status is RunStatus.FINISHED
+    assert [step for name, _, step in memory.history[key] if name == "m"] == list(range(2500))

@@ -123,6 +123,8 @@ class MlflowTracker(Tracker):
                 tags[PARENT_RUN_TAG] = run.parent.run_id
                 tags[PARENT_TAG] = self._native(run.parent) or run.parent.run_id
             native = self._native(key)
+            if native is not None and run.join:
+                return
             if native is not None:
                 client.update_run(native, status="RUNNING")
                 self._log(native, tags=tags)
