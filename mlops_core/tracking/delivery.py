@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
 from mlops_core.roles import Clock, Tracker
-from mlops_core.spool import Follower, Mark, Spool, abandoned
-from mlops_core.tracking.replay import apply
+from mlops_core.spool import Spool, abandoned
+from mlops_core.tracking.lane import Lane
 from mlops_core.tracking.stream import Stream, due, end_if_open, run_of
 
 if TYPE_CHECKING:
-    from mlops_core.exceptions import ExperimentError
     from mlops_core.records import RunStart
 
 __all__ = ["Delivery", "undelivered"]
 
-_log = logging.getLogger(__name__)
-_GROUP: Final = 1000
 _POLL: Final = 0.1
-_LONGEST_PAUSE: Final = 60.0
-
-
-@define(eq=False)
-class _Lane:
-    """One tracker's thread and its place in every spool."""
-
-    name: str
-    backend: Tracker
-    places: dict[int, tuple[Follower, int]] = field(factory=dict)
-    failing: str = ""
-    pause: float = 0.0
-    retry_at: float = 0.0
+_PATIENCE: Final = 3
 
 
 @define(eq=False)
@@ -46,15 +31,16 @@ class Delivery:
     """Delivers spools to trackers in the background, each record once, in order, and retries what fails.
 
     What a tracker refuses with ``ExperimentError`` is dropped with a warning that names it; anything else it raises is taken for an outage
-    and tried again, after one second, then two, up to a minute.
+    and tried again, after one second, then two, up to a minute. A record that goes on failing while others pass is set aside in a file.
     """
 
     folder: Path
     trackers: Mapping[str, Tracker]
     clock: Clock
     _streams: list[Stream] = field(factory=list, init=False)
-    _lanes: list[_Lane] = field(factory=list, init=False)
+    _lanes: list[Lane] = field(factory=list, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    _waiting: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
     _threads: list[threading.Thread] = field(factory=list, init=False, repr=False)
     _refused: dict[str, str] = field(factory=dict, init=False)
@@ -70,7 +56,9 @@ class Delivery:
         with self._changed:
             if self._threads or self._stopping:
                 return
-            self._lanes = [_Lane(name, backend) for name, backend in self.trackers.items()]
+            self._lanes = [
+                Lane(name, backend, self.folder, self.clock, partial(self._drop, name)) for name, backend in self.trackers.items()
+            ]
             self._threads = [
                 threading.Thread(target=self._run, args=(lane,), name=f"mlops-tracking-{lane.name}", daemon=True) for lane in self._lanes
             ]
@@ -116,14 +104,20 @@ class Delivery:
             self._changed.notify_all()
 
     def flush(self, timeout: float) -> dict[str, str]:
-        """Wait until every tracker has every record; answers what is missing or was refused since the last call, by tracker."""
+        """Wait until every tracker has every record; answers what is missing or was refused since the last call, by tracker.
+
+        Every tracker is tried at once. One that fails three times, or once more if it was failing before, is not waited for any longer.
+        """
         deadline = self.clock.monotonic() + timeout
         with self._changed:
+            patience = {lane.name: 1 if lane.failing else _PATIENCE for lane in self._lanes}
             for lane in self._lanes:
-                lane.retry_at = 0.0
+                lane.hurry()
+            self._waiting += 1
             self._changed.notify_all()
-            while self._behind() and (left := deadline - self.clock.monotonic()) > 0:
+            while self._awaited(patience) and (left := deadline - self.clock.monotonic()) > 0:
                 self._changed.wait(min(left, _POLL))
+            self._waiting -= 1
             missing = {lane.name: lane.failing or "it is still being sent" for lane in self._lanes if lane.name in self._behind()}
             refused, self._refused = self._refused, {}
         return {**refused, **missing}
@@ -142,78 +136,43 @@ class Delivery:
             stream.spool.close()
         return missing
 
+    def _awaited(self, patience: Mapping[str, int]) -> bool:
+        behind = self._behind()
+        return any(lane.name in behind and lane.strikes < patience[lane.name] for lane in self._lanes)
+
     def _behind(self) -> set[str]:
         return {
             name for stream in self._streams for name in stream.pending if stream.sealed or stream.spool.mark(name).done < stream.spool.last
         }
 
-    def _run(self, lane: _Lane) -> None:
+    def _run(self, lane: Lane) -> None:
         while True:
             with self._changed:
                 if self._stopping:
                     break
                 streams = list(due(self._streams, lane.name))
-            ready = streams if self.clock.monotonic() >= lane.retry_at else []
-            moved = sum(self._advance(lane, stream) for stream in ready)  # every stream in turn: a busy one starves nobody
+            moved = [self._advance(lane, stream) for stream in streams]  # every stream in turn: a busy one starves nobody
             with self._changed:
-                if not moved and not self._stopping:
+                if not any(moved) and not self._stopping:
                     self._changed.wait(_POLL if streams else None)
-        for follower, _ in lane.places.values():
-            follower.close()
+        lane.close()
 
-    def _advance(self, lane: _Lane, stream: Stream) -> bool:
+    def _advance(self, lane: Lane, stream: Stream) -> bool:
         """Deliver one group; True if there was one."""
         sealed = stream.sealed  # read before the records: what is appended before the seal is seen after it
-        try:
-            moved = self._deliver(lane, stream.spool)
-        except Exception as error:  # noqa: BLE001  whatever a backend raises is an outage of that tracker only
-            self._failed(lane, error)
-            return False
-        lane.failing, lane.pause = "", 0.0
-        if not moved and sealed:
+        moved = lane.advance(stream, waited_for=self._waiting > 0)
+        if moved is False and sealed:
             self._finish(lane, stream)
-        return moved
+        if moved:
+            self.wake()
+        return bool(moved)
 
-    def _deliver(self, lane: _Lane, spool: Spool) -> bool:
-        mark = spool.mark(lane.name)
-        follower, at = lane.places.pop(id(spool), (None, -1))
-        if follower is None or at != mark.done:
-            follower = spool.follow(mark.done)
-        group = follower.take(mark.sent - mark.done if mark.sent > mark.done else _GROUP)
-        if not group:
-            lane.places[id(spool)] = (follower, mark.done)
-            return False
-        last = group[-1][0]
-        try:
-            spool.set_mark(lane.name, Mark(mark.done, last))
-            for refusal in apply(lane.backend, spool.writer, group, self.folder):
-                self._drop(lane, refusal)
-            spool.set_mark(lane.name, Mark(last, last))
-        except BaseException:
-            follower.close()
-            raise
-        lane.places[id(spool)] = (follower, last)
+    def _drop(self, name: str, message: str) -> None:
         with self._changed:
-            self._changed.notify_all()
-        return True
+            self._refused[name] = message
 
-    def _drop(self, lane: _Lane, refusal: ExperimentError) -> None:
-        _log.warning("tracker %s: refused a record: %s", lane.name, refusal.message)
-        with self._changed:
-            self._refused[lane.name] = refusal.message
-
-    def _failed(self, lane: _Lane, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        if reason != lane.failing:
-            _log.warning("tracker %s: cannot be reached (%s) - the run goes on, its records are kept and sent later", lane.name, reason)
-        lane.pause = min(max(1.0, lane.pause * 2), _LONGEST_PAUSE)
-        lane.retry_at = self.clock.monotonic() + lane.pause
-        lane.failing = reason
-
-    def _finish(self, lane: _Lane, stream: Stream) -> None:
-        follower, _ = lane.places.pop(id(stream.spool), (None, 0))
-        if follower is not None:
-            follower.close()
+    def _finish(self, lane: Lane, stream: Stream) -> None:
+        lane.leave(stream)
         with self._changed:
             stream.pending.discard(lane.name)
             done = not stream.pending and stream in self._streams

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mlops_core.roles import Tracker
 
-__all__ = ["apply"]
+__all__ = ["Numbered", "apply", "probe"]
 
 Numbered = tuple[int, dict[str, Any]]
 
@@ -35,6 +35,11 @@ def apply(backend: Tracker, writer: str, group: Sequence[Numbered], folder: Path
             yield refusal
     if batch:
         yield from _write(backend, writer, batch)
+
+
+def probe(backend: Tracker, writer: str, record: Numbered) -> None:
+    """An empty batch in place of a record: it passes where the tracker writes to that run at all; raises what the tracker raises."""
+    backend.write(_key(record[1]), TrackBatch(writer=writer, sequence=record[0]))
 
 
 def _write(backend: Tracker, writer: str, batch: Sequence[Numbered]) -> Iterator[ExperimentError]:
@@ -74,6 +79,9 @@ def _call(backend: Tracker, record: dict[str, Any], folder: Path) -> None:
             backend.ensure_experiment(run.key.tenant, run.key.experiment, {})
             backend.start_run(run)
         case "artifact":
-            backend.put_artifact(_key(record), record["name"], folder / record["path"])
+            copy = folder / record["path"]
+            if not copy.exists():
+                raise ExperimentError(f"tracker: artifact {record['name']!r}: its copy {copy} is gone - log it again")
+            backend.put_artifact(_key(record), record["name"], copy)
         case "end":
             backend.end_run(_key(record), RunStatus(record["status"]), datetime.fromisoformat(record["at"]))

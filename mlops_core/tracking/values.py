@@ -29,6 +29,15 @@ def check_key(key: Any, what: str) -> str:
     raise ExperimentError(f"tracker: {shown[:80]} does not name {article} {what} - {rule}")
 
 
+def _encodable(text: str) -> bool:
+    """False with a lone surrogate, as ``os.listdir`` answers for a file name that is no UTF-8: no tracker can store it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _mapping(values: Any, what: str) -> Mapping[Any, Any]:
     if not isinstance(values, Mapping):
         raise ExperimentError(f"tracker: {what} must be a mapping of names to values, got {type(values).__name__} - give {{'name': value}}")
@@ -37,6 +46,8 @@ def _mapping(values: Any, what: str) -> Mapping[Any, Any]:
 
 def _text(value: Any, key: str, what: str) -> str:
     text = str(value)
+    if not _encodable(text):
+        raise ExperimentError(f"tracker: {what} {key!r} is {text[:_SHOWN]!a}, which is no Unicode text - log its repr()")
     if len(text) > _LONGEST_TEXT:
         raise ExperimentError(f"tracker: {what} {key!r} has {len(text)} characters, the limit is {_LONGEST_TEXT} - log it as an artifact")
     return text
@@ -87,19 +98,22 @@ def check_artifact(name: Any, path: Any) -> tuple[str, Path]:
     key = check_key(name, "artifact")
     if not isinstance(path, str | os.PathLike):
         raise ExperimentError(f"tracker: artifact {key!r}: expected a path, got {type(path).__name__} - give a file or directory")
-    if "\0" in os.fspath(path) or "\n" in os.fspath(path):
+    if "\0" in os.fsdecode(path) or "\n" in os.fsdecode(path):
         raise ExperimentError(f"tracker: artifact {key!r}: the path contains a NUL or a line break - rename the file")
-    source = Path(path)
+    source = Path(os.fsdecode(path))
+    if not _encodable(source.name):
+        raise ExperimentError(f"tracker: artifact {key!r}: the name {source.name!a} is not UTF-8 - rename the file")
     if source.is_symlink():
         raise ExperimentError(f"tracker: artifact {key!r}: {source} is a symbolic link - give the file itself")
     if not source.exists():
         raise ExperimentError(f"tracker: artifact {key!r}: {source} does not exist - give an existing file or directory")
     if not (source.is_file() or source.is_dir()):
         raise ExperimentError(f"tracker: artifact {key!r}: {source} is neither a file nor a directory - give one of these")
-    if source.is_dir():
-        link = next((found for found in source.rglob("*") if found.is_symlink()), None)
-        if link is not None:
-            raise ExperimentError(f"tracker: artifact {key!r}: {link} is a symbolic link - give a directory without links")
+    for found in source.rglob("*"):
+        if found.is_symlink():
+            raise ExperimentError(f"tracker: artifact {key!r}: {found} is a symbolic link - give a directory without links")
+        if not _encodable(found.name):
+            raise ExperimentError(f"tracker: artifact {key!r}: the name {found.name!a} in it is not UTF-8 - rename the file")
     return key, source
 
 

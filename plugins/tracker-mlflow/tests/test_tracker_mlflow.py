@@ -63,6 +63,10 @@ class TestMlflowTracker(TrackerSuite):
         history = connect(running.tracking_uri).get_metric_history(self.run(running).native_id, "loss")
         assert len(history) == 1
 
+    def test_text_that_cannot_be_encoded_is_refused(self, running: Tracker) -> None:
+        with pytest.raises(ExperimentError, match="surrogates not allowed"):
+            running.write(_R1, TrackBatch("w", 1, params={"a": "\ud800"}))
+
     def test_an_unknown_run_is_refused(self, tracker: Tracker) -> None:
         with pytest.raises(ExperimentError, match="no run 'r9' of 'e'"):
             tracker.write(RunKey("acme", "e", "r9"), TrackBatch("w", 1, tags={"a": "b"}))

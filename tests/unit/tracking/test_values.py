@@ -36,6 +36,8 @@ def test_params_become_text() -> None:
     ("check", "values", "says"),
     [
         (check_params, ["a"], "params must be a mapping of names to values, got list"),
+        (check_params, {"a": os.fsdecode(b"caf\xe9.csv")}, r"param 'a' is 'caf\\udce9.csv', which is no Unicode text - log its repr"),
+        (check_tags, {"a": "\ud800"}, "is no Unicode text"),
         (check_params, {"a": "x" * 6001}, "has 6001 characters, the limit is 6000 - log it as an artifact"),
         (check_tags, {"mlflow.user": "x"}, "'mlflow.user' is reserved"),
         (check_tags, {"mlops.x": "x"}, "'mlops.x' is reserved"),
@@ -86,10 +88,15 @@ def test_what_is_no_artifact(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "link").symlink_to("/etc")
     os.mkfifo(tmp_path / "pipe")
+    latin = tmp_path / "latin"
+    latin.mkdir()
+    (latin / os.fsdecode(b"caf\xe9")).write_text("x")
     for path, says in [
         (tmp_path / "missing", "does not exist"),
         (tmp_path / "link", "is a symbolic link - give the file itself"),
         (folder, "give a directory without links"),
+        (latin / os.fsdecode(b"caf\xe9"), r"the name 'caf\\udce9' is not UTF-8"),
+        (latin, "in it is not UTF-8 - rename the file"),
         (tmp_path / "pipe", "neither a file nor a directory"),
         ("a\0b", "NUL"),
         ("a\nb", "line break"),

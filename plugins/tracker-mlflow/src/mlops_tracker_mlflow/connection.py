@@ -54,8 +54,17 @@ def errors(tracking_uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).partition("\n")[0][:300]
-        if getattr(error, "error_code", None) in _REFUSALS:
+        if _is_refusal(error):
             raise ExperimentError(f"tracker mlflow: {reason}") from error
         raise MLOpsError(
             f"tracker mlflow: {tracking_uri} cannot be used ({type(error).__name__}: {reason}) - check 'tracking_uri'"
         ) from error
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether another try would be in vain: MLflow says so by its code, or text cannot be encoded, which it calls an internal error."""
+    if getattr(error, "error_code", None) in _REFUSALS:
+        return True
+    while error is not None and not isinstance(error, UnicodeError):
+        error = error.__cause__ or error.__context__
+    return error is not None
