@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -31,6 +32,7 @@ __all__ = ["Follower", "Mark", "Spool", "abandoned"]
 _VERSION: Final = 1
 _SUFFIX: Final = ".spool"
 _CHUNK: Final = 1000
+_MAKING: Final = 60.0
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)  # Windows has none, and inherits nothing
 
 
@@ -155,13 +157,27 @@ class Spool:
 
 
 def abandoned(folder: Path) -> Iterator[Spool]:
-    """Take over the spools of dead processes, one at a time; those of living ones are passed over."""
+    """Take over the spools of dead processes, one at a time; those of living ones are passed over, also while they are being made."""
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        if _is_being_made(path):
+            continue
         try:
             spool = Spool.open(folder, path.name.removesuffix(_SUFFIX))
         except MLOpsError:
             continue
         yield spool
+
+
+def _is_being_made(path: Path) -> bool:
+    """Whether its creator may be on the way from the empty file to the lock; after a minute it is taken for dead."""
+    try:
+        follower = Follower(path.open("rb"))
+        try:
+            return not follower.take(1) and time.time() - path.stat().st_mtime < _MAKING
+        finally:
+            follower.close()
+    except FileNotFoundError:
+        return True
 
 
 def _own(handle: int, path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 import uuid
 import weakref
 from pathlib import Path
@@ -73,6 +74,7 @@ class ExperimentTracker:
         self._run: Run | None = None
         self._open_runs: set[Run] = set()
         self._delivery: Delivery | None = None
+        self._locks: dict[int, threading.Lock] = {}
         self._finalizer: weakref.finalize[..., ExperimentTracker] = weakref.finalize(self, _nothing)
 
     # -- experiments and runs
@@ -240,18 +242,22 @@ class ExperimentTracker:
         raise ExperimentError(f"tracker: {names} cannot search - add one that can, such as mlflow, to 'tracker' in mlops.yaml")
 
     def _ready(self) -> Delivery:
-        if self._delivery is None or not self._delivery.mine:
-            self._first()
-            folder = self._stack.workdir / "spool" / "tracking" / self.tenant_id
-            # The delivery's waits are real time, whatever clock the records carry.
-            delivery = Delivery(folder, dict(self._stack.parts.trackers), SystemClock())
-            if self._delivery is not None:
-                self._open_runs, self._finalizer = set(), weakref.finalize(self, _nothing)
-            self._delivery = delivery
-            self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs, owned=self._owned)
-            delivery.start()
-            delivery.recover()
-        return self._delivery
+        with self._locks.setdefault(os.getpid(), threading.Lock()):  # a fork may inherit one that is held for ever
+            if self._delivery is None or not self._delivery.mine:
+                self._delivery = self._begin(forked=self._delivery is not None)
+            return self._delivery
+
+    def _begin(self, *, forked: bool) -> Delivery:
+        self._first()
+        folder = self._stack.workdir / "spool" / "tracking" / self.tenant_id
+        # The delivery's waits are real time, whatever clock the records carry.
+        delivery = Delivery(folder, dict(self._stack.parts.trackers), SystemClock())
+        if forked:
+            self._open_runs = set()
+        self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs, owned=self._owned)
+        delivery.start()
+        delivery.recover()
+        return delivery
 
     def _spool(self, name: str, first: Mapping[str, Any]) -> Spool:
         from mlops_core.spool import Spool

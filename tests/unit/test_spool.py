@@ -71,6 +71,17 @@ def test_two_owners_at_once_are_refused(tmp_path: Path) -> None:
     assert again.writer == spool.writer
 
 
+@pytest.mark.parametrize("made", [b"", b"0 1234"])
+def test_a_spool_that_is_being_made_is_left_to_its_maker(tmp_path: Path, made: bytes) -> None:
+    path = tmp_path / "run.spool"
+    path.write_bytes(made)
+    assert list(abandoned(tmp_path)) == []
+    os.utime(path, (0, 0))
+    (left,) = abandoned(tmp_path)
+    assert left.append({}) == 1
+    left.remove()
+
+
 @pytest.mark.parametrize("tail", [b"4 0000", b"4 00000000 {}\n", b"9 " + b"0" * 8 + b" {}\n", b"\xff\xfe\n"])
 def test_a_torn_end_is_cut_off_and_writing_goes_on(tmp_path: Path, tail: bytes) -> None:
     spool = Spool.open(tmp_path, "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from mlops_core.spool import Spool
 from mlops_core.testing.memory_tracker import MemoryTracker
 from mlops_core.testing.stack import make_stack
 from mlops_core.tracking import ExperimentTracker
+from mlops_core.tracking.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,6 +288,28 @@ def test_threads_use_handles(tracker: ExperimentTracker, memory: MemoryTracker) 
         thread.join()
     tracker.close()
     assert sorted(len(history) for history in memory.history.values()) == [50] * 4
+
+
+def test_threads_that_are_the_first_to_use_a_facade_share_one_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Delivery] = []
+    entered = threading.Barrier(2)
+
+    def slowly(*given: Any) -> Delivery:
+        made.append(Delivery(*given))
+        with contextlib.suppress(threading.BrokenBarrierError):  # broken where nobody else is let in, as it should be
+            entered.wait(0.5)
+        return made[-1]
+
+    monkeypatch.setattr("mlops_core.tracking.tracker.Delivery", slowly)
+    memory = MemoryTracker()
+    with facade(tmp_path, memory=memory) as tracker:
+        threads = [threading.Thread(target=tracker.start_run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(made) == 1
+    assert [run.status for run in memory.runs.values()] == [RunStatus.FINISHED] * 2
 
 
 KILLED = """
