@@ -1,8 +1,9 @@
 """The durable spool: an append-only file of records that a dead process leaves readable.
 
 An append is process-safe: one ``write`` into the page cache, so that it survives ``kill -9`` of the process, not the loss of power. Each
-line is framed by its sequence number and CRC-32; reading ends at the first line that is torn. The owner holds a lock on the file for as
-long as it lives: a spool whose lock is free belongs to a dead process, and whoever takes the lock may replay it.
+line is framed by its sequence number and CRC-32: a last line that is torn ends the reading, one that is damaged is passed over. The
+owner holds a lock on the file for as long as it lives: a spool whose lock is free belongs to a dead process, and whoever takes the lock
+may replay it.
 
 A consumer's progress is two numbers, ``sent`` and ``done``, written before and after each delivery. A replay begins with exactly the
 records (done, sent] as one batch again, so that a backend which remembers (writer, sequence) never applies one twice.
@@ -11,8 +12,11 @@ records (done, sent] as one batch again, so that a backend which remembers (writ
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Follower", "Mark", "Spool", "abandoned"]
 
+_log = logging.getLogger(__name__)
 _VERSION: Final = 1
 _SUFFIX: Final = ".spool"
 _CHUNK: Final = 1000
@@ -62,6 +67,8 @@ class Spool:
     @classmethod
     def open(cls, folder: Path, name: str) -> Spool:
         """Create a spool, or take over that of a dead process; a line torn by its death is cut off.
+
+        Lines that are damaged otherwise are left out with a warning, and the file as it was is kept beside it.
 
         Raises:
             MLOpsError: A live process owns it, or a newer release wrote it.
@@ -115,20 +122,13 @@ class Spool:
     def follow(self, after: int = 0) -> Follower:
         """A reader that stands behind record ``after`` and keeps its place between calls."""
         follower = Follower(self.path.open("rb"))
-        behind = after + 1  # the header is record 0
-        while behind and (taken := follower.take(min(behind, _CHUNK))):
-            behind -= len(taken)
+        while follower.take(_CHUNK, upto=after):
+            pass
         return follower
 
     def mark(self, consumer: str) -> Mark:
         """A consumer's progress; nothing delivered if there is no record of it."""
-        try:
-            done, sent = (int(part) for part in self._mark_path(consumer).read_text().split())
-        except FileNotFoundError:
-            return Mark()
-        except ValueError:  # torn: the backend drops what it has already
-            return Mark()
-        return Mark(done, sent)
+        return _read_mark(self._mark_path(consumer))
 
     def set_mark(self, consumer: str, mark: Mark) -> None:
         """Keep a consumer's progress; one short in-place write."""
@@ -145,6 +145,8 @@ class Spool:
         """Give up ownership; what is not delivered stays on disk for ``abandoned``. Idempotent."""
         with self._lock:
             if self._file >= 0:
+                if self.mine:
+                    _unlock(self._file)  # a forked child may hold the file open
                 os.close(self._file)
                 self._file = -1
 
@@ -189,16 +191,39 @@ def _own(handle: int, path: Path) -> bool:
 
 def _recover(handle: int, path: Path) -> tuple[int, str, int, int]:
     """Cut off what a crash tore, write the header of a new file; answers handle, writer, last sequence number and size."""
-    header, last, size = _survey(path)
-    if header is None:
+    header, last, size, damaged = _survey(path)
+    if damaged:
+        _keep(path, damaged)
+    if header is None and not last:
         os.ftruncate(handle, 0)
         header = {"version": _VERSION, "writer": os.urandom(8).hex()}
         _write(handle, _frame(0, header))
         return handle, header["writer"], 0, os.fstat(handle).st_size
+    if header is None:  # damaged: another writer, but the same one however often the file is opened
+        header = {"version": _VERSION, "writer": hashlib.sha256(path.name.encode()).hexdigest()[:16]}
     if header["version"] > _VERSION:
         raise MLOpsError(f"spool: {path.name} was written by a newer release (format {header['version']}) - upgrade motadata-mlops-core")
     os.ftruncate(handle, size)
-    return handle, header["writer"], last, size
+    had = (_read_mark(mark).sent for mark in path.parent.glob(f"{path.name}.*"))
+    return handle, header["writer"], max(last, *had, 0), size  # a number that a consumer may have is not given again
+
+
+def _read_mark(path: Path) -> Mark:
+    try:
+        done, sent = (int(part) for part in path.read_text().split())
+    except FileNotFoundError:
+        return Mark()
+    except ValueError:  # torn: the backend drops what it has already
+        return Mark()
+    return Mark(done, sent)
+
+
+def _keep(path: Path, damaged: int) -> None:
+    """Keep a damaged file as it was found first, and say so then."""
+    copy = path.with_suffix(".damaged")
+    if not copy.exists():
+        shutil.copy2(path, copy)
+        _log.warning("spool: %s: %d damaged lines are left out, the others are used - the file as it was is %s", path.name, damaged, copy)
 
 
 def _frame(sequence: int, record: Mapping[str, Any]) -> bytes:
@@ -215,22 +240,27 @@ def _write(handle: int, line: bytes) -> None:
 
 @define(eq=False)
 class Follower:
-    """Reads a spool's records in order, and goes on where it stopped when more are appended."""
+    """Reads a spool's records in order, and goes on where it stopped when more are appended. ``damaged`` counts the lines passed over."""
 
     _stream: BinaryIO = field(repr=False)
-    _next: int = 0
+    damaged: int = field(default=0, init=False)
+    _next: int = field(default=0, init=False)
 
-    def take(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """At most ``limit`` further records; empty at the end. A line that is not complete is left for the next call."""
+    def take(self, limit: int, *, upto: int | None = None) -> list[tuple[int, dict[str, Any]]]:
+        """At most ``limit`` further records, none beyond ``upto``; empty at the end. An incomplete line is left for the next call."""
         taken: list[tuple[int, dict[str, Any]]] = []
         while len(taken) < limit:
             at = self._stream.tell()
-            record = _parse(self._stream.readline(), self._next)
-            if record is None:
+            line = self._stream.readline()
+            found = _parse(line)
+            if not line.endswith(b"\n") or (found is not None and upto is not None and found[0] > upto):
                 self._stream.seek(at)
                 break
-            taken.append((self._next, record))
-            self._next += 1
+            if found is None or found[0] < self._next:
+                self.damaged += 1
+                continue
+            taken.append(found)
+            self._next = found[0] + 1
         return taken
 
     @property
@@ -243,24 +273,23 @@ class Follower:
         self._stream.close()
 
 
-def _parse(line: bytes, expected: int) -> dict[str, Any] | None:
+def _parse(line: bytes) -> tuple[int, dict[str, Any]] | None:
     sequence, _, rest = line.partition(b" ")
     crc, _, body = rest.partition(b" ")
-    if not line.endswith(b"\n") or sequence != b"%d" % expected or crc != b"%08x" % zlib.crc32(body[:-1]):
+    if not sequence.isdigit() or crc != b"%08x" % zlib.crc32(body[:-1]):
         return None
-    record: dict[str, Any] = json.loads(body)
-    return record
+    return int(sequence), json.loads(body)
 
 
-def _survey(path: Path) -> tuple[dict[str, Any] | None, int, int]:
-    """Header, last sequence number, and the length of the readable part."""
+def _survey(path: Path) -> tuple[dict[str, Any] | None, int, int, int]:
+    """Header, last sequence number, the length up to a torn line, and the number of damaged lines."""
     follower = Follower(path.open("rb"))
     try:
-        header = next((record for _, record in follower.take(1)), None)
+        header = next((record for _, record in follower.take(1, upto=0)), None)
         last = 0
         while taken := follower.take(_CHUNK):
             last = taken[-1][0]
-        return header, last, follower.offset
+        return header, last, follower.offset, follower.damaged
     finally:
         follower.close()
 
@@ -277,6 +306,12 @@ if sys.platform == "win32":  # pragma: no cover  another system's branch
             return False
         return True
 
+    def _unlock(handle: int) -> None:
+        import msvcrt
+
+        os.lseek(handle, 1 << 40, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
 else:
 
     def _lock(handle: int) -> bool:
@@ -287,3 +322,8 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _unlock(handle: int) -> None:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_UN)

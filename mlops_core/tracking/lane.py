@@ -93,7 +93,7 @@ class Lane:
         if place.follower is None or place.at != mark.done:
             place.close()
             place.follower = spool.follow(mark.done)
-        group = place.follower.take(mark.sent - mark.done if mark.sent > mark.done else _GROUP)
+        group = place.follower.take(_GROUP, upto=mark.sent if mark.sent > mark.done else None)
         place.at = mark.done if not group else -1  # behind records that are not delivered yet: read again next time
         if not group:
             return False

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +94,35 @@ def test_a_torn_end_is_cut_off_and_writing_goes_on(tmp_path: Path, tail: bytes) 
     again = Spool.open(tmp_path, "run")
     assert again.append({"n": 3}) == 4
     assert [record["n"] for _, record in again.read()] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("line", "left"), [(0, [0, 1, 2, 3, 4]), (3, [0, 1, 3, 4]), (5, [0, 1, 2, 3])])
+def test_a_damaged_line_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture, line: int, left: list[int]) -> None:
+    spool = Spool.open(tmp_path, "run")
+    for n in range(5):
+        spool.append({"n": n})
+    spool.set_mark("a", Mark(0, 5))
+    spool.close()
+    lines = spool.path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line].replace(b'"', b"'", 1)
+    spool.path.write_bytes(b"".join(lines))
+    writers = set()
+    for _ in range(2):
+        (again,) = abandoned(tmp_path)
+        writers.add(again.writer)
+        assert [record["n"] for _, record in again.read()] == left
+        again.close()
+    assert len(writers) == 1
+    assert (tmp_path / "run.damaged").read_bytes() == b"".join(lines)
+    (message,) = caplog.messages
+    assert "run.spool: 1 damaged lines are left out" in message
+    last = Spool.open(tmp_path, "run")
+    assert last.append({"n": 5}) == 6
+    assert [record["n"] for _, record in last.read()] == [*left, 5]
+    with closing(last.follow(after=1)) as follower:
+        assert [sequence for sequence, _ in follower.take(9, upto=3)] == ([2] if line == 3 else [2, 3])
+        assert [sequence for sequence, _ in follower.take(1)] == [4]
+    last.close()
 
 
 def test_a_file_torn_in_its_header_begins_anew(tmp_path: Path) -> None:
@@ -194,6 +224,25 @@ def test_a_forked_child_knows_that_the_spool_is_not_its_own(tmp_path: Path) -> N
     assert answer.get() is False
     child.join()
     assert spool.mine
+
+
+def _hold(waits: multiprocessing.SimpleQueue[None]) -> None:
+    waits.get()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_keep_what_its_parent_gave_up(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path, "run")
+    context = multiprocessing.get_context("fork")
+    waits: multiprocessing.SimpleQueue[None] = context.SimpleQueue()
+    child = context.Process(target=_hold, args=(waits,))
+    child.start()
+    spool.close()
+    taken = list(abandoned(tmp_path))
+    waits.put(None)
+    child.join()
+    assert [one.writer for one in taken] == [spool.writer]
+    taken[0].remove()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
