@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +16,7 @@ from mlops_core.cli.output import Output
 from mlops_core.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
 
 
@@ -100,20 +102,33 @@ _OPTIONS = (
 )
 
 
+@contextmanager
+def _log_shown(*, debug: bool) -> Iterator[None]:
+    """Warnings as plain lines on standard error, since whoever typed a command sees no log; with ``debug`` everything, everybody's."""
+    import logging
+
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
+        yield
+        return
+    ours, shown = logging.getLogger("mlops_core"), logging.StreamHandler(sys.stderr)
+    shown.setLevel(logging.WARNING)
+    shown.setFormatter(logging.Formatter("warning: %(message)s"))
+    ours.addHandler(shown)
+    try:
+        yield
+    finally:
+        ours.removeHandler(shown)
+
+
 def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a command; it is called with a ``Session`` first."""
 
     @functools.wraps(command)
     def call(*args: Any, path: Path | None, profile: str | None, tenant: str | None, as_json: bool, debug: bool, **options: Any) -> Any:
-        if debug:
-            import logging
-
-            logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
         session = Session(path, profile, tenant, Output(as_json=as_json))
-        try:
+        with _log_shown(debug=debug), closing(session):
             return command(session, *args, **options)
-        finally:
-            session.close()
 
     for option in reversed(_OPTIONS):
         call = option(call)

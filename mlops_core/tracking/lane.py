@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from mlops_core.exceptions import MLOpsError
 from mlops_core.roles import Clock, Tracker
 from mlops_core.spool import Follower, Mark
 from mlops_core.tracking.replay import Numbered, apply, probe
@@ -145,4 +146,4 @@ class Lane:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
+    return error.message if isinstance(error, MLOpsError) else f"{type(error).__name__}: {error}".partition("\n")[0]

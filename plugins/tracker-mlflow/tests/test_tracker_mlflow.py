@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from mlops_core.exceptions import ExperimentError, MLOpsError
-from mlops_core.records import Metric, RunKey, RunStatus, TrackBatch
+from mlops_core.records import Metric, Query, RunKey, RunStatus, TrackBatch
 from mlops_core.testing.tracker_suite import _R1, TrackerSuite, _start
 from mlops_tracker_mlflow import MlflowTracker
 from mlops_tracker_mlflow.connection import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from mlops_core.roles import Tracker
 
 
@@ -89,6 +94,53 @@ def test_artifacts_go_where_the_option_says(tmp_path: Path, mlflow: MlflowTracke
     (tmp_path / "a.txt").write_text("x")
     tracker.put_artifact(_R1, "renamed.txt", tmp_path / "a.txt")
     assert [found.name for found in (tmp_path / "elsewhere").rglob("*.txt")] == ["renamed.txt"]
+
+
+class Unwell(BaseHTTPRequestHandler):
+    """A server that is there and answers nothing but 503."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_error(503)
+
+    do_POST = do_GET  # noqa: N815  the server's name for it
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
+
+
+@pytest.fixture
+def unwell() -> Iterator[str]:
+    Unwell.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unwell) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_is_down_is_asked_once(unwell: str) -> None:
+    tracker = MlflowTracker(tracking_uri=unwell)
+    calls: list[Callable[[], object]] = [
+        tracker.check,
+        lambda: tracker.write(_R1, TrackBatch("w", 1, tags={"a": "b"})),
+        lambda: list(tracker.find_runs("acme", Query())),
+    ]
+    for number, call in enumerate(calls, 1):
+        with pytest.raises(MLOpsError, match=r"http://127.* cannot be used \(ConnectionError: it answers 503 .*- check 'tracking_uri'"):
+            call()
+        assert len(Unwell.asked) == number
+
+
+def test_a_port_where_nobody_listens_is_an_outage_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(MLOpsError, match=r"cannot be used .*refused.* - check 'tracking_uri'") as caught:
+        MlflowTracker(tracking_uri=f"http://127.0.0.1:{port}").check()
+    assert not isinstance(caught.value, ExperimentError)
 
 
 def test_a_store_that_cannot_be_opened_is_an_outage_in_one_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from mlops_core.cli.options import SHARE
+from mlops_core.testing.memory_tracker import MemoryTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,22 @@ def test_a_project_elsewhere_and_another_tenant(
     assert len(mlops("models", "list", "--json", "--project", str(tmp_path)).json) == 1
     assert mlops("models", "list", "--json", "--tenant", "other").json == []
     assert mlops("models", "list", "--tenant", "../x").code == 2
+
+
+@pytest.mark.usefixtures("project")
+def test_a_warning_is_a_line_on_standard_error(mlops: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object) -> None:
+        raise ConnectionError("connection refused")
+
+    monkeypatch.setattr(MemoryTracker, "start_run", down)
+    answer = mlops("run", "--json")
+    assert answer.code == 0
+    assert answer.json["status"] == "succeeded"
+    warnings = answer.err.splitlines()
+    assert warnings[0].startswith("warning: tracker MemoryTracker: cannot be reached (ConnectionError: connection refused)")
+    assert "kept in" in warnings[-1]
+    monkeypatch.undo()
+    assert mlops("runs", "sync").err == ""
 
 
 @pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("1", 1.0), ("100 %", 1.0), ("0", 0.0), (0.5, 0.5)])

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
-__all__ = ["connect", "errors", "is_url", "store_uri"]
+__all__ = ["ask", "connect", "errors", "is_url", "store_uri"]
 
 _REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+_QUESTION: Final = "/api/2.0/mlflow/experiments/search"
+_PATIENCE: Final = 5  # seconds
+_BROKEN: Final = 500
 _CHATTY: Final = ("mlflow.store.db.utils", "alembic")
 
 
@@ -43,6 +46,34 @@ def connect(tracking_uri: str) -> MlflowClient:
         for name in _CHATTY:  # the steps of its migrations are of no use to somebody who logs a metric
             logging.getLogger(name).setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=store_uri(tracking_uri))
+
+
+def ask(tracking_uri: str) -> None:
+    """Ask a server once whether it answers; raises if it does not.
+
+    MLflow's own requests try one that is down for minutes. Its environment variables that bound this hold for the whole process and its
+    children, where others use MLflow as well, and bound uploads too. A store without a server is not asked.
+    """
+    if not tracking_uri.startswith(("http://", "https://")):
+        return
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    credentials = get_default_host_creds(tracking_uri)  # type: ignore[no-untyped-call]  # as the next one, untyped in MLflow
+    limits = {"max_retries": 0, "timeout": _PATIENCE, "raise_on_status": False}
+    try:
+        answer = http_request(credentials, _QUESTION, "GET", params={"max_results": 1}, **limits)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise ConnectionError(str(_origin(error))) from error
+    if answer.status_code >= _BROKEN:
+        raise ConnectionError(f"it answers {answer.status_code} {answer.reason}")
+
+
+def _origin(error: BaseException) -> BaseException:
+    """What was raised first, below all that has been wrapped around it."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -15,7 +18,7 @@ from mlflow import MlflowClient
 from mlops_core.exceptions import ExperimentError
 from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunStatus, TrackedRun
 from mlops_core.roles import Tracker
-from mlops_tracker_mlflow.connection import connect, errors, is_url, store_uri
+from mlops_tracker_mlflow.connection import ask, connect, errors, is_url, store_uri
 from mlops_tracker_mlflow.translation import (
     EXPERIMENT_TAG,
     PARENT_RUN_TAG,
@@ -41,6 +44,7 @@ __all__ = ["MlflowTracker"]
 _PAGE: Final = 1000
 _MOST_METRICS: Final = 1000
 _MOST_PAIRS: Final = 100
+_FRESH: Final = 1.0  # seconds
 
 
 @define(eq=False)
@@ -69,11 +73,12 @@ class MlflowTracker(Tracker):
     _pid: int = field(default=0, init=False, repr=False)
     _ids: dict[RunKey, str] = field(factory=dict, init=False, repr=False)
     _experiments: dict[tuple[str, str], str] = field(factory=dict, init=False, repr=False)
+    _answered: float = field(default=-math.inf, init=False, repr=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
 
     def check(self) -> None:
         """Reach the store."""
-        with errors(self.tracking_uri):
+        with self._talking():
             self._connected().search_experiments(max_results=1)
 
     def location(self) -> str:
@@ -86,7 +91,7 @@ class MlflowTracker(Tracker):
 
     def ensure_experiment(self, tenant: str, name: str, tags: Mapping[str, str]) -> str:
         """Create ``tenant/name`` or merge its tags."""
-        with errors(self.tracking_uri), self._lock:
+        with self._talking(), self._lock:
             client = self._connected()
             native = self._experiments.get((tenant, name)) or self._create(client, tenant, name)
             self._experiments[tenant, name] = native
@@ -115,7 +120,7 @@ class MlflowTracker(Tracker):
 
     def start_run(self, run: RunStart) -> None:
         """Create the run, or open it again."""
-        with errors(self.tracking_uri), self._lock:
+        with self._talking(), self._lock:
             client = self._connected()
             key = run.key
             tags = {**run.tags, TENANT_TAG: key.tenant, RUN_TAG: key.run_id, EXPERIMENT_TAG: key.experiment}
@@ -135,7 +140,7 @@ class MlflowTracker(Tracker):
 
     def write(self, run: RunKey, batch: TrackBatch) -> None:
         """Log in as few requests as MLflow's limits allow (1,000 metrics, 100 params, 100 tags)."""
-        with errors(self.tracking_uri):
+        with self._talking():
             native = self._known(run)
             for part in _parts(list(batch.params.items()), _MOST_PAIRS):
                 self._log(native, params=dict(part))
@@ -157,7 +162,7 @@ class MlflowTracker(Tracker):
         """Upload; MLflow names a file as it is called on disk, so one that is called otherwise goes through a copy."""
         target = PurePosixPath(name)
         folder = None if target.parent == PurePosixPath() else str(target.parent)
-        with errors(self.tracking_uri):
+        with self._talking():
             native = self._known(run)
             if path.is_dir():
                 self._connected().log_artifacts(native, str(path), name)
@@ -171,7 +176,7 @@ class MlflowTracker(Tracker):
 
     def end_run(self, run: RunKey, status: RunStatus, at: datetime) -> None:
         """Terminate with MLflow's word for the status; an interrupted run is KILLED there."""
-        with errors(self.tracking_uri):
+        with self._talking():
             self._connected().set_terminated(self._known(run), STATUSES[status], milliseconds(at))
 
     def find_experiments(self, tenant: str, query: Query) -> Iterator[Experiment]:
@@ -183,7 +188,7 @@ class MlflowTracker(Tracker):
         wanted = _equalities(query.where)
         experiments = [one for one in self._experiments_of(tenant) if wanted.get("experiment", one.name) == one.name]
         ask = f"tags.`{RUN_TAG}` = '{wanted['run_id']}'" if "'" not in wanted.get("run_id", "'") else f"tags.`{TENANT_TAG}` = '{tenant}'"
-        with errors(self.tracking_uri):
+        with self._talking():
             runs = [to_run(run) for run in self._pages(experiments, ask)] if experiments else []
         yield from query.apply(runs, TrackedRun.fields).items
 
@@ -200,7 +205,7 @@ class MlflowTracker(Tracker):
 
     def _experiments_of(self, tenant: str) -> list[Experiment]:
         found, token = [], None
-        with errors(self.tracking_uri):
+        with self._talking():
             while True:
                 page = self._connected().search_experiments(
                     filter_string=f"tags.`{TENANT_TAG}` = '{tenant}'", order_by=["creation_time ASC"], page_token=token
@@ -227,6 +232,19 @@ class MlflowTracker(Tracker):
         if native is None:
             raise ExperimentError(f"tracker mlflow: no run {run.run_id!r} of {run.experiment!r} in {self.tracking_uri} - start it first")
         return native
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        """Requests to a server that answered a moment ago, or is asked first; nothing of an outage is left to MLflow's own patience."""
+        with errors(self.tracking_uri):
+            if time.monotonic() - self._answered > _FRESH:
+                ask(self.tracking_uri)
+            try:
+                yield
+            except Exception:
+                self._answered = -math.inf
+                raise
+            self._answered = time.monotonic()
 
     def _connected(self) -> MlflowClient:
         with self._lock:
