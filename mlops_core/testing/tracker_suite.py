@@ -1,6 +1,6 @@
 """The conformance suite of every tracker.
 
-Subclass it, override the fixture ``tracker`` and ``read_artifact``, and run it with pytest::
+Subclass it, override the fixture ``tracker``, ``read_artifact`` and ``read_history``, and run it with pytest::
 
     class TestMine(TrackerSuite):
         @pytest.fixture
@@ -112,15 +112,34 @@ class TrackerSuite:
         assert (run.experiment, run.name, run.status, run.started) == ("e", "run r1", RunStatus.RUNNING, _AT)
 
     def test_a_batch_counts_once(self, running: Tracker) -> None:
-        """A retried batch changes nothing."""
+        """A retried batch changes nothing, neither the history nor what a later batch of the writer has replaced."""
         batch = TrackBatch("w", 1, params={"a": "1"}, metrics=_metrics("loss", [3, 2]), tags={"t": "1"})
         for _ in range(3):
             running.write(_R1, batch)
         running.write(_R1, TrackBatch("w", 2, tags={"t": "2"}))
         running.write(_R1, TrackBatch("v", 1, metrics=_metrics("other", [5])))
+        running.write(_R1, batch)
         run = self.run(running)
         assert run.tags["t"] == "2"
         assert dict(run.metrics) == {"loss": 2.0, "other": 5.0}
+        assert self.read_history(running, _R1, "other") == [(5.0, 0)]
+        assert sorted(self.read_history(running, _R1, "loss")) == [(2.0, 1), (3.0, 0)]
+
+    def test_the_history_holds_every_point_once(self, running: Tracker) -> None:
+        """Every step of every batch, and none twice, however often a batch comes."""
+        for sequence in range(1, 4):
+            rows = tuple(Metric("loss", 1 / sequence, 10 * sequence + step, _AT) for step in range(2))
+            for _ in range(3):
+                running.write(_R1, TrackBatch("w", sequence, metrics=rows))
+        expected = [(1 / sequence, 10 * sequence + step) for sequence in range(1, 4) for step in range(2)]
+        assert sorted(self.read_history(running, _R1, "loss"), key=lambda point: point[1]) == expected
+
+    def test_an_empty_batch_is_taken(self, running: Tracker) -> None:
+        """It stands for a record that was set aside, whose number it takes."""
+        running.write(_R1, TrackBatch("w", 1))
+        running.write(_R1, TrackBatch("w", 1, tags={"t": "1"}))
+        running.write(_R1, TrackBatch("w", 2, tags={"u": "2"}))
+        assert dict(self.run(running).tags) == {"u": "2"}
 
     def test_not_a_number_and_infinity(self, running: Tracker) -> None:
         """They come back as they went in."""
@@ -202,6 +221,10 @@ class TrackerSuite:
     def read_artifact(self, tracker: Tracker, run: RunKey, name: str) -> bytes:
         """How this backend's test reads a stored file back."""
         raise NotImplementedError("override 'read_artifact'")
+
+    def read_history(self, tracker: Tracker, run: RunKey, metric: str) -> list[tuple[float, int]]:
+        """How this backend's test reads every value of a metric back, with its step."""
+        raise NotImplementedError("override 'read_history'")
 
     @pytest.mark.parametrize(
         ("text", "finds"),

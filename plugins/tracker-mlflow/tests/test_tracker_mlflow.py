@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -49,6 +51,11 @@ class TestMlflowTracker(TrackerSuite):
         found = connect(tracker.tracking_uri).download_artifacts(native, name)
         return Path(found).read_bytes()
 
+    def read_history(self, tracker: Tracker, run: RunKey, metric: str) -> list[tuple[float, int]]:
+        assert isinstance(tracker, MlflowTracker)
+        native = self.run(tracker, run).native_id
+        return [(point.value, point.step) for point in connect(tracker.tracking_uri).get_metric_history(native, metric)]
+
     def test_the_run_looks_native(self, running: Tracker) -> None:
         assert isinstance(running, MlflowTracker)
         running.write(_R1, TrackBatch("w", 1, metrics=(Metric("loss", 0.5, 3, self.run(running).started),)))
@@ -65,12 +72,21 @@ class TestMlflowTracker(TrackerSuite):
         batch = TrackBatch("w", 1, params={"a": "1"}, metrics=(Metric("loss", 0.5, 3, self.run(running).started),))
         running.write(_R1, batch)
         MlflowTracker(tracking_uri=running.tracking_uri).write(_R1, batch)
-        history = connect(running.tracking_uri).get_metric_history(self.run(running).native_id, "loss")
-        assert len(history) == 1
+        running.write(_R1, TrackBatch("w", 2, tags={"a": "2"}))
+        MlflowTracker(tracking_uri=running.tracking_uri).write(_R1, TrackBatch("w", 1, tags={"a": "1"}))
+        assert self.read_history(running, _R1, "loss") == [(0.5, 3)]
+        assert self.run(running).tags == {"a": "2"}
 
     def test_text_that_cannot_be_encoded_is_refused(self, running: Tracker) -> None:
         with pytest.raises(ExperimentError, match="surrogates not allowed"):
             running.write(_R1, TrackBatch("w", 1, params={"a": "\ud800"}))
+
+    def test_more_than_one_request_takes(self, running: Tracker) -> None:
+        at = self.run(running).started
+        rows = tuple(Metric("loss", float(step), step, at) for step in range(2000))
+        running.write(_R1, TrackBatch("w", 1, metrics=rows, tags={f"t{n}": "x" for n in range(250)}))
+        assert len(self.read_history(running, _R1, "loss")) == 2000
+        assert len(self.run(running).tags) == 250
 
     def test_an_unknown_run_is_refused(self, tracker: Tracker) -> None:
         with pytest.raises(ExperimentError, match="no run 'r9' of 'e'"):
@@ -94,6 +110,18 @@ def test_artifacts_go_where_the_option_says(tmp_path: Path, mlflow: MlflowTracke
     (tmp_path / "a.txt").write_text("x")
     tracker.put_artifact(_R1, "renamed.txt", tmp_path / "a.txt")
     assert [found.name for found in (tmp_path / "elsewhere").rglob("*.txt")] == ["renamed.txt"]
+
+
+def test_a_run_is_resumed_among_more_experiments_than_a_page(mlflow: MlflowTracker) -> None:
+    mlflow.start_run(_start())
+    with closing(sqlite3.connect(Path(mlflow.tracking_uri) / "mlflow.db")) as store, store:
+        store.execute("CREATE TEMP TABLE made AS SELECT * FROM experiments WHERE name = 'acme/e'")
+        for n in range(1001):
+            store.execute("UPDATE made SET experiment_id = ?, name = ?", (1000 + n, f"elsewhere/{n}"))
+            store.execute("INSERT INTO experiments SELECT * FROM made")
+    again = MlflowTracker(tracking_uri=mlflow.tracking_uri)
+    again.start_run(_start())
+    assert len(list(again.find_runs("acme", Query()))) == 1
 
 
 class Unwell(BaseHTTPRequestHandler):

@@ -20,6 +20,7 @@ from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunSt
 from mlops_core.roles import Tracker
 from mlops_tracker_mlflow.connection import ask, connect, errors, is_url, store_uri
 from mlops_tracker_mlflow.translation import (
+    BATCH_TAG,
     EXPERIMENT_TAG,
     PARENT_RUN_TAG,
     PARENT_TAG,
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from mlops_core.records import Condition, RunStart, TrackBatch
+    from mlops_core.records import Condition, Metric, RunStart, TrackBatch
+
+    _Pairs = Sequence[tuple[str, str]]
 
 __all__ = ["MlflowTracker"]
 
 _PAGE: Final = 1000
-_MOST_METRICS: Final = 1000
+_MOST_METRICS: Final = 900
 _MOST_PAIRS: Final = 100
 _FRESH: Final = 1.0  # seconds
 
@@ -51,8 +54,9 @@ _FRESH: Final = 1.0  # seconds
 class MlflowTracker(Tracker):
     """Runs that look native in MLflow's own user interface.
 
-    An experiment of tenant ``t`` is named ``t/name`` there. The core's run id is the tag ``mlops.run_id``, unique within its experiment. A
-    batch sent twice changes nothing, because MLflow keeps one row per (metric, step, time, value) and params and tags by name.
+    An experiment of tenant ``t`` is named ``t/name`` there. The core's run id is the tag ``mlops.run_id``, unique in the experiment, and
+    the tag ``mlops.batch.WRITER`` is the number of the writer's last batch. One that was cut off before it had its mark is written again,
+    and counts once, because MLflow keeps one row per (metric, step, time, value) and params and tags by name.
     """
 
     contract: ClassVar[int] = 1
@@ -72,6 +76,7 @@ class MlflowTracker(Tracker):
     _client: MlflowClient | None = field(default=None, init=False, repr=False)
     _pid: int = field(default=0, init=False, repr=False)
     _ids: dict[RunKey, str] = field(factory=dict, init=False, repr=False)
+    _marks: dict[tuple[str, str], int] = field(factory=dict, init=False, repr=False)
     _experiments: dict[tuple[str, str], str] = field(factory=dict, init=False, repr=False)
     _answered: float = field(default=-math.inf, init=False, repr=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
@@ -132,30 +137,45 @@ class MlflowTracker(Tracker):
                 return
             if native is not None:
                 client.update_run(native, status="RUNNING")
-                self._log(native, tags=tags)
+                self._log(native, tags=list(tags.items()))
                 return
             experiment = self.ensure_experiment(key.tenant, key.experiment, {})
             made = client.create_run(experiment, start_time=milliseconds(run.at), tags=tags, run_name=run.name)
             self._ids[key] = made.info.run_id
 
     def write(self, run: RunKey, batch: TrackBatch) -> None:
-        """Log in as few requests as MLflow's limits allow (1,000 metrics, 100 params, 100 tags)."""
+        """Log in as few requests as MLflow's limits allow (1,000 in all, 100 params, 100 tags); the last marks the batch as written."""
         with self._talking():
             native = self._known(run)
-            for part in _parts(list(batch.params.items()), _MOST_PAIRS):
-                self._log(native, params=dict(part))
-            for part in _parts(list(batch.tags.items()), _MOST_PAIRS):
-                self._log(native, tags=dict(part))
-            for rows in _parts(batch.metrics, _MOST_METRICS):
-                self._connected().log_batch(native, metrics=[to_metric(metric) for metric in rows])
+            if batch.sequence <= self._written(native, batch.writer):
+                return
+            mark = (f"{BATCH_TAG}{batch.writer}", str(batch.sequence))
+            *metrics, last_metrics = _parts(batch.metrics, _MOST_METRICS) or [()]
+            *tags, last_tags = _parts([*batch.tags.items(), mark], _MOST_PAIRS)
+            for pairs in _parts(list(batch.params.items()), _MOST_PAIRS):
+                self._log(native, params=pairs)
+            for rows in metrics:
+                self._log(native, metrics=rows)
+            for pairs in tags:
+                self._log(native, tags=pairs)
+            self._log(native, metrics=last_metrics, tags=last_tags)
+            self._marks[native, batch.writer] = batch.sequence
 
-    def _log(self, native: str, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
+    def _written(self, native: str, writer: str) -> int:
+        """The number of a writer's last batch that the run has, looked for once."""
+        if (native, writer) not in self._marks:
+            tags = self._connected().get_run(native).data.tags
+            self._marks[native, writer] = int(tags.get(f"{BATCH_TAG}{writer}", 0))
+        return self._marks[native, writer]
+
+    def _log(self, native: str, *, params: _Pairs = (), metrics: Sequence[Metric] = (), tags: _Pairs = ()) -> None:
         from mlflow.entities import Param, RunTag
 
         self._connected().log_batch(
             native,
-            params=[Param(key, value) for key, value in (params or {}).items()],
-            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+            params=[Param(key, value) for key, value in params],
+            metrics=[to_metric(metric) for metric in metrics],
+            tags=[RunTag(key, value) for key, value in tags],
         )
 
     def put_artifact(self, run: RunKey, name: str, path: Path) -> None:
@@ -254,9 +274,8 @@ class MlflowTracker(Tracker):
             return self._client
 
 
-def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _parts(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _equalities(where: Condition | None) -> dict[str, str]:

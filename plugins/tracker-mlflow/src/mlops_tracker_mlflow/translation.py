@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Metric
 
 __all__ = [
+    "BATCH_TAG",
     "EXPERIMENT_TAG",
     "PARENT_RUN_TAG",
     "PARENT_TAG",
@@ -31,6 +32,7 @@ __all__ = [
 TENANT_TAG: Final = "mlops.tenant"
 EXPERIMENT_TAG: Final = "mlops.experiment"
 RUN_TAG: Final = "mlops.run_id"
+BATCH_TAG: Final = "mlops.batch."
 PARENT_TAG: Final = "mlflow.parentRunId"
 PARENT_RUN_TAG: Final = "mlops.parent_run_id"
 _OURS: Final = ("mlops.", "mlflow.")
