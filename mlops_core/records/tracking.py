@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -74,15 +75,19 @@ class TrackBatch(Record):
 class Experiment(Record):
     """An experiment; ``native_id`` is the backend's own id, empty until it is known."""
 
-    experiment_id: str
-    name: str
     tenant: str
+    name: str
     tags: Mapping[str, str] = field(factory=dict)
     native_id: str = ""
 
+    @property
+    def experiment_id(self) -> str:
+        """The id that is the same on every backend: the first 16 hex digits of the sha256 of tenant and name."""
+        return hashlib.sha256(f"{self.tenant}/{self.name}".encode()).hexdigest()[:16]
+
     def fields(self) -> dict[str, Any]:
         """Flat fields for a query: attributes, and ``tags.*``."""
-        return {"name": self.name, **{f"tags.{name}": value for name, value in self.tags.items()}}
+        return {"name": self.name, "experiment_id": self.experiment_id, **{f"tags.{name}": value for name, value in self.tags.items()}}
 
 
 @frozen

@@ -43,7 +43,7 @@ class MemoryTracker(Tracker):
             known = self.experiments.get((tenant, name))
             native = known.native_id if known else str(len(self.experiments) + 1)
             merged = {**(known.tags if known else {}), **tags}
-            self.experiments[tenant, name] = Experiment(experiment_id=native, name=name, tenant=tenant, tags=merged, native_id=native)
+            self.experiments[tenant, name] = Experiment(tenant, name, merged, native)
             return native
 
     def start_run(self, run: RunStart) -> None:

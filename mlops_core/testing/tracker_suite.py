@@ -75,6 +75,7 @@ class TrackerSuite:
         assert tracker.ensure_experiment("acme", "e", {"kind": "y"}) == first
         (found,) = tracker.find_experiments("acme", _EVERYTHING)
         assert (found.name, found.tenant, dict(found.tags)) == ("e", "acme", {"team": "a", "kind": "y"})
+        assert found.native_id == first
 
     def test_tenants_do_not_see_each_other(self, running: Tracker) -> None:
         """Neither experiments nor runs, even of one name."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
 import uuid
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -15,7 +15,7 @@ from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ExperimentError, MLOpsError
 from mlops_core.names import check_name
 from mlops_core.query import parse
-from mlops_core.records import RunComparison, RunKey, RunStart
+from mlops_core.records import Experiment, RunComparison, RunKey, RunStart
 from mlops_core.tracking.delivery import Delivery, undelivered
 from mlops_core.tracking.run import Run
 from mlops_core.tracking.values import check_artifacts, check_key, check_metrics, check_params, check_step, check_tags
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from mlops_core.records import Experiment, Query, RunStatus, TrackedRun
+    from mlops_core.records import Query, RunStatus, TrackedRun
     from mlops_core.roles import Backend, Tracker
     from mlops_core.spool import Spool
     from mlops_core.stack import Stack
@@ -91,7 +91,7 @@ class ExperimentTracker:
         self._ready().add(spool, sealed=True)
         self._experiment = name
         self._after_write(None)
-        return _experiment_id(self.tenant_id, name)
+        return Experiment(self.tenant_id, name).experiment_id
 
     def start_run(
         self,
@@ -187,6 +187,8 @@ class ExperimentTracker:
 
     def compare_runs(self, run_ids: Sequence[str], *, experiment: str | None = None) -> RunComparison:
         """The params and metrics in which runs differ; ``experiment`` as for ``get_run``."""
+        if isinstance(run_ids, str) or not isinstance(run_ids, Iterable):
+            raise ExperimentError(f"tracker: expected the ids of runs, got {type(run_ids).__name__} - give a list of them")
         return RunComparison(tuple(self.get_run(run_id, experiment=experiment) for run_id in run_ids))
 
     # -- life
@@ -203,6 +205,8 @@ class ExperimentTracker:
 
     def flush(self, timeout: float = _WAIT) -> bool:
         """Wait until every tracker has every record; False, and a warning, if one has not after ``timeout`` seconds."""
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise ExperimentError(f"tracker: timeout {timeout!r} is no number of seconds - give for example 30.0")
         missing = self._ready().flush(timeout)
         if missing:
             _log.warning("not everything is delivered yet: %s", undelivered(missing))
@@ -301,11 +305,6 @@ class ExperimentTracker:
             raise ExperimentError(f"tracker: {type(error).__name__}: {reason} - `mlops check --connect` tells more") from error
 
 
-def _experiment_id(tenant: str, name: str) -> str:
-    """The stable id of an experiment: the first 16 hex digits of the sha256 of tenant and name."""
-    return hashlib.sha256(f"{tenant}/{name}".encode()).hexdigest()[:16]
-
-
 def _parent(parent: Run | str | None, child: RunKey) -> RunKey | None:
     if parent is None:
         return None
@@ -341,7 +340,9 @@ def _mlflow(tracking_uri: str | os.PathLike[str], root: Path) -> Backend:
     from mlops_core.plugins import Loader
     from mlops_core.stack.assembly import Assembly
 
-    where = os.fspath(tracking_uri)
+    if not isinstance(tracking_uri, str | os.PathLike):
+        raise ExperimentError(f"tracker: tracking_uri must be a folder or a URI, got {type(tracking_uri).__name__} - give text or a path")
+    where = os.fsdecode(tracking_uri)
     if "://" not in where:
         where = str(Path(where).absolute())
     return Assembly(Loader(root), root).build("tracker", Use("mlflow", {"tracking_uri": where}, key="tracking_uri"))

@@ -23,7 +23,13 @@ def test_only_what_differs_is_compared() -> None:
 def test_fields_for_a_query() -> None:
     fields = run("a", params={"d": "3"}, tags={"team": "x"}, metrics={"loss": 0.5}).fields()
     assert (fields["status"], fields["params.d"], fields["tags.team"], fields["metrics.loss"]) == ("finished", "3", "x", 0.5)
-    assert Experiment("1", "e", "acme", {"team": "x"}).fields() == {"name": "e", "tags.team": "x"}
+    experiment = Experiment("acme", "e", {"team": "x"}, "1")
+    assert experiment.fields() == {"name": "e", "experiment_id": experiment.experiment_id, "tags.team": "x"}
+
+
+def test_an_experiment_s_id_is_its_tenant_s_and_name_s_whatever_the_backend() -> None:
+    assert Experiment("acme", "e", {}, "1").experiment_id == Experiment("acme", "e", {}, "2").experiment_id
+    assert len({Experiment(tenant, name).experiment_id for tenant in ("a", "b") for name in ("e", "f")}) == 4
 
 
 def test_a_run_is_known_by_tenant_experiment_and_id() -> None:

@@ -71,7 +71,9 @@ def test_the_specification_s_example(tracker: ExperimentTracker, tmp_path: Path)
     tracker.log_artifacts({"model": tmp_path / "model.joblib"})
     (found,) = tracker.search_experiments(filter_string="model_type='classification'")
     assert found.name == "ticket_classifier_v1"
-    assert tracker.create_experiment("ticket_classifier_v1") == created
+    assert tracker.create_experiment("ticket_classifier_v1") == created == found.experiment_id
+    assert tracker.search_experiments(f"experiment_id = '{created}'") == (found,)
+    assert tracker.search_experiments(f"experiment_id != '{created}'") == ()
     (run,) = tracker.search_runs(experiment="ticket_classifier_v1")
     assert (run.params, run.metrics) == ({"n_estimators": "100"}, {"accuracy": 0.95, "f1": 0.935})
 
@@ -227,6 +229,9 @@ def test_sync_mode_raises_what_was_not_delivered(tmp_path: Path, monkeypatch: py
         (lambda t: t.search_runs("loss <"), "filter: column 7"),
         (lambda t: t.search_runs("a = 1", limit=0), "limit 0"),
         (lambda t: t.get_run("nope"), "no run 'nope' of tenant 'acme'"),
+        (lambda t: t.compare_runs(None), "expected the ids of runs, got NoneType"),
+        (lambda t: t.compare_runs("r1"), "expected the ids of runs, got str - give a list"),
+        (lambda t: t.flush("x"), "timeout 'x' is no number of seconds"),
         (lambda t: t.log_metrics({"a": "x"}), "metric 'a' must be a number"),
         (lambda t: t.log_metrics({"a": 1}, step=1.5), "step 1.5 is not a whole number"),
         (lambda t: t.log_artifacts({"m": "/does/not/exist"}), "does not exist"),
@@ -246,6 +251,9 @@ def test_wrong_construction(tmp_path: Path) -> None:
         ExperimentTracker(stack=make_stack(tmp_path), mode="fast")  # type: ignore[arg-type]
     with pytest.raises(ExperimentError, match="none is configured - add for example 'tracker: mlflow'"):
         ExperimentTracker(stack=make_stack(tmp_path)).log_params({"a": 1})
+    for uri in (5, b"x"):
+        with pytest.raises(ExperimentError, match=r"tracking_uri must be a folder or a URI, got (int|bytes) - give"):
+            ExperimentTracker(uri, stack=make_stack(tmp_path))  # type: ignore[arg-type]
     with pytest.raises(ExperimentError, match=r"tenant: '../x' is not a name"):
         ExperimentTracker(tenant_id="../x", stack=make_stack(tmp_path))
     with (

@@ -75,7 +75,7 @@ def to_experiment(native: Any) -> Experiment:
     """An experiment without the tags that are MLflow's or ours."""
     tenant, name = native.tags[TENANT_TAG], native.tags[EXPERIMENT_TAG]
     tags = {key: value for key, value in native.tags.items() if not key.startswith(_OURS)}
-    return Experiment(experiment_id=str(native.experiment_id), name=name, tenant=tenant, tags=tags, native_id=str(native.experiment_id))
+    return Experiment(tenant, name, tags, str(native.experiment_id))
 
 
 def to_run(native: Any) -> TrackedRun:
