@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from mlops_core.records.deployment import EndpointKey, Variant
 from mlops_core.records.monitoring import Alert
@@ -146,9 +146,14 @@ class GateRequest(Record):
     metrics: Mapping[str, float] = field(factory=dict)
 
 
+def _truth(_: object, field: Attribute[bool], value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{field.name}: expected True or False, got {type(value).__name__} - write bool(...)")
+
+
 @frozen
 class GateDecision(Record):
-    """A gate's answer; a veto carries its reason."""
+    """A gate's answer; a veto carries its reason. What is no truth value decides nothing: ``TypeError``."""
 
-    allow: bool
+    allow: bool = field(validator=_truth)
     reason: str = ""

@@ -48,11 +48,11 @@ class Listeners:
         for name, call in self._calls(hook).items():
             try:
                 call(event)
-            except Exception as error:  # noqa: BLE001  an observer stops nobody
+            except (Exception, SystemExit) as error:  # noqa: BLE001  an observer stops nobody
                 _LOG.exception("observer %s: its %s raised %s", name, hook, one_line(error))
 
     def gate(self, request: GateRequest) -> GateDecision:
-        """The first veto, else leave. A gate that raises, or answers anything but a decision or None, vetoes.
+        """The first veto, else leave. A gate that raises or exits, or answers anything but a decision or None, vetoes.
 
         Raises:
             PluginError: An observer cannot be composed.
@@ -60,14 +60,14 @@ class Listeners:
         for name, call in self._calls("deployment_gate").items():
             try:
                 answer = call(request)
-            except Exception as error:  # noqa: BLE001  the gate fails closed
+            except (Exception, SystemExit) as error:  # noqa: BLE001  the gate fails closed
                 _LOG.exception("observer %s: its deployment_gate raised", name)
                 return GateDecision(allow=False, reason=f"gate {name} raised {one_line(error)}")
             if answer is None:
                 continue
             if not isinstance(answer, GateDecision):
                 return GateDecision(allow=False, reason=f"gate {name} answered {type(answer).__name__} instead of a GateDecision")
-            if not answer.allow:
+            if answer.allow is not True:
                 return GateDecision(allow=False, reason=answer.reason or f"gate {name} gave no reason")
         return GateDecision(allow=True)
 
@@ -94,7 +94,7 @@ class Listeners:
         """Build all, then register the last first, since pluggy calls the last registered first."""
         built = [(name, self._observer(name, use)) for name, use in self.uses.items()]
         for name, observer in reversed(built):
-            self.assembly.loader.observe(name, observer)
+            self.assembly.observe(name, self.uses[name], observer)
 
     def _observer(self, name: str, use: Use) -> Any:
         def make() -> Backend:

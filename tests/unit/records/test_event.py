@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 import pytest
@@ -23,3 +24,9 @@ def test_an_event_survives_json_and_is_frozen(event: RunStarted) -> None:
     assert type(event).from_dict(event.to_dict()) == event
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(event, next(iter(event)), None)
+
+
+@pytest.mark.parametrize("allow", ["no", 1, None])
+def test_a_decision_is_a_truth_value(allow: Any) -> None:
+    with pytest.raises(TypeError, match=r"^allow: expected True or False, got \w+ - write bool\(\.\.\.\)$"):
+        GateDecision(allow=allow)

@@ -135,8 +135,18 @@ class Raises(Observer):
         raise ValueError("no")
 
     @hookimpl
+    def run_finished(self):
+        raise SystemExit(4)
+
+    @hookimpl
     def deployment_gate(self, request):
         raise ValueError("no")
+
+
+class Loose(GateDecision):
+    def __init__(self, allow):
+        object.__setattr__(self, "allow", allow)
+        object.__setattr__(self, "reason", "")
 
 
 @define(eq=False)
@@ -147,6 +157,12 @@ class Gate(Observer):
     @hookimpl
     def deployment_gate(self, request):
         CALLS.append(("gate", self.answer))
+        if self.answer == "exit":
+            raise SystemExit(4)
+        if self.answer == "text":
+            return GateDecision(allow="no")
+        if self.answer == "loose":
+            return Loose(allow="no")
         return {
             "": None,
             "allow": GateDecision(allow=True),

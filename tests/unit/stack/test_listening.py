@@ -50,6 +50,14 @@ def test_an_observer_that_raises_is_named_and_stops_nobody(configure: Configure,
     assert ("after", "run-1") in calls(stack)
 
 
+def test_an_observer_that_exits_ends_nobody(configure: Configure, calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+    configure(observers("backends.py:Raises", listens("after")))
+    stack = locate()
+    stack.parts.emit(FINISHED)
+    assert "observer Raises: its run_finished raised SystemExit: 4" in caplog.text
+    assert ("after", "finished") in calls(stack)
+
+
 def test_without_observers_nothing_is_loaded(configure: Configure, calls: Calls) -> None:
     configure("version: 1\n")
     stack = locate()
@@ -88,6 +96,9 @@ def test_an_observer_that_cannot_be_composed_is_an_error_before_anything_happens
         (["allow", "veto"], False, "too late"),
         (["silent"], False, "gate Gate gave no reason"),
         (["true"], False, "gate Gate answered bool instead of a GateDecision"),
+        (["text"], False, "gate Gate raised TypeError: allow: expected True or False, got str - write bool(...)"),
+        (["loose"], False, "gate Gate gave no reason"),
+        (["exit"], False, "gate Gate raised SystemExit: 4"),
     ],
 )
 def test_one_veto_is_enough(configure: Configure, answers: list[str], allow: object, reason: str) -> None:
