@@ -60,7 +60,9 @@ def _module(source: str, root: Path, where: str) -> ModuleType:
                 f"{where}: there is no module {source!r} - install it, or write './{source.replace('.', '/')}.py:Name' for a file"
             ) from error
         raise PluginError(f"{where}: {source} needs the module {error.name!r}, which is not installed - install it") from error
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         raise PluginError(f"{where}: {source} cannot be imported: {one_line(error)}") from error
 
 

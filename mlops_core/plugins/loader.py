@@ -110,7 +110,7 @@ class Loader:
         point = self.catalogue.find(group.role, name)
         where = f"{point.plugin} ({point.source})"
         plugin = _imported(point, where)
-        self._register(plugin, point.target, where)
+        self._register(plugin, f"entry-point:{point.target}", where)  # no observer is called so: a colon makes a name an inline plugin's
         cls = check_class(self._handed_over(plugin, group, name, where), group, where, name=name)
         return Loaded(group.role, name, _with_options(cls, group, where), point.source)
 
@@ -136,6 +136,8 @@ class Loader:
         if text.startswith("unknown hook "):
             name = text.split("'")[1]
             return f"there is no hook {name!r} - {nearest(name, hookspecs.__all__)}"
+        if text.startswith("Plugin already registered"):
+            return "an equal one listens already - name it once, or decorate its class with define(eq=False)"
         return " ".join(text.split()) if isinstance(error, pluggy.PluginValidationError) else one_line(error)
 
     def _handed_over(self, plugin: Any, group: Group, name: str, where: str) -> Any:
@@ -163,7 +165,9 @@ def _imported(point: Installed, where: str) -> Any:
         raise PluginError(
             f"{where}: its dependency {error.name!r} is not installed - install it, or reinstall {point.distribution}"
         ) from error
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # an exit, and what test tools raise to skip a module, harm nobody else
         raise PluginError(f"{where}: raises at import: {one_line(error)}") from error
     if inspect.isclass(found):
         raise PluginError(f"{where}: its entry point names the class {found.__name__} - name the module that holds the hook")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,12 @@ from attrs import define, field
 from mlops_core.config.origin import Origin
 from mlops_core.config.references import Resolver
 from mlops_core.config.settings import Settings, Use
-from mlops_core.exceptions import ConfigError, PluginError, PluginNotFoundError
+from mlops_core.exceptions import ConfigError, PluginError
 from mlops_core.plugins import GROUPS, Loader, is_inline
 from mlops_core.structure import Misfit, Structurer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mlops_core.plugins import Loaded
     from mlops_core.roles import Backend, Format
@@ -43,12 +44,8 @@ class Assembly:
         Raises:
             PluginError: With the place of its name in the configuration.
         """
-        try:
+        with _placed(use):
             return self.loader.load(role, use.use)
-        except PluginNotFoundError as error:
-            raise PluginNotFoundError(_placed(use, error.message)) from error
-        except PluginError as error:
-            raise PluginError(_placed(use, error.message)) from error
 
     def build(self, role: str, use: Use) -> Backend:
         """The backend.
@@ -60,14 +57,23 @@ class Assembly:
         loaded = self.load(role, use)
         return self._fitted(loaded, use, self._resolver.resolved(use.options, use.key, use.at))
 
-    def try_options(self, role: str, use: Use) -> None:
-        """Check the options without needing the secrets: a reference that cannot be resolved yet fits any option.
+    def observe(self, name: str, use: Use, observer: Any) -> None:
+        """Register an observer.
+
+        Raises:
+            PluginError: A hook of it is wrong; with the place of its name in the configuration.
+        """
+        with _placed(use):
+            self.loader.observe(name, observer)
+
+    def try_options(self, role: str, use: Use) -> Backend:
+        """A backend to check the options, without needing the secrets: a reference that cannot be resolved yet fits any option.
 
         Raises:
             ConfigError: One line for each option that is wrong.
             PluginError: The plugin cannot be loaded.
         """
-        self._fitted(self.load(role, use), use, self._resolver.tried(use.options))
+        return self._fitted(self.load(role, use), use, self._resolver.tried(use.options))
 
     def formats(self, names: tuple[str, ...]) -> Mapping[str, Use]:
         """Formats by the name that stored values carry."""
@@ -97,5 +103,10 @@ class Assembly:
             raise ConfigError(*lines) from None
 
 
-def _placed(use: Use, message: str) -> str:
-    return ": ".join(part for part in (use.at, use.key, message) if part)
+@contextmanager
+def _placed(use: Use) -> Iterator[None]:
+    """Errors of the loader, with the place of the plugin's name in the configuration."""
+    try:
+        yield
+    except PluginError as error:
+        raise type(error)(": ".join(part for part in (use.at, use.key, error.message) if part)) from error

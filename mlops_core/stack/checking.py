@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import Use
 from mlops_core.exceptions import ConfigError, MLOpsError
-from mlops_core.plugins import Catalogue, is_inline
+from mlops_core.plugins import Catalogue, Loader, is_inline
+from mlops_core.stack.assembly import Assembly
+from mlops_core.stack.composed import named_uses
 from mlops_core.stack.locating import examined
 from mlops_core.structure import Misfit, Problem, nearest, one_line
 
@@ -50,7 +52,7 @@ def check(
     if stack is None:
         return wrong
     parts: ComposedParts = stack.parts  # type: ignore[assignment]  # it was composed just now
-    found = [*wrong, *_plugins(parts), *_formats(parts), *_executors(parts)]
+    found = [*wrong, *_plugins(parts), *_observers(parts), *_formats(parts), *_executors(parts)]
     if not found:
         found = [*_capabilities(parts), *(further(stack) if further is not None else ())]
     if connect and not found:
@@ -61,8 +63,20 @@ def check(
 
 def _plugins(parts: ComposedParts) -> Iterator[str]:
     for role, use in parts.uses():
+        if role == "observer":
+            continue
         try:
             parts.assembly.try_options(role, use)
+        except MLOpsError as error:
+            yield from _lines(error)
+
+
+def _observers(parts: ComposedParts) -> Iterator[str]:
+    """Observers are registered as well, which shows what is wrong with their hooks; apart from the stack's, which hears of nothing."""
+    apart = Assembly(Loader(parts.root, parts.assembly.loader.catalogue), parts.root)
+    for name, use in named_uses(parts.settings.observers).items():
+        try:
+            apart.observe(name, use, parts.assembly.try_options("observer", use))
         except MLOpsError as error:
             yield from _lines(error)
 

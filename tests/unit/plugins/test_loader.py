@@ -79,6 +79,25 @@ def test_a_broken_plugin_harms_only_who_names_it(strangers: Strangers, loader: L
         loader.load("executor", "bomb")
 
 
+def test_a_module_that_a_test_tool_would_skip_is_one_line(strangers: Strangers, loader: Loader) -> None:
+    """What such a tool raises is no ``Exception``."""
+    strangers.plugin("drift", "mine", "class Skipped(BaseException): ...\nraise Skipped('needs a GPU')")
+    with pytest.raises(PluginError, match=r"raises at import: Skipped: needs a GPU$"):
+        loader.load("drift", "mine")
+    (loader.root / "skips.py").write_text("class Skipped(BaseException): ...\nraise Skipped('needs a GPU')\n", encoding="utf-8")
+    with pytest.raises(PluginError, match=r"skips\.py cannot be imported: Skipped: needs a GPU$"):
+        loader.load("drift", "./skips.py:Test")
+
+
+def test_a_person_may_interrupt_an_import(strangers: Strangers, loader: Loader) -> None:
+    strangers.plugin("drift", "mine", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        loader.load("drift", "mine")
+    (loader.root / "slow.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        loader.load("drift", "./slow.py:Test")
+
+
 @pytest.mark.parametrize("role", GROUPS)
 def test_a_name_that_nobody_offers_is_not_found(loader: Loader, role: str) -> None:
     with pytest.raises(PluginNotFoundError, match=f"{role}.no-such-thing: no installed distribution offers this plugin"):
@@ -206,6 +225,14 @@ def test_two_plugins_of_one_role_do_not_answer_for_each_other(strangers: Strange
     assert [loader.load("drift", name).cls.__name__ for name in "ab"] == ["A", "B"]
 
 
+def test_a_module_of_several_names_answers_for_all_of_them_after_another_plugin(strangers: Strangers, loader: Loader) -> None:
+    """Pluggy asks the newest first: the one that was loaded in between must not answer for the older."""
+    module = strangers.module(source_of("drift").replace("Mine", "A"))
+    strangers.distribution("acme-a", "1", {"drift": {"a": module, "a2": module}})
+    strangers.plugin("drift", "b", source_of("drift").replace("Mine", "B"), distribution="acme-b")
+    assert [loader.load("drift", name).cls.__name__ for name in ("a", "b", "a2")] == ["A", "B", "A"]
+
+
 def test_an_entry_point_may_name_an_object_with_the_hook(strangers: Strangers, loader: Loader) -> None:
     source = (
         source_of("drift")
@@ -309,6 +336,24 @@ def test_an_observer_with_a_wrong_hook_is_refused(strangers: Strangers, loader: 
         loader.observe("mine", mine)
     assert caught.value.message.startswith("observer.mine: ")
     assert loader.listeners("run_started") == {}
+
+
+def test_an_observer_may_be_called_as_its_module(strangers: Strangers, loader: Loader) -> None:
+    module = strangers.module(OBSERVER.format(method="run_started(self, event): return event", mark=""))
+    strangers.distribution("acme-extras", "1.2", {"observer": {module: module}})
+    loader.observe(module, loader.load("observer", module).cls())
+    assert [*loader.listeners("run_started")] == [module]
+
+
+def test_two_observers_that_are_equal_are_told_apart_by_a_remedy(strangers: Strangers, loader: Loader) -> None:
+    mine = observer(strangers, loader, "run_started(self, event): pass")
+    equal: Any = type(mine)()
+    loader.observe("mine", mine)
+    with pytest.raises(PluginError) as caught:
+        loader.observe("mine-2", equal)
+    assert caught.value.message == (
+        "observer.mine-2: an equal one listens already - name it once, or decorate its class with define(eq=False)"
+    )
 
 
 def test_every_stack_has_a_plugin_manager_of_its_own(strangers: Strangers, loader: Loader) -> None:

@@ -1,10 +1,13 @@
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mlops_core.exceptions import DeploymentError
+from mlops_core.records import RunStarted
 from mlops_core.roles import Deployer
-from mlops_core.stack import Stack, check
+from mlops_core.stack import Stack, check, locate
 from tests.unit.conftest import Strangers
 from tests.unit.stack.conftest import Configure
 
@@ -94,6 +97,25 @@ def test_mistakes_of_the_file_of_options_and_of_names_are_shown_at_once(configur
     ]
 
 
+AUDIT = """
+    from attrs import define
+    from mlops_core.hookspecs import hookimpl
+    from mlops_core.roles import Observer
+
+    HEARD = []
+
+    @define(eq=False)
+    class Audit(Observer):
+        contract = 1
+
+        @hookimpl
+        def run_started(self, event):
+            HEARD.append(event.run_id)
+
+    @hookimpl
+    def mlops_observer():
+        return Audit
+"""
 ASKED_TOO_MUCH = {
     "a timeout where nothing can kill": (
         "executor: inline\npipeline: {stages: {a: {use: 'backends.py:Train', depth: 1, timeout: 5m}}}\n",
@@ -149,6 +171,23 @@ ASKED_TOO_MUCH = {
 def test_what_a_plugin_cannot_do_is_found_when_the_configuration_is_checked(configure: Configure, text: str, line: str) -> None:
     configure(f"version: 1\n{text}")
     assert check() == [line]
+
+
+def test_the_hooks_of_observers_are_checked(configure: Configure) -> None:
+    configure("version: 1\nobservers: ['backends.py:Listens', {use: 'backends.py:Misspelled'}, 'backends.py:Listens']\n")
+    assert check() == [
+        "mlops.yaml:2:42: observers[1]: observer.Misspelled: there is no hook 'run_startd' - did you mean 'run_started'?",
+    ]
+
+
+def test_an_observer_called_as_its_module_is_sound_and_hears(configure: Configure, strangers: Strangers) -> None:
+    module = strangers.module(AUDIT)
+    strangers.distribution("acme-audit", "1", {"observer": {module: module}})
+    configure(f"version: 1\nobservers: [{module}]\n")
+    assert check() == []
+    stack = locate()
+    stack.parts.emit(RunStarted("acme", "p", "run-1", datetime(2024, 1, 1, tzinfo=UTC), ("a",)))
+    assert vars(sys.modules[module])["HEARD"] == ["run-1"]
 
 
 def test_one_that_cannot_is_enough_where_no_other_can(configure: Configure) -> None:
