@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from mlops_core.exceptions import ConfigError
-from mlops_core.stack import locate
+from mlops_core.stack import locate, release
 
 if TYPE_CHECKING:
     import os
@@ -38,7 +39,7 @@ class Project:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None, profile: str | None = None, tenant_id: str | None = None) -> Self:
-        """Compose the stack of a project; nothing is opened before a facade is used.
+        """Compose the stack of a project as its files say now; nothing is opened before a facade is used.
 
         Args:
             path: The configuration file or its folder; None: ``MLOPS_PROJECT``, the nearest ``mlops.yaml``, else the embedded default.
@@ -111,13 +112,16 @@ class Project:
             return self._facades[name]
 
     def close(self) -> None:
-        """Close every facade that was used and let go of the stack, which closes when the last of its users has. Idempotent."""
+        """Close every facade that was used, and every backend, unless somebody else uses the project in this process. Idempotent."""
         with self._lock:
             facades, self._facades = list(self._facades.values()), {}
-        for facade in facades:
-            if hasattr(facade, "close"):
-                facade.close()
-        self._stack = None
+            stack, self._stack = self._stack, None
+        with contextlib.ExitStack() as closing:  # all of it, even if one of them raises
+            if stack is not None:
+                closing.callback(release, stack)
+            for facade in facades:
+                if hasattr(facade, "close"):
+                    closing.callback(facade.close)
 
     def __enter__(self) -> Self:
         return self

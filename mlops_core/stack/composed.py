@@ -17,6 +17,7 @@ from mlops_core.plugins import Loader, is_inline
 from mlops_core.stack.assembly import Assembly
 from mlops_core.stack.built import Lazy, Shelf
 from mlops_core.stack.listening import Listeners
+from mlops_core.stack.stack import User
 from mlops_core.structure import nearest
 
 if TYPE_CHECKING:
@@ -62,11 +63,15 @@ class _Process:
 
 @define(eq=False)
 class ComposedParts:
-    """Implements ``Parts``. Every property is cheap; a backend is built when it is taken out of its mapping."""
+    """Implements ``Parts``. Every property is cheap; a backend is built when it is taken out of its mapping.
+
+    ``users`` are those who share them through ``locate``.
+    """
 
     settings: Settings
     root: Path
     origin: Origin | None = None
+    users: weakref.WeakSet[User] = field(factory=weakref.WeakSet, init=False, repr=False)
     _processes: dict[int, _Process] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:

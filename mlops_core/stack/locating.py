@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from mlops_core.exceptions import ConfigError
 from mlops_core.stack.composing import compose
-from mlops_core.stack.stack import Stack
+from mlops_core.stack.stack import Stack, User
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlops_core.stack.composed import ComposedParts
 
-__all__ = ["examined", "locate"]
+__all__ = ["examined", "locate", "release"]
 
 _Key = tuple[str, str | None]
 
@@ -32,11 +34,16 @@ _BY_PROCESS: Final[dict[int, _Shared]] = {}
 """The one global state of the library: facades built one by one share a stack. A forked child begins with an empty one."""
 
 
+def _shared() -> _Shared:
+    return _BY_PROCESS.setdefault(os.getpid(), _Shared())
+
+
 def locate(path: str | os.PathLike[str] | None = None, profile: str | None = None, tenant: str | None = None) -> Stack:
     """The stack of a project: that of ``path``, else ``MLOPS_PROJECT``, else the nearest ``mlops.yaml`` upwards, else the default one.
 
-    The default one lives in ``.mlops`` below the current folder. All who ask for the same project and profile share one stack; it closes
-    when the last of them lets go.
+    The default one lives in ``.mlops`` below the current folder. All who ask for the same project and profile share one set of backends,
+    for as long as its files say the same: whoever asks after a change gets new ones, who asked before keeps the old. They close when the
+    last of their users has released them, or is gone.
 
     Args:
         path: A configuration file, or the folder of one.
@@ -48,15 +55,31 @@ def locate(path: str | os.PathLike[str] | None = None, profile: str | None = Non
         NameRuleError: The tenant breaks the name rule.
     """
     file, root = _place(path, profile)
-    shared = _BY_PROCESS.setdefault(os.getpid(), _Shared())
+    key, user, shared = (str(file or root), profile), User(), _shared()
     with shared.lock:
-        found = shared.parts.get((str(file or root), profile))
-        if found is None:
-            stack = _composed(file, root, profile)
-            shared.parts[str(file or root), profile] = stack.parts  # type: ignore[assignment]  # compose makes no other parts
-            return stack.for_tenant(tenant)
+        documents = _documents(file, profile)
+        found = shared.parts.get(key)
+        if found is None or _texts(found.origin.documents if found.origin is not None else ()) != _texts(documents):
+            found = shared.parts[key] = _composed(documents, root)
+        found.users.add(user)
     settings, origin = found.settings, found.origin
-    return Stack(root=root, tenant=settings.tenant, parts=found, settings=settings, profile=profile, origin=origin).for_tenant(tenant)
+    stack = Stack(root=root, tenant=settings.tenant, parts=found, settings=settings, profile=profile, origin=origin, user=user)
+    return stack.for_tenant(tenant)
+
+
+def release(stack: Stack) -> None:
+    """End the use of a stack that ``locate`` answered, and of all that were made from it; the last user closes the backends. Idempotent."""
+    parts, shared = stack.parts, _shared()
+    users = getattr(parts, "users", ())  # nobody counts the users of other parts
+    with shared.lock:
+        if stack.user not in users:
+            return
+        users.discard(stack.user)
+        if users:
+            return
+        for key in [key for key, one in shared.parts.items() if one is parts]:
+            del shared.parts[key]
+    parts.close()
 
 
 def examined(path: str | os.PathLike[str] | None = None, profile: str | None = None) -> tuple[Stack | None, list[str]]:
@@ -96,11 +119,21 @@ def _file(path: str | os.PathLike[str] | None) -> Path | None:
     return file.resolve()
 
 
-def _composed(file: Path | None, root: Path, profile: str | None) -> Stack:
-    from mlops_core.config.loading import documents_of, read
+def _documents(file: Path | None, profile: str | None) -> Sequence[tuple[str, str]]:
+    from mlops_core.config.loading import documents_of
+
+    return () if file is None else documents_of(file, profile)
+
+
+def _texts(documents: Sequence[tuple[str, str]]) -> list[str]:
+    """What the files say; how their names are shown depends on where the caller stands."""
+    return [text for _, text in documents]
+
+
+def _composed(documents: Sequence[tuple[str, str]], root: Path) -> ComposedParts:
+    from mlops_core.config.loading import read
+    from mlops_core.stack.composed import ComposedParts
     from mlops_core.stack.embedded import embedded
 
-    if file is None:
-        return compose(embedded(), root)
-    settings, origin = read(documents_of(file, profile), embedded())
-    return compose(settings, root, profile=profile, origin=origin)
+    settings, origin = read(documents, embedded()) if documents else (embedded(), None)
+    return ComposedParts(settings, root, origin)

@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from mlops_core.records import StackRef
     from mlops_core.roles import Deployer
 
-__all__ = ["Stack"]
+__all__ = ["Stack", "User"]
+
+
+class User:
+    """Somebody who holds backends that are shared; gone with the last stack that he has or made of it."""
+
+    __slots__ = ("__weakref__",)
 
 
 @define(eq=False, kw_only=True)
 class Stack:
     """Everything a facade needs. ``workdir`` (``root/.mlops``) is where the project keeps its own files.
 
-    ``origin`` is the text that the settings were read from, if any: it goes to other processes, and errors point into it.
+    ``origin`` is the text that the settings were read from, if any: it goes to other processes, and errors point into it. ``user`` is for
+    whom ``locate`` found it.
     """
 
     root: Path
@@ -36,6 +43,7 @@ class Stack:
     profile: str | None = None
     clock: Clock = field(factory=SystemClock)
     origin: Origin | None = field(default=None, repr=False)
+    user: User | None = field(default=None, repr=False)
 
     @property
     def workdir(self) -> Path:

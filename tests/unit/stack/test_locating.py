@@ -1,12 +1,13 @@
-import gc
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from mlops_core.config.settings import Settings, Use
 from mlops_core.exceptions import ConfigError, NameRuleError
-from mlops_core.stack import Stack, locate
+from mlops_core.stack import Stack, compose, locate, release
+from tests.unit.stack.conftest import Calls, Configure
 
 
 def project(folder: Path, text: str = "version: 1\n", name: str = "mlops.yaml") -> Path:
@@ -95,12 +96,74 @@ def test_a_link_to_a_project_is_the_project(tmp_path: Path) -> None:
     assert locate("link").parts is first.parts
 
 
-def test_a_stack_that_nobody_holds_is_composed_anew(tmp_path: Path) -> None:
+def test_a_changed_file_is_seen_by_who_asks_next(tmp_path: Path) -> None:
     project(tmp_path, "version: 1\ntenant: one\n")
-    assert locate().tenant == "one"
+    first = locate()
     project(tmp_path, "version: 1\ntenant: two\n")
-    gc.collect()
-    assert locate().tenant == "two"
+    second = locate()
+    assert (first.tenant, second.tenant) == ("one", "two")
+    assert locate().parts is second.parts
+    assert first.settings.tenant == "one"
+    project(tmp_path, "version: 1\ntenant: two\n")
+    assert locate().parts is second.parts, "written again with the same text"
+    project(tmp_path, "version: 1\ntennant: two\n")
+    with pytest.raises(ConfigError, match="did you mean 'tenant'"):
+        locate()
+
+
+def test_a_changed_overlay_is_seen_by_who_asks_next(tmp_path: Path) -> None:
+    project(tmp_path)
+    project(tmp_path, "tenant: one\n", "mlops.big.yaml")
+    plain, first = locate(), locate(profile="big")
+    project(tmp_path, "tenant: two\n", "mlops.big.yaml")
+    assert (first.tenant, locate(profile="big").tenant) == ("one", "two")
+    assert locate().parts is plain.parts
+
+
+def test_where_the_caller_stands_is_no_change_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(tmp_path / "a")
+    first = locate("a")
+    monkeypatch.chdir(tmp_path / "a")
+    assert locate().parts is first.parts
+
+
+def test_the_last_user_closes(configure: Configure, calls: Calls) -> None:
+    configure("version: 1\ntracker: backends.py:Tracks\n")
+    first, second = locate(), locate(tenant="other")
+    made = first.for_tenant("third")
+    _ = first.parts.trackers["Tracks"]
+
+    def told() -> list[str]:
+        return [one[1] for one in calls(second)]
+
+    release(first)
+    release(first)
+    release(made)
+    assert told() == ["built"]
+    assert locate().parts is first.parts, "it is still in use"
+    release(second)
+    assert told() == ["built", "closed"]
+    assert locate().parts is not first.parts
+
+
+def test_a_user_who_is_gone_keeps_nothing_open(configure: Configure, calls: Calls) -> None:
+    configure("version: 1\ntracker: backends.py:Tracks\n")
+    stack = locate()
+    heard = calls(stack)
+    other = locate().for_tenant("other")
+    _ = stack.parts.trackers["Tracks"]
+    del other
+    release(stack)
+    assert [one[1] for one in heard] == ["built", "closed"]
+
+
+def test_only_users_are_counted(configure: Configure, calls: Calls, tmp_path: Path) -> None:
+    configure("version: 1\ntracker: backends.py:Tracks\n")
+    stack = compose(Settings(trackers=(Use("backends.py:Tracks"),)), tmp_path)
+    _ = stack.parts.trackers["Tracks"]
+    release(stack)
+    assert [one[1] for one in calls(stack)] == ["built"]
+    stack.parts.close()
 
 
 def test_a_tenant_follows_the_name_rule(tmp_path: Path) -> None:
@@ -129,3 +192,16 @@ def test_a_forked_child_shares_with_itself_only(tmp_path: Path) -> None:
         os._exit(0 if own.parts is not stack.parts and locate().parts is own.parts else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert locate().parts is stack.parts
+
+
+def test_a_forked_child_closes_nothing_of_its_parents(configure: Configure, calls: Calls) -> None:
+    configure("version: 1\ntracker: backends.py:Tracks\n")
+    stack = locate()
+    _ = stack.parts.trackers["Tracks"]
+    child = os.fork()
+    if child == 0:
+        release(stack)
+        os._exit(0 if [one[1] for one in calls(stack)] == ["built"] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    release(stack)
+    assert [one[1] for one in calls(stack)] == ["built", "closed"]
