@@ -9,6 +9,8 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from mlops_core.secrecy import MaskingHandler
+
 if TYPE_CHECKING:
     from mlops_core.deployment import ModelDeployment
     from mlops_core.drift import DriftDetector
@@ -43,7 +45,7 @@ _HOMES: Final = {
     "hookimpl": "hookspecs",
 }
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())
+logging.getLogger(__name__).addHandler(MaskingHandler())
 
 
 def __getattr__(name: str) -> Any:

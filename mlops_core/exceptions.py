@@ -24,10 +24,13 @@ The tree::
         └── StageTimeoutError
 
 An error is one line: the component, the key or plugin, the cause and the remedy. A facade raises its own class only: a wrong type
-in a call to the tracker is an ``ExperimentError``, and what a backend raised is its ``__cause__``.
+in a call to the tracker is an ``ExperimentError``, and what a backend raised is its ``__cause__``. A message shows no secret of the
+configuration, whoever worded it.
 """
 
 from __future__ import annotations
+
+from mlops_core.secrecy import mask
 
 __all__ = [
     "ArtifactError",
@@ -57,8 +60,8 @@ class MLOpsError(Exception):
     """Root of the tree; ``message`` is the one line that a person is shown."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = mask(message)
+        super().__init__(self.message)
 
 
 class ConfigError(MLOpsError):
@@ -66,7 +69,7 @@ class ConfigError(MLOpsError):
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(map(mask, problems))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, ...]]:
         return type(self), self.problems

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import MLOpsError
 from mlops_core.records import StageTask
+from mlops_core.secrecy import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,10 +51,11 @@ def _reply(job: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"result": _find(job["work"])(StageTask.from_dict(job["task"])).to_dict()}
     except Exception as error:  # noqa: BLE001  it crosses to the parent, which raises it there
-        traceback.print_exc()
+        trace = mask(traceback.format_exc())
+        sys.stderr.write(trace)
         known = isinstance(error, MLOpsError)
-        message = error.message if isinstance(error, MLOpsError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return {"error": type(error).__name__ if known else "", "message": message, "traceback": traceback.format_exc()}
+        message = error.message if isinstance(error, MLOpsError) else f"{type(error).__name__}: {' '.join(mask(str(error)).split())}"
+        return {"error": type(error).__name__ if known else "", "message": message, "traceback": trace}
 
 
 def _find(name: str) -> Callable[[StageTask], Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from mlops_core.exceptions import ConfigError
+from mlops_core.secrecy import Hidden
 from mlops_core.structure import Deferred, Secret
 
 __all__ = ["Resolver", "has_reference", "malformed", "resolve"]
@@ -18,7 +19,6 @@ __all__ = ["Resolver", "has_reference", "malformed", "resolve"]
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
 _VARIABLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.ASCII | re.DOTALL)
 _FILE: Final = "file:"
-_SHORTEST_MASKED: Final = 4
 _LARGEST: Final = 1 << 20
 
 
@@ -50,10 +50,10 @@ def resolve(text: str, root: Path) -> str:
 
 @define(eq=False)
 class Resolver:
-    """Resolves references and remembers what they hid, so that messages can be masked. Files are relative to ``root``."""
+    """Resolves references; what they stood for is hidden from messages as long as this lives. Files are relative to ``root``."""
 
     root: Path
-    _secrets: set[str] = field(factory=set, init=False, repr=False)
+    _hidden: Hidden = field(factory=Hidden, init=False)
 
     def text(self, text: str) -> str:
         """One text resolved; raises ``ConfigError``."""
@@ -62,7 +62,8 @@ class Resolver:
             raise ConfigError(wrong)
         parts = list[str]()
         plain = _REFERENCE.sub(lambda found: self._value(found, parts), text)
-        self._secrets.update(one for one in (plain, *parts) if parts and len(one) >= _SHORTEST_MASKED)
+        for one in (plain, *parts) if parts else ():
+            self._hidden.add(one)
         return Secret(plain) if has_reference(text) else plain
 
     def resolved(self, options: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
@@ -79,12 +80,6 @@ class Resolver:
     def tried(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options with the texts resolved that can be now; the others fit whatever is asked of them."""
         return {name: _each(value, self._try) for name, value in options.items()}
-
-    def mask(self, text: str) -> str:
-        """The text with ``***`` in place of every secret of four characters or more."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
 
     def _try(self, text: str) -> str:
         try:

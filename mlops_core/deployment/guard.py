@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlops_core.exceptions import DeploymentError, MLOpsError
+from mlops_core.secrecy import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,5 +31,5 @@ def one_line(error: Exception) -> str:
     """The message of one of our own errors; of another the class as well."""
     if isinstance(error, MLOpsError):
         return " ".join(error.message.split())
-    text = " ".join(str(error).split())
+    text = " ".join(mask(str(error)).split())
     return f"deployment: {type(error).__name__}: {text[:_LONGEST]} - `mlops check --connect` tells more"

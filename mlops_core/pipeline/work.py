@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from mlops_core.pipeline.context import RunContext
 from mlops_core.pipeline.outputs import output_names, split_outputs
 from mlops_core.records import StageProgress, StageResult, StageStatus, StageTask
 from mlops_core.roles import Stage
+from mlops_core.secrecy import mask
 from mlops_core.stack import Stack
 from mlops_core.structure.problems import one_line
 
@@ -86,7 +88,7 @@ def run_task(task: StageTask) -> StageResult:
         work = Work(stack, Catalog.of_task(stack, task).stage(task.stage))
         result = work(task)
         if work.cause is not None:
-            traceback.print_exception(work.cause)  # to standard error, which the executor keeps as the stage's log
+            sys.stderr.write(mask("".join(traceback.format_exception(work.cause))))  # the executor keeps it as the stage's log
         return result
     finally:
         stack.parts.close()

@@ -86,10 +86,6 @@ class Assembly:
             names = tuple(name for name in names if name in there)
         return [Use(name, key="formats") for name in names]
 
-    def mask(self, text: str) -> str:
-        """The text without the secrets that were resolved here."""
-        return self._resolver.mask(text)
-
     def _format_name(self, use: Use) -> str:
         cls: type[Format] = self.load("format", use).cls  # type: ignore[assignment]  # the loader checked the role
         return cls.name
@@ -98,8 +94,7 @@ class Assembly:
         try:
             return self._structurer.fit(options, loaded.cls, GROUPS[loaded.role].keys)
         except Misfit as misfit:
-            origin = self.origin or Origin()
-            lines = [self._resolver.mask(line) for line in origin.lines(misfit, use.key or f"{loaded.role}.{use.use}", use.at)]
+            lines = (self.origin or Origin()).lines(misfit, use.key or f"{loaded.role}.{use.use}", use.at)
             raise ConfigError(*lines) from None
 
 

@@ -56,7 +56,7 @@ def check(
     if not found:
         found = [*_capabilities(parts), *(further(stack) if further is not None else ())]
     if connect and not found:
-        found = [parts.assembly.mask(line) for line in (*_unreachable(parts), *_unreachable_environments(stack, attach))]
+        found = [*_unreachable(parts), *_unreachable_environments(stack, attach)]
     parts.close()
     return (parts.origin or Origin()).ordered(found)
 

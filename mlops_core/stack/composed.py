@@ -185,10 +185,6 @@ class ComposedParts:
         stages = settings.pipeline.stages if settings.pipeline is not None else ()
         yield from (("stage", one.use) for one in stages if one.use is not None)
 
-    def mask(self, text: str) -> str:
-        """The text with ``***`` in place of every secret that was resolved for these parts."""
-        return self.assembly.mask(text)
-
     def close(self) -> None:
         """Close what was built; a backend that is used again opens again."""
         _close(self._processes)

@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import ConfigError
 from mlops_core.stack.composing import compose
@@ -70,7 +70,7 @@ def locate(path: str | os.PathLike[str] | None = None, profile: str | None = Non
 def release(stack: Stack) -> None:
     """End the use of a stack that ``locate`` answered, and of all that were made from it; the last user closes the backends. Idempotent."""
     parts, shared = stack.parts, _shared()
-    users = getattr(parts, "users", ())  # nobody counts the users of other parts
+    users: weakref.WeakSet[Any] = getattr(parts, "users", weakref.WeakSet())  # nobody counts the users of other parts
     with shared.lock:
         if stack.user not in users:
             return

@@ -90,11 +90,6 @@ class Stack:
 
         return resolve(text, self.root)
 
-    def mask(self, text: str) -> str:
-        """A message of a backend, with ``***`` in place of every secret that the configuration's references stood for."""
-        hide = getattr(self.parts, "mask", None)
-        return str(hide(text)) if hide is not None else text
-
     def ref(self, pipeline: str = "") -> StackRef:
         """What another process needs to compose this stack; references in it are unresolved.
 

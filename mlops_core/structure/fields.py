@@ -12,7 +12,7 @@ import attrs
 from mlops_core.exceptions import MLOpsError
 from mlops_core.structure.annotations import field_type, key_of
 from mlops_core.structure.problems import Misfit, Problem, nearest, one_line
-from mlops_core.structure.scalars import Deferred, named
+from mlops_core.structure.scalars import Deferred, Secret, named
 
 if TYPE_CHECKING:
     from mlops_core.structure.structurer import Structurer
@@ -44,12 +44,13 @@ def fit_fields(structurer: Structurer, value: Any, cls: type[T], also: tuple[str
         elif isinstance(option.default, str | Path):
             given[_parameter(option)] = option.default
         given = {**given, **_absolute(structurer, option, given)}
+    secret = {key for key, one in value.items() if any(_leaves(one, Secret))}
     if problems:
-        raise Misfit(*problems, *_failures(cls, given))
-    if waiting := next(_deferred(given), None):
-        _raise_any(_failures(cls, given))
+        raise Misfit(*problems, *_failures(cls, given, secret))
+    if waiting := next(_leaves(given, Deferred), None):
+        _raise_any(_failures(cls, given, secret))
         return waiting  # type: ignore[return-value]  # whoever hands in a Deferred knows
-    return _made(cls, given)
+    return _made(cls, given, secret)
 
 
 def _hint(key: str, options: list[str], also: tuple[str, ...]) -> str:
@@ -75,30 +76,35 @@ def _raise_any(problems: Iterator[Problem]) -> None:
         raise Misfit(*found)
 
 
-def _made(cls: type[T], given: dict[str, Any]) -> T:
+def _made(cls: type[T], given: dict[str, Any], secret: set[str]) -> T:
     try:
         return cls(**given)
     except Misfit:
         raise
     except Exception as error:
-        _raise_any(_failures(cls, given))
+        _raise_any(_failures(cls, given, secret))
         raise Misfit.of(_reason(error)) from error
 
 
-def _failures(cls: type, given: dict[str, Any]) -> Iterator[Problem]:
-    """What converters and validators of single fields refuse: attrs itself stops at the first."""
+def _failures(cls: type, given: dict[str, Any], secret: set[str]) -> Iterator[Problem]:
+    """What converters and validators of single fields refuse: attrs itself stops at the first. Of a secret they may quote any part."""
+
+    def refused(option: attrs.Attribute[Any], error: Exception) -> Problem:
+        key = key_of(option)
+        return Problem((key,), _reason(error) if key not in secret else "what the reference stands for is not accepted - correct it there")
+
     stub: Any = object.__new__(cls)
     checked = []
     for option in attrs.fields(cls):
         name = _parameter(option)
-        if name in given and not any(_deferred(given[name])):
+        if name in given and not any(_leaves(given[name], Deferred)):
             try:
                 value = given[name]
                 value = option.converter(value) if callable(option.converter) else value
                 object.__setattr__(stub, option.name, value)
                 checked.append((option, value))
             except Exception as error:  # noqa: BLE001  whatever a stranger's converter raises is a finding
-                yield Problem((key_of(option),), _reason(error))
+                yield refused(option, error)
     for option, value in checked:
         try:
             if option.validator is not None:
@@ -106,7 +112,7 @@ def _failures(cls: type, given: dict[str, Any]) -> Iterator[Problem]:
         except AttributeError:  # it looks at a field that was not given
             continue
         except Exception as error:  # noqa: BLE001  the same for a validator
-            yield Problem((key_of(option),), _reason(error))
+            yield refused(option, error)
 
 
 def _parameter(option: attrs.Attribute[Any]) -> str:
@@ -121,15 +127,15 @@ def _type(cls: type, option: attrs.Attribute[Any]) -> Any:
         raise Misfit.of(f"the type {option.type!r} of this option cannot be resolved: {one_line(error)}") from error
 
 
-def _deferred(value: Any) -> Iterator[Deferred]:
-    if isinstance(value, Deferred):
+def _leaves(value: Any, kind: type[T]) -> Iterator[T]:
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _deferred(one)
+            yield from _leaves(one, kind)
     elif isinstance(value, list | tuple | set | frozenset):
         for one in value:
-            yield from _deferred(one)
+            yield from _leaves(one, kind)
 
 
 def _reason(error: Exception) -> str:

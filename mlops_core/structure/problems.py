@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from mlops_core.secrecy import mask
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -62,7 +64,7 @@ def nearest(name: object, known: Iterable[str], listing: str = "there are") -> s
 
 
 def one_line(error: BaseException) -> str:
-    """An exception as ``Type: message`` in one short line."""
-    text = " ".join(str(error).split())
+    """An exception as ``Type: message`` in one short line that shows no secret."""
+    text = " ".join(mask(str(error)).split())
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

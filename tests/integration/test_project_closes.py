@@ -53,6 +53,16 @@ def fails(project: Project) -> None:
     KEPT.append(caught.value)
 
 
+def counts(project: Project) -> None:
+    project.monitoring.track_prediction("m", 0.1, success=True)
+    project.monitoring.get_metrics("m")
+
+
+def tracks(project: Project) -> None:
+    project.tracker.log_metrics({"loss": 1})
+    project.tracker.flush()
+
+
 KEPT: list[VersioningError] = []
 """Errors that a program keeps, and with them the frames and facades that raised them."""
 USES: dict[str, Callable[[Project], object]] = {
@@ -60,8 +70,8 @@ USES: dict[str, Callable[[Project], object]] = {
     "versions": lambda project: project.versioning.models(),
     "an error that is kept": fails,
     "deployments": lambda project: project.deployment.list(),
-    "monitoring": lambda project: (project.monitoring.track_prediction("m", 0.1, success=True), project.monitoring.get_metrics("m")),
-    "tracking": lambda project: (project.tracker.log_metrics({"loss": 1}), project.tracker.flush()),
+    "monitoring": counts,
+    "tracking": tracks,
 }
 
 

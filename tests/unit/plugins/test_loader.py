@@ -341,7 +341,8 @@ def test_an_observer_with_a_wrong_hook_is_refused(strangers: Strangers, loader: 
 def test_an_observer_may_be_called_as_its_module(strangers: Strangers, loader: Loader) -> None:
     module = strangers.module(OBSERVER.format(method="run_started(self, event): return event", mark=""))
     strangers.distribution("acme-extras", "1.2", {"observer": {module: module}})
-    loader.observe(module, loader.load("observer", module).cls())
+    audit: Any = loader.load("observer", module).cls()
+    loader.observe(module, audit)
     assert [*loader.listeners("run_started")] == [module]
 
 

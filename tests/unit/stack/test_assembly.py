@@ -7,6 +7,7 @@ from mlops_core.config.origin import Origin
 from mlops_core.config.settings import Settings, Use
 from mlops_core.exceptions import ConfigError, PluginError, PluginNotFoundError
 from mlops_core.plugins import Loader
+from mlops_core.secrecy import mask
 from mlops_core.stack.assembly import Assembly
 from tests.unit.stack.conftest import Configure
 
@@ -69,7 +70,7 @@ def test_options_can_be_tried_without_their_secrets(assembly: Assembly, monkeypa
 def test_secrets_are_masked_in_messages(assembly: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORE", "hunter2")
     assembly.build("registry", store(url="${STORE}"))
-    assert assembly.mask("cannot reach hunter2") == "cannot reach ***"
+    assert mask("cannot reach hunter2") == "cannot reach ***"
 
 
 def test_of_the_default_formats_those_that_are_there_are_used(assembly: Assembly) -> None:

@@ -9,6 +9,7 @@ import pytest
 from mlops_core.config.settings import Settings, Use
 from mlops_core.exceptions import ConfigError, PluginError, PluginNotFoundError
 from mlops_core.plugins import Loader
+from mlops_core.secrecy import mask
 from mlops_core.stack import Stack, compose, locate
 from mlops_core.stack.composed import ComposedParts, named_uses
 from mlops_core.testing.memory_registry import MemoryRegistry
@@ -160,9 +161,9 @@ def test_a_secret_is_shown_nowhere(configure: Configure, monkeypatch: pytest.Mon
     assert store.url == "pg://user:hunter2@host"
     with pytest.raises(ConfigError, match=r"staging\.port: expected a whole number, got \*\*\*") as caught:
         _ = stack.parts.environments["staging"]
-    told = [repr(store), repr(stack), repr(stack.settings), str(caught.value), stack.mask(f"no answer from {store.url}")]
+    told = [repr(store), repr(stack), repr(stack.settings), str(caught.value), mask(f"no answer from {store.url}")]
     assert not any("hunter2" in text or "sesame" in text for text in told)
-    assert stack.mask("no answer from pg://user:hunter2@host") == "no answer from ***"
+    assert mask("no answer from pg://user:hunter2@host") == "no answer from ***"
 
 
 def test_a_secret_is_read_when_the_backend_is_built_and_not_before(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:

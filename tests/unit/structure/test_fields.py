@@ -81,6 +81,24 @@ def test_validators_speak_for_their_fields_even_beside_other_mistakes() -> None:
     assert "x" in found
 
 
+def test_of_a_secret_a_validator_is_not_quoted() -> None:
+    """It may quote any part of it, however short."""
+
+    @define
+    class Guarded:
+        pin: int = field(default=0)
+        key: str = field(default="", converter=ascii_only)
+
+        @pin.validator
+        def _good(self, _: object, value: int) -> None:
+            raise ValueError(f"bad pin {value}")
+
+    refused = "what the reference stands for is not accepted - correct it there"
+    assert problems({"pin": Secret("937"), "key": Secret("\u00e9")}, Guarded) == {"pin": refused, "key": refused}
+    assert problems({"pin": Secret("937"), "x": 1}, Guarded)["pin"] == refused
+    assert problems({"pin": 937}, Guarded) == {"pin": "bad pin 937"}
+
+
 def test_two_validators_of_one_class_are_both_heard() -> None:
     @define
     class Two:
