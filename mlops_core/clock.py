@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_core.exceptions import MLOpsError
+from mlops_core.exceptions import MLOpsError, checks_input
 
 __all__ = ["SystemClock", "aware"]
 
@@ -30,6 +30,7 @@ class SystemClock:
             time.sleep(seconds)
 
 
+@checks_input
 def aware(at: Any, what: str, error: type[MLOpsError] = MLOpsError) -> datetime:
     """Answer ``at`` in UTC; a naive time is refused, since it means another moment on every machine.
 

@@ -25,12 +25,19 @@ The tree::
 
 An error is one line: the component, the key or plugin, the cause and the remedy. A facade raises its own class only: a wrong type
 in a call to the tracker is an ``ExperimentError``, and what a backend raised is its ``__cause__``. A message shows no secret of the
-configuration, whoever worded it.
+configuration, whoever worded it. ``bad_input`` tells a mistake of the caller or of the configuration, for which nothing was tried, from a
+failure.
 """
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
 from mlops_core.secrecy import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "ArtifactError",
@@ -53,19 +60,47 @@ __all__ = [
     "StageTimeoutError",
     "UntrustedFormatError",
     "VersioningError",
+    "checks_input",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class MLOpsError(Exception):
     """Root of the tree; ``message`` is the one line that a person is shown."""
 
+    _of_input = False
+
     def __init__(self, message: str) -> None:
         self.message = mask(message)
         super().__init__(self.message)
 
+    @property
+    def bad_input(self) -> bool:
+        """Whether what the caller gave, or the configuration, is wrong; a facade's error is what its cause was."""
+        cause = self.__cause__
+        return self._of_input or (isinstance(cause, MLOpsError) and cause.bad_input)
+
+
+def checks_input(function: Callable[P, T]) -> Callable[P, T]:
+    """Mark what a function raises as bad input; for functions that only look at what a caller gave."""
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **named: P.kwargs) -> T:
+        try:
+            return function(*args, **named)
+        except MLOpsError as error:
+            error._of_input = True  # noqa: SLF001  its own module
+            raise
+
+    return checked
+
 
 class ConfigError(MLOpsError):
     """The configuration cannot be used. ``problems`` holds one line per mistake, the message all of them."""
+
+    _of_input = True
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -82,6 +117,8 @@ class PluginError(MLOpsError):
 class PluginNotFoundError(PluginError):
     """No installed distribution offers a plugin of that name."""
 
+    _of_input = True
+
 
 class CapabilityError(PluginError):
     """A backend does not declare what was asked of it."""
@@ -90,9 +127,13 @@ class CapabilityError(PluginError):
 class NameRuleError(MLOpsError):
     """A tenant, model, version, experiment or stage breaks the name rule."""
 
+    _of_input = True
+
 
 class QueryError(MLOpsError):
     """A filter string does not follow the grammar."""
+
+    _of_input = True
 
 
 class ConflictError(MLOpsError):
@@ -148,6 +189,8 @@ class PipelineError(MLOpsError):
 
 class PlanError(PipelineError):
     """What is asked of a pipeline cannot be: a stage, a name or a value is wrong. Nothing ran."""
+
+    _of_input = True
 
 
 class StageError(PipelineError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from mlops_core.exceptions import MLOpsError, NameRuleError
+from mlops_core.exceptions import MLOpsError, NameRuleError, checks_input
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ def is_name(value: Any) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
+@checks_input
 def check_name(value: Any, what: str, error: type[MLOpsError] = NameRuleError) -> str:
     """Answer ``value`` if it follows the rule.
 
@@ -40,6 +41,7 @@ def check_name(value: Any, what: str, error: type[MLOpsError] = NameRuleError) -
     raise error(f"{what}: {shown!r} is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
 
 
+@checks_input
 def inside(root: Path, relative: str, what: str, error: type[MLOpsError] = NameRuleError) -> Path:
     """The one path resolver: ``root / relative``, refused where it would leave ``root`` (by ``..``, a link or an absolute path).
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 
 from attrs import define, field
 
-from mlops_core.exceptions import MLOpsError, QueryError
+from mlops_core.exceptions import MLOpsError, QueryError, checks_input
 from mlops_core.records import And, Comparison, Not, Or, OrderBy, Query
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _TOKEN = re.compile(
 )
 
 
+@checks_input
 def parse(
     text: str,
     *,

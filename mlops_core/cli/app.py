@@ -112,13 +112,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _explain(error: Exception) -> int:
     """One line for a mistake or a failure; what is neither is a bug, and says how to see more of it."""
-    from mlops_core.exceptions import ConfigError, MLOpsError, NameRuleError, PlanError, PluginNotFoundError, QueryError
+    from mlops_core.exceptions import MLOpsError
     from mlops_core.secrecy import mask
 
     if isinstance(error, MLOpsError):
         _say(error.message)
-        wrong_input = isinstance(error, ConfigError | NameRuleError | PlanError | PluginNotFoundError | QueryError)
-        return _BAD_INPUT if wrong_input else _FAILURE
+        return _BAD_INPUT if error.bad_input else _FAILURE
     reason = mask(str(error)).partition("\n")[0]
     _say(f"unexpected {type(error).__name__}: {reason} - call again with --debug for the traceback")
     return _FAILURE

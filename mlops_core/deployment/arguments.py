@@ -8,7 +8,7 @@ from typing import Any, Final
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment.canary import check_plan
 from mlops_core.deployment.routes import check_weights
-from mlops_core.exceptions import DeploymentError
+from mlops_core.exceptions import DeploymentError, checks_input
 from mlops_core.names import check_name, is_name
 
 __all__ = ["check_canary", "check_id", "check_key", "check_model", "check_timeout", "check_weights"]
@@ -27,6 +27,7 @@ def check_model(model: Any, environment: Any) -> None:
     check_name(environment, "environment", DeploymentError)
 
 
+@checks_input
 def check_id(deployment_id: Any) -> tuple[str, str, int]:
     """Environment, model and number of ``environment/model/number``.
 
@@ -40,6 +41,7 @@ def check_id(deployment_id: Any) -> tuple[str, str, int]:
     raise DeploymentError(f"deployment {shown!r}: this is no deployment id - give environment/model/number, such as production/delays/3")
 
 
+@checks_input
 def check_key(key: Any) -> str:
     """The key of a request; none is an empty one.
 
@@ -53,6 +55,7 @@ def check_key(key: Any) -> str:
     return key
 
 
+@checks_input
 def check_timeout(timeout: Any) -> float:
     """Seconds above zero.
 
@@ -64,6 +67,7 @@ def check_timeout(timeout: Any) -> float:
     return float(timeout)
 
 
+@checks_input
 def check_canary(canary: Any) -> CanarySettings:
     """A plan that can be followed.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from mlops_core.exceptions import DeploymentError
+from mlops_core.exceptions import DeploymentError, checks_input
 from mlops_core.records import Variant
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _TOLERANCE: Final = 1e-9
 _RETURNS: Final = "r"
 
 
+@checks_input
 def check_weights(weights: Any) -> dict[str, float]:
     """Weights by version, as given by a person.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlops_core.drift.guard import name_list, own_errors
-from mlops_core.exceptions import DriftDetectionError
+from mlops_core.exceptions import DriftDetectionError, checks_input
 from mlops_core.roles import DriftTest, StreamTest
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ DEFAULT_TESTS: Final = ("ks", "psi")
 """Where neither the caller nor the configuration names any."""
 
 
+@checks_input
 def listed_tests(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
     """The names that a caller gave, once each; None for none.
 

@@ -12,7 +12,7 @@ from mlops_core.drift.arrays import array_column, object_column, table_columns
 from mlops_core.drift.column import Column, problem
 from mlops_core.drift.frames import frame_columns, from_native, series_column
 from mlops_core.drift.guard import name_list
-from mlops_core.exceptions import DriftDetectionError
+from mlops_core.exceptions import DriftDetectionError, checks_input
 
 __all__ = ["Table", "column_names", "read_table", "read_values"]
 
@@ -28,6 +28,7 @@ class Table:
     rows: int
     named: bool
 
+    @checks_input
     def select(self, side: str, wanted: Sequence[str]) -> Table:
         """Only these columns.
 
@@ -58,6 +59,7 @@ def read_table(side: str, data: Any, columns: Sequence[str] | None = None) -> Ta
     return table if columns is None else table.select(side, columns)
 
 
+@checks_input
 def column_names(columns: Any) -> tuple[str, ...] | None:
     """The columns that a caller wants, once each; None for all.
 

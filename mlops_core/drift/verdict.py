@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mlops_core.drift.comparison import MISSING
 from mlops_core.drift.correction import adjust
 from mlops_core.drift.reference import TABLE
-from mlops_core.exceptions import DriftDetectionError
+from mlops_core.exceptions import DriftDetectionError, checks_input
 from mlops_core.records import ColumnOutcome, DataDrift
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CONVENTIONAL: Final = "conventional"
 """As ``min_effect``: each test's own ``effect_threshold``."""
 
 
+@checks_input
 def check_level(value: Any, what: str = "threshold") -> float:
     """A level of significance.
 
@@ -37,6 +38,7 @@ def check_level(value: Any, what: str = "threshold") -> float:
     return float(value)
 
 
+@checks_input
 def effect_thresholds(min_effect: Any, tests: Mapping[str, DriftTest]) -> dict[str, float]:
     """The least effect size of each test, and of the comparison of missing shares.
 

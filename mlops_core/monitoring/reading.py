@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from mlops_core.exceptions import MonitoringError
+from mlops_core.exceptions import MonitoringError, checks_input
 from mlops_core.records import SeriesKey, Window
 from mlops_core.roles import MonitorSink
 
@@ -60,6 +60,7 @@ class Reader:
             raise MonitoringError(f"sink {self.name}: cannot be read: {error}") from error
 
 
+@checks_input
 def check_window(window: Any) -> timedelta:
     """Answer a length of time if it is one.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from mlops_core.config.settings import StageSettings
-from mlops_core.exceptions import MLOpsError, PipelineError, PlanError
+from mlops_core.exceptions import MLOpsError, PipelineError, PlanError, checks_input
 from mlops_core.names import check_name
 from mlops_core.pipeline.catalog import Catalog
 from mlops_core.pipeline.condition import When
@@ -53,6 +53,7 @@ class Plan:
         return tuple(step.name for step in self.steps)
 
 
+@checks_input
 def make_plan(catalog: Catalog, names: Sequence[str] | None = None, given: Collection[str] = ()) -> Plan:
     """Plan these stages (None: all that are configured or registered), with ``given`` values there from the start.
 

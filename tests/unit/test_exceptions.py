@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from mlops_core import exceptions
-from mlops_core.exceptions import ConfigError, ConflictError, MLOpsError
+from mlops_core.exceptions import ConfigError, ConflictError, DeploymentError, MLOpsError, MonitoringError, QueryError, checks_input
 
-CLASSES = [getattr(exceptions, name) for name in exceptions.__all__]
+CLASSES = [getattr(exceptions, name) for name in exceptions.__all__ if name.endswith("Error")]
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -43,4 +43,26 @@ def test_a_conflict_keeps_the_head() -> None:
 
 def test_every_error_class_is_public() -> None:
     defined = {name for name, value in vars(exceptions).items() if inspect.isclass(value) and value.__module__ == exceptions.__name__}
-    assert defined == set(exceptions.__all__)
+    assert defined == {cls.__name__ for cls in CLASSES}
+
+
+def test_bad_input_is_told_from_a_failure_also_by_a_facade() -> None:
+    @checks_input
+    def check(value: int) -> int:
+        if value < 0:
+            raise MonitoringError("value: it is below zero - give 0 or more")
+        return value
+
+    def facade(inner: MLOpsError) -> DeploymentError:
+        error = DeploymentError(inner.message)
+        error.__cause__ = inner
+        return error
+
+    with pytest.raises(MonitoringError) as caught:
+        check(-1)
+    assert check(1) == 1
+    assert caught.value.bad_input
+    assert facade(caught.value).bad_input
+    assert facade(QueryError("filter: wrong")).bad_input
+    assert not facade(MonitoringError("sink: it is down")).bad_input
+    assert not MonitoringError("sink: it is down").bad_input

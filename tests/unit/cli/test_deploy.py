@@ -41,11 +41,11 @@ def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], ver
     [
         (["line", "9", "--to", "staging"], 1, "no version '9' is registered"),
         (["none", "1", "--to", "staging"], 1, "no version '1' is registered"),
-        (["line", "1", "--to", "stagin"], 1, "no environment 'stagin'"),
+        (["line", "1", "--to", "stagin"], 2, "no environment 'stagin'"),
         (["line", "1", "--to", "staging", "--weight", "1"], 2, "is not VERSION=SHARE"),
         (["line", "1", "--to", "staging", "--weight", "1=2"], 2, "is not VERSION=SHARE"),
         (["line", "1", "--to", "staging", "--weight", "2=1"], 2, "'1' has no share"),
-        (["line", "1", "--to", "staging", "--weight", "1=0.5"], 1, "0.5"),
+        (["line", "1", "--to", "staging", "--weight", "1=0.5"], 2, "0.5"),
     ],
 )
 def test_mistakes_change_nothing(

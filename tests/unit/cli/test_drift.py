@@ -59,8 +59,8 @@ def test_mistakes(mlops: Callable[..., Answer], project: Project, files: dict[st
     for args, code, says in (
         ([files["same"]], 2, "give two files, or --model MODEL and one file"),
         ([files["same"], "missing.csv"], 2, "there is no such file"),
-        ([files["same"], files["same"], "--threshold", "2"], 1, "threshold"),
-        ([files["same"], files["same"], "--columns", "z"], 1, "z"),
+        ([files["same"], files["same"], "--threshold", "2"], 2, "threshold"),
+        ([files["same"], files["same"], "--columns", "z"], 2, "z"),
         ([files["same"], "--model", "line"], 1, "line"),
     ):
         answer = mlops("drift", *args)

@@ -25,7 +25,7 @@ def test_models_and_their_versions(mlops: Callable[..., Answer], versions: tuple
     assert "line" in mlops("models").out
     assert "slope=3" in mlops("models", "versions", "line", "--filter", "slope > 2").out
     assert "slope=2" not in mlops("models", "versions", "line", "--filter", "slope > 2").out
-    assert mlops("models", "versions", "line", "--filter", "slope >").code == 1
+    assert mlops("models", "versions", "line", "--filter", "slope >").code == 2
 
 
 def test_one_version(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:

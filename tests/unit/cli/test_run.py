@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlops_core.cli.run import outcome
+from mlops_core.project import Project
 from mlops_core.records import StageResult, StageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from mlops_core.project import Project
 
     from .conftest import Answer
 
@@ -95,11 +94,14 @@ def test_resume_goes_on_with_the_newest_run_and_begins_one_where_there_is_none(m
 
 
 @pytest.fixture
-def failing(project: Project, tmp_path: Path) -> None:
+def failing(project: Project, tmp_path: Path) -> Iterator[None]:
+    """A profile whose stage fails at first; its backends in memory live as long as the test."""
     (tmp_path / "stages.py").write_text(SLOW)
     (tmp_path / "mlops.twice.yaml").write_text(
         "pipeline: {stages: {collect: {}, train: {retries: 1}, validation: {require: {score: {min: 0.5}}, when: 'score > 0.5'}}}"
     )
+    with Project.open(tmp_path, profile="twice"):
+        yield
 
 
 @pytest.mark.usefixtures("failing")
