@@ -56,12 +56,9 @@ class MLOpsPipeline:
         self._registered: dict[str, Registered] = {}
         self._lock = threading.Lock()
         with _guarded():
-            if stack is None:
-                from mlops_core.stack import locate
+            from mlops_core.stack import stack_for
 
-                self._stack = locate(tenant=tenant_id)
-            else:
-                self._stack = stack.for_tenant(tenant_id)
+            self._stack = stack_for(stack, tenant_id)
 
     @property
     def tenant_id(self) -> str:

@@ -103,7 +103,8 @@ class Project:
         from mlops_core.mlops_pipeline import MLOpsPipeline
 
         configured = self.settings.pipeline
-        return MLOpsPipeline(name or (configured.name if configured else self.settings.project), stack=self.stack)
+        usual = configured.name if configured else self.settings.project
+        return MLOpsPipeline(usual if name is None else name, stack=self.stack)
 
     def _facade(self, name: str, build: Callable[[], Any]) -> Any:
         with self._lock:

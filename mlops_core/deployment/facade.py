@@ -371,8 +371,6 @@ def _shares(desk: Desk, weights: dict[str, float]) -> dict[str, float]:
 
 
 def _stack(stack: Stack | None, tenant: str | None) -> Stack:
-    if stack is not None:
-        return stack.for_tenant(tenant)
-    from mlops_core.stack import locate
+    from mlops_core.stack import stack_for
 
-    return locate(tenant=tenant)
+    return stack_for(stack, tenant)

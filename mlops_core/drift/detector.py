@@ -60,7 +60,7 @@ class DriftDetector:
 
     @cached_property
     def _stack(self) -> Stack:
-        return locate_stack(self._tenant) if self._given is None else self._given.for_tenant(self._tenant)
+        return locate_stack(self._tenant, self._given)
 
     def detect_data_drift(
         self,

@@ -56,9 +56,9 @@ def _two_sample(name: str, test: DriftTest | StreamTest) -> DriftTest:
     return test
 
 
-def locate_stack(tenant: str | None) -> Stack:
-    """The project's stack; raises ``DriftDetectionError`` with what is wrong in its configuration."""
-    from mlops_core.stack import locate
+def locate_stack(tenant: str | None, given: Stack | None = None) -> Stack:
+    """The given stack, else the project's; raises ``DriftDetectionError`` with what is wrong in its configuration."""
+    from mlops_core.stack import stack_for
 
     with own_errors():
-        return locate(tenant=tenant)
+        return stack_for(given, tenant)

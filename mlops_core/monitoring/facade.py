@@ -267,11 +267,9 @@ class ModelMonitoring:
 
 def _stack(stack: Stack | None, tenant: str | None) -> Stack:
     try:
-        if stack is not None:
-            return stack.for_tenant(tenant)
-        from mlops_core.stack import locate
+        from mlops_core.stack import stack_for
 
-        return locate(tenant=tenant)
+        return stack_for(stack, tenant)
     except MLOpsError as error:
         raise MonitoringError(error.message) from error
 

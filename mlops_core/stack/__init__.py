@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_core.stack.composing import compose
-from mlops_core.stack.locating import locate, release
+from mlops_core.stack.locating import locate, release, stack_for
 from mlops_core.stack.parts import Parts
 from mlops_core.stack.recomposing import from_ref
 from mlops_core.stack.stack import Stack
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mlops_core.roles import Deployer
 
-__all__ = ["Parts", "Stack", "check", "compose", "from_ref", "locate", "release"]
+__all__ = ["Parts", "Stack", "check", "compose", "from_ref", "locate", "release", "stack_for"]
 
 
 def check(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mlops_core.stack.composed import ComposedParts
 
-__all__ = ["examined", "locate", "release"]
+__all__ = ["examined", "locate", "release", "stack_for"]
 
 _Key = tuple[str, str | None]
 
@@ -67,6 +67,21 @@ def locate(path: str | os.PathLike[str] | None = None, profile: str | None = Non
     return stack.for_tenant(tenant)
 
 
+def stack_for(given: Stack | None, tenant: str | None = None) -> Stack:
+    """What a facade stands on: the stack that it was given, else that of the project; for this tenant.
+
+    Raises:
+        ConfigError: It was given something else, or the configuration is wrong.
+        NameRuleError: The tenant breaks the name rule.
+    """
+    if given is None:
+        return locate(tenant=tenant)
+    whatever: Any = given
+    if not isinstance(whatever, Stack):
+        raise ConfigError(f"stack: expected a Stack, got {type(whatever).__name__} - give project.stack, or leave it out")
+    return given.for_tenant(tenant)
+
+
 def release(stack: Stack) -> None:
     """End the use of a stack that ``locate`` answered, and of all that were made from it; the last user closes the backends. Idempotent."""
     parts, shared = stack.parts, _shared()
@@ -111,6 +126,8 @@ def _file(path: str | os.PathLike[str] | None) -> Path | None:
     named, source = (path, "project") if path is not None else (os.environ.get("MLOPS_PROJECT") or None, "MLOPS_PROJECT")
     if named is None:
         return find(Path.cwd())
+    if not isinstance(named, str | os.PathLike) or not isinstance(os.fspath(named), str):
+        raise ConfigError(f"{source}: expected a path, got {type(named).__name__} - name a configuration file or its folder")
     place = Path(named).absolute()
     file = place / FILE if place.is_dir() else place
     if not file.is_file():

@@ -324,11 +324,9 @@ def _within(query: Query, experiment: str) -> Query:
 
 def _stack(stack: Stack | None, tracking_uri: str | os.PathLike[str] | None, tenant: str | None) -> Stack:
     try:
-        if stack is None:
-            from mlops_core.stack import locate
+        from mlops_core.stack import stack_for
 
-            stack = locate(tenant=tenant)
-        found = stack.for_tenant(tenant)
+        found = stack_for(stack, tenant)
         return found if tracking_uri is None else found.replacing(trackers={"mlflow": _mlflow(tracking_uri, found.root)})
     except MLOpsError as error:
         raise ExperimentError(error.message) from error

@@ -311,7 +311,7 @@ def _folder(to: Any) -> Path:
 
 
 def _stack(stack: Stack | None, tenant: str | None, db: Any) -> Stack:
-    from mlops_core.stack import locate
+    from mlops_core.stack import stack_for
 
-    found = locate(tenant=tenant) if stack is None else stack.for_tenant(tenant)
+    found = stack_for(stack, tenant)
     return found if db is None else found.replacing(registry=store_of(db, found.root))

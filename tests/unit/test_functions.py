@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlops_core import DriftDetector, ExperimentTracker, MLOpsPipeline, ModelDeployment, ModelMonitoring, ModelVersioning, functions
+from mlops_core.exceptions import MLOpsError
 from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.stack import make_stack
 
@@ -39,3 +40,19 @@ def test_a_database_and_tests_by_name(tmp_path: Path) -> None:
     assert versioning.models() == ()
     detector = functions.create_drift_detector("a", ["ks"], stack=make_stack(tmp_path))
     assert detector.tenant_id == "a"
+
+
+@pytest.mark.parametrize("wrong", [5, object(), [], b"p"], ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize("name", functions.__all__)
+def test_what_is_no_argument_is_told_in_the_class_of_the_facade(name: str, wrong: Any) -> None:
+    make: Any = getattr(functions, name)
+    first: tuple[str, ...] = ("p",) if name == "create_mlops_pipeline" else ()
+    calls = [lambda: make(*first, stack=wrong).tenant_id, lambda: make(*first, tenant_id=wrong).tenant_id]
+    if name in {"create_mlops_pipeline", "create_experiment_tracker", "create_model_versioning"}:
+        calls.append(lambda: make(wrong))
+    for call in calls:
+        with pytest.raises(MLOpsError, match=r"(expected|cannot use) .*- give") as caught:
+            call()
+        assert "\n" not in caught.value.message
+        assert type(caught.value).__module__ == "mlops_core.exceptions"
+        assert type(caught.value) is not MLOpsError

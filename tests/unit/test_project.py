@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mlops_core import Project
-from mlops_core.exceptions import ConfigError, NameRuleError
+from mlops_core.exceptions import ConfigError, NameRuleError, PipelineError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +60,15 @@ def test_opening_touches_nothing(root: Path) -> None:
     with Project.open(root) as project:
         assert project.settings.project == "demo"
     assert [path.name for path in root.iterdir()] == ["mlops.yaml"]
+
+
+@pytest.mark.parametrize("wrong", [5, object(), [], b"p"], ids=lambda wrong: type(wrong).__name__)
+def test_what_is_no_argument_is_told(root: Path, wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^project: expected a path, got \w+ - name a configuration file or its folder$"):
+        Project.open(wrong)
+    with pytest.raises(ConfigError, match="there is no mlops"):
+        Project.open(root, wrong)
+    with pytest.raises(NameRuleError, match="tenant: expected text"):
+        Project.open(root, None, wrong)
+    with Project.open(root) as project, pytest.raises(PipelineError, match="pipeline: expected text"):
+        project.pipeline(wrong)
