@@ -29,7 +29,10 @@ def command(
     """Deploy VERSION (a name or @ALIAS) of MODEL; with --weight, share the requests among versions."""
     deployment = session.project.deployment
     if weights:
-        shares = dict(_share(text) for text in weights)
+        pairs = [_share(text) for text in weights]
+        shares = dict(pairs)
+        if len(shares) < len(pairs):
+            raise ConfigError("deploy: --weight names a version twice - give each version one share")
         if version not in shares:
             raise ConfigError(f"deploy: {version!r} has no share - add --weight {version}=0.5")
         done = deployment.set_traffic(model, environment, shares)

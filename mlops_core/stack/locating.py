@@ -123,6 +123,7 @@ def _place(path: str | os.PathLike[str] | None, profile: str | None) -> tuple[Pa
 def _file(path: str | os.PathLike[str] | None) -> Path | None:
     from mlops_core.config.loading import FILE, find
 
+    named: Any
     named, source = (path, "project") if path is not None else (os.environ.get("MLOPS_PROJECT") or None, "MLOPS_PROJECT")
     if named is None:
         return find(Path.cwd())

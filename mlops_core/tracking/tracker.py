@@ -339,7 +339,7 @@ def _mlflow(tracking_uri: str | os.PathLike[str], root: Path) -> Backend:
     from mlops_core.stack.assembly import Assembly
 
     if not isinstance(tracking_uri, str | os.PathLike):
-        raise ExperimentError(f"tracker: tracking_uri must be a folder or a URI, got {type(tracking_uri).__name__} - give text or a path")
+        raise ExperimentError(f"tracking_uri: expected text or a path, got {type(tracking_uri).__name__} - give a folder or a URI")
     where = os.fsdecode(tracking_uri)
     if "://" not in where:
         where = str(Path(where).absolute())

@@ -12,6 +12,7 @@ from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.stack import make_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -47,7 +48,7 @@ def test_a_database_and_tests_by_name(tmp_path: Path) -> None:
 def test_what_is_no_argument_is_told_in_the_class_of_the_facade(name: str, wrong: Any) -> None:
     make: Any = getattr(functions, name)
     first: tuple[str, ...] = ("p",) if name == "create_mlops_pipeline" else ()
-    calls = [lambda: make(*first, stack=wrong).tenant_id, lambda: make(*first, tenant_id=wrong).tenant_id]
+    calls: list[Callable[[], Any]] = [lambda: make(*first, stack=wrong).tenant_id, lambda: make(*first, tenant_id=wrong).tenant_id]
     if name in {"create_mlops_pipeline", "create_experiment_tracker", "create_model_versioning"}:
         calls.append(lambda: make(wrong))
     for call in calls:

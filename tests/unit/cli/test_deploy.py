@@ -46,6 +46,7 @@ def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], ver
         (["line", "1", "--to", "staging", "--weight", "1=2"], 2, "is not VERSION=SHARE"),
         (["line", "1", "--to", "staging", "--weight", "2=1"], 2, "'1' has no share"),
         (["line", "1", "--to", "staging", "--weight", "1=0.5"], 2, "0.5"),
+        (["line", "1", "--to", "staging", "--weight", "1=0.5", "--weight", "1=0.5"], 2, "--weight names a version twice"),
     ],
 )
 def test_mistakes_change_nothing(

@@ -76,6 +76,8 @@ FITS = [
     (None, int | None, None),
     (3, int | None, 3),
     (3, int | str, 3),
+    (3, float | int, 3),
+    ("x", Path | str, "x"),
     ("3", int | str, "3"),
     ({"x": 1}, Point | str, Point(1)),
     ("name", Point | str, "name"),

@@ -252,7 +252,7 @@ def test_wrong_construction(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="none is configured - add for example 'tracker: mlflow'"):
         ExperimentTracker(stack=make_stack(tmp_path)).log_params({"a": 1})
     for uri in (5, b"x"):
-        with pytest.raises(ExperimentError, match=r"tracking_uri must be a folder or a URI, got (int|bytes) - give"):
+        with pytest.raises(ExperimentError, match=r"tracking_uri: expected text or a path, got (int|bytes) - give"):
             ExperimentTracker(uri, stack=make_stack(tmp_path))  # type: ignore[arg-type]
     with pytest.raises(ExperimentError, match=r"tenant: '../x' is not a name"):
         ExperimentTracker(tenant_id="../x", stack=make_stack(tmp_path))
