@@ -89,11 +89,17 @@ def changed() -> list[Any]:
         [True, False],
         [2**70, 1],
         [dt.datetime(2024, 1, 1), dt.date(2024, 1, 1)],  # noqa: DTZ001  pandas' times mostly have no zone
+        [dt.date(2024, 1, 1), dt.datetime(2024, 1, 1, 5)],  # noqa: DTZ001  the same
+        [np.str_("a"), "b"],
     ]
+    noted = pd.DataFrame({"a": [1]})
+    noted.attrs = {1: "JSON has text keys only"}
     return [
         *(pd.DataFrame({"a": pd.Series(column, dtype=object)}) for column in objects),
         pd.DataFrame({"a": [1, 2]}, index=pd.Index([1, "x"], dtype=object)),
         pd.DataFrame([[1, 2]], columns=pd.Index([0, "a"], dtype=object)),
+        pd.DataFrame({"a": pd.Categorical(pd.Series([(1, 2)], dtype=object))}),
+        noted,
         pl.DataFrame({"a": [{1, 2}, {3}]}),
         pl.DataFrame({"a": pl.Series([object(), None], dtype=pl.Object)}),
     ]

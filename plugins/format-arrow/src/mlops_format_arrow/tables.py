@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from datetime import date, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -12,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["from_table", "holds_objects", "is_table", "same_types", "to_table"]
 
 _KIND: Final = b"mlops.table"
-# What a pandas column of Python objects may hold so that it comes back the same, as pandas names it.
-_WHOLE: Final = frozenset({"bytes", "date", "decimal", "empty", "string", "time"})
+_WHOLE: Final = frozenset({bytes, date, Decimal, str, time})  # a column of objects of one of these types comes back the same
 
 
 def is_table(value: Any) -> bool:
@@ -47,27 +48,31 @@ def from_table(table: pa.Table) -> Any:
 
 
 def holds_objects(value: Any) -> bool:
-    """Whether a pandas frame holds Python objects, as values or as labels, that Arrow would give back as others.
+    """Whether a pandas frame holds Python objects, as values, labels or categories, that Arrow would give back as others.
 
     Of a column of objects Arrow guesses a type from what is in it, so these are looked at value by value.
     """
     if _kind(value) != "pandas":
         return False
-    from pandas.api.types import infer_dtype
+    columns = [value.iloc[:, number] for number in range(value.shape[1])]
+    levels = [value.index.get_level_values(number) for number in range(value.index.nlevels)]
+    categories = [one.dtype.categories for one in (*levels, *columns) if one.dtype == "category"]
+    objects = (one for one in (value.columns, *levels, *columns, *categories) if one.dtype == object)
+    return any(len(kinds) > 1 or not kinds <= _WHOLE for kinds in map(_kinds, objects))
 
-    columns = (value.iloc[:, number] for number in range(value.shape[1]))
-    levels = (value.index.get_level_values(number) for number in range(value.index.nlevels))
-    objects = (one for one in (value.columns, *levels, *columns) if one.dtype == object)
-    return any(infer_dtype(one, skipna=True) not in _WHOLE for one in objects)
+
+def _kinds(objects: Any) -> set[type]:
+    return {type(one) for one in objects[objects.notna()]}
 
 
 def same_types(value: Any, again: Any) -> bool:
-    """Whether a frame has the column types of another one, those of Python objects aside."""
+    """Whether a frame has the column types of another one, those of Python objects aside, and its notes."""
     kind = _kind(value)
     if kind == "polars":
         return bool(again.schema == value.schema)
-    return kind == "pyarrow" or all(
-        left in {right, "object"} for left, right in zip(map(str, value.dtypes), map(str, again.dtypes), strict=True)
+    return kind == "pyarrow" or (
+        all(left in {right, "object"} for left, right in zip(map(str, value.dtypes), map(str, again.dtypes), strict=True))
+        and value.attrs == again.attrs
     )
 
 

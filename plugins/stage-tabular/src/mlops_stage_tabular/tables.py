@@ -56,9 +56,9 @@ def need_columns(table: pa.Table, names: Iterable[str], stage: str, option: str)
             raise PipelineError(f"{stage}: {option}: no column {name!r} in the data - {nearest(name, table.column_names)}")
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: Any, known: Sequence[str]) -> str:
     """``did you mean 'x'?``, or what there is."""
-    near = difflib.get_close_matches(name, known, 1)
+    near = difflib.get_close_matches(str(name), known, 1)
     if near:
         return f"did you mean {near[0]!r}?"
     return f"there are: {', '.join(known[:_LISTED]) or 'none'}{', ...' if len(known) > _LISTED else ''}"
@@ -119,6 +119,6 @@ def _evaluated(make: Callable[[], Any], comparison: Sequence[Any], stage: str, o
 
     try:
         return make()
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, ArithmeticError, ValueError, TypeError) as error:
         cause = " ".join(str(error).split())
         raise PipelineError(f"{stage}: {option}: {list(comparison)} cannot be compared: {cause}") from error
