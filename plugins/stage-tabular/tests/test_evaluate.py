@@ -127,6 +127,9 @@ def test_rows_that_do_not_say_what_is_true_are_refused(context: RecordingContext
     gaps = HOLDOUT.set_column(2, "late", pa.array([None, *Y[1:]], pa.int64()))
     with pytest.raises(PipelineError, match="has missing values - filter those rows out"):
         MetricsStage().run(context, **{**given, "holdout": gaps})
+    none = HOLDOUT.set_column(2, "late", pa.array([float("nan"), *map(float, Y[1:])]))
+    with pytest.raises(PipelineError, match="has missing values - filter those rows out"):
+        MetricsStage().run(context, **{**given, "holdout": none})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,6 +26,8 @@ TABLE = pa.table(
         "delay": [20, None, 15],
         "code": [7, 8, 9],
         "word": ["a", "b", None],
+        "day": [dt.date(2024, 3, 4)] * 3,
+        "many": [[1], [2], [3]],
     }
 )
 
@@ -46,6 +49,19 @@ def test_a_flag_is_derived_and_stays_missing_where_its_column_is(context: Record
     assert table["late"].to_pylist() == [1, None, 0]
     assert table["known"].to_pylist() == [1, 0, None]
     assert table.column_names == [*TABLE.column_names, "late", "known"]
+
+
+def test_a_real_that_is_no_number_is_a_missing_value(context: RecordingContext) -> None:
+    table = pl.DataFrame({"x": [1.5, float("nan"), 20.0, None]})
+    assert run(context, table, derive={"late": ["x", ">", 15]})["late"].to_pylist() == [0, None, 1, None]
+    assert run(context, table, required=["x"])["x"].to_pylist() == [1.5, 20.0]
+    assert run(context, table, filters=[["x", "!=", 1.5]])["x"].to_pylist() == [20.0]
+
+
+def test_categories_and_decimals_are_compared_by_their_values(context: RecordingContext) -> None:
+    table = pa.table({"word": TABLE["word"].dictionary_encode(), "cost": pa.array([decimal.Decimal("1.5"), None, decimal.Decimal(2)])})
+    found = run(context, table, derive={"known": ["word", "in", ["a"]], "dear": ["cost", ">", 1.5], "cheap": ["cost", "<", 2]})
+    assert [found[name].to_pylist() for name in ("known", "dear", "cheap")] == [[1, 0, None], [0, None, 1], [1, None, 0]]
 
 
 @given(values=st.lists(st.none() | st.integers(-50, 50), min_size=1, max_size=40), limit=st.integers(-50, 50))
@@ -90,6 +106,10 @@ def test_frames_are_taken_as_tables(frames: Any, context: RecordingContext) -> N
         ({"derive": {"word": ["delay", ">", 1]}}, "preprocess: column 'word' is in the data already"),
         ({"parts": {"departure": ["mnth"]}}, "preprocess: parts: no part 'mnth' of a time - did you mean 'month'?"),
         ({"parts": {"word": ["month"]}}, "preprocess: parts: column 'word' is string, no time"),
+        ({"parts": {"day": ["month", "hour"]}}, "preprocess: parts: column 'day' is date32[day], which has no hour"),
+        ({"text": ["many"]}, "preprocess: text: column 'many' cannot be taken as text: Unsupported cast"),
+        ({"select": ["code", "code"]}, "preprocess: select: 'code' is named twice"),
+        ({"drop": TABLE.column_names}, "preprocess: drop: no column is left"),
         ({"required": ["lat"]}, "preprocess: required: no column 'lat'"),
         ({"text": ["cod"]}, "preprocess: text: no column 'cod' in the data - did you mean 'code'?"),
         ({"select": ["wrd"]}, "preprocess: select: no column 'wrd' in the data - did you mean 'word'?"),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -16,6 +18,7 @@ from mlops_core.testing.stage_context import RecordingContext
 from mlops_core.testing.stage_suite import StageSuite
 from mlops_stage_tabular.features import matrix_of
 from mlops_stage_tabular.split import by_time, random_split
+from mlops_stage_tabular.tables import plain
 from mlops_stage_tabular.train import TARGET, SklearnStage
 
 if TYPE_CHECKING:
@@ -145,6 +148,98 @@ def test_rows_without_a_target_are_dropped(context: RecordingContext) -> None:
     assert context.measured["rows_train"] + context.measured["rows_holdout"] == ROWS * 3 / 4
 
 
+def test_a_real_that_is_no_number_is_a_missing_value(context: RecordingContext) -> None:
+    gaps = np.where(np.arange(ROWS) % 4 == 0, np.nan, TABLE["amount"].to_numpy())
+    x = np.where(np.arange(ROWS) % 7 == 0, np.nan, X)
+    table = pl.DataFrame({"x": x, "amount": gaps, "month": TABLE["month"].to_numpy()})
+    options = {"estimator": "sklearn.linear_model.Ridge", "target": "amount", "exclude": ()}
+    answer = stage(**options).run(context, table)
+    assert context.measured["rows_train"] + context.measured["rows_holdout"] == ROWS * 3 / 4
+    assert [(one["name"], one["nullable"]) for one in answer["schema"]["inputs"]] == [("x", True)]
+    infinite = table.with_columns(amount=pl.when(pl.col("month") == 1).then(float("inf")).otherwise(pl.col("amount")))
+    with pytest.raises(PipelineError, match="sklearn: target: column 'amount' has infinite values - filter"):
+        stage(**options).run(context, infinite)
+
+
+@pytest.mark.parametrize("estimator", [HIST, LINEAR, "sklearn.ensemble.RandomForestClassifier"])
+@pytest.mark.parametrize("kind", [pa.float64(), pa.string()])
+def test_a_column_that_is_missing_in_all_training_rows_is_not_learnt_from(
+    estimator: str, kind: pa.DataType, context: RecordingContext
+) -> None:
+    later = pa.array([None] * (ROWS * 3 // 4) + [1] * (ROWS // 4)).cast(kind)
+    answer = stage(estimator=estimator).run(context, TABLE.append_column("later", later).append_column("never", pa.nulls(ROWS, kind)))
+    assert [one["name"] for one in answer["schema"]["inputs"]] == ["x", "n", "flag", "word"]
+
+
+@pytest.mark.parametrize("as_kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_text_is_text_however_it_is_kept(as_kind: pa.DataType, context: RecordingContext) -> None:
+    table = TABLE.drop_columns(["word", "label"])
+    words = pa.array([None if i % 23 == 0 else str(word) for i, word in enumerate(WORDS)])
+    labels = TABLE["label"].combine_chunks()
+    kept = [
+        column.dictionary_encode() if pa.types.is_dictionary(as_kind) else column.cast(as_kind)
+        for column in (words, labels, TABLE["month"].cast(pa.string()).combine_chunks())
+    ]
+    for name, column in zip(["word", "label", "season"], kept, strict=True):
+        table = table.append_column(name, column)
+    exclude = [name for name in LEAKS if name != "label"]
+    answer = stage(target="label", exclude=exclude, time="season", test_from="4").run(context, table)
+    assert answer["schema"]["inputs"][-1] == {"name": "word", "dtype": "str", "shape": [], "nullable": True}
+    assert set(answer["model"].classes_) == {"late", "on time"}
+    assert context.measured["rows_holdout"] == 60
+
+
+def test_decimals_are_numbers(context: RecordingContext) -> None:
+    cents = pa.array([decimal.Decimal(round(100 * value)) for value in TABLE["amount"].to_pylist()], pa.decimal128(9, 2))
+    answer = stage(estimator="sklearn.linear_model.Ridge", target="cents").run(context, TABLE.append_column("cents", cents))
+    assert context.measured["r2"] > 0.6
+    assert answer["schema"]["outputs"][0]["dtype"] == "float64"
+
+
+def test_of_a_rare_class_one_row_is_held_out(context: RecordingContext) -> None:
+    rare = np.where(np.arange(ROWS) < 2, "rare", TABLE["label"].to_numpy())
+    table = TABLE.append_column("rare", pa.array(rare))
+    stage(target="rare", time=None, test_from=None).run(context, table)
+    assert context.measured["roc_auc"] > 0.5
+
+
+def test_classes_of_single_rows_are_told(context: RecordingContext) -> None:
+    table = TABLE.append_column("row", pa.array(np.arange(ROWS)))
+    with pytest.raises(PipelineError, match="leaves none to train on or to hold out, with 240 classes - take more rows, or another"):
+        stage(target="row", time=None, test_from=None).run(context, table)
+    lone = TABLE.append_column("lone", pa.array(np.where(np.arange(ROWS) < 1, "lone", TABLE["label"].to_numpy())))
+    with pytest.raises(
+        PipelineError, match="hold 2 of 3 classes, without lone - hold out more rows, or later ones, or name 'metrics' without"
+    ):
+        stage(target="lone", time=None, test_from=None).run(context, lone)
+
+
+def test_a_module_that_ends_the_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: RecordingContext) -> None:
+    (tmp_path / "leaving.py").write_text("raise SystemExit\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PipelineError, match="sklearn: estimator: 'leaving' cannot be imported: SystemExit - install it"):
+        stage(estimator="leaving.Model").run(context, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "sklearn: data_preprocessing cannot be read: Expected unique column names"),
+        (pa.table([[1], [2]], names=["a", "a"]), "sklearn: data_preprocessing has several columns called 'a' - rename all but one"),
+        (pd.DataFrame({"a": pd.Series(["x", 1], dtype=object)}), "sklearn: data_preprocessing has a column that fits no type"),
+        (pl.LazyFrame({"a": [1]}), "sklearn: data_preprocessing is a LazyFrame, no table"),
+        ({"a": [1]}, "sklearn: data_preprocessing is a dict, no table"),
+        (TABLE.append_column("day", pa.array([[1]] * ROWS)), "sklearn: time: column 'day' is list<"),
+    ],
+    ids=range(6),
+)
+def test_data_that_cannot_be_learnt_from_is_one_line(table: Any, message: str, context: RecordingContext) -> None:
+    with pytest.raises(PipelineError) as caught:
+        stage(time="day", test_from=None).run(context, table)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+
+
 def test_the_column_of_time_is_no_feature_unless_named(context: RecordingContext) -> None:
     names = [one["name"] for one in stage().run(context, TABLE)["schema"]["inputs"]]
     assert "month" not in names
@@ -181,7 +276,15 @@ def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
         ({"features": ["wrd"]}, "sklearn: features: no column 'wrd' in the data - did you mean 'word'?"),
         ({"features": ["late"]}, "sklearn: features: 'late' is the target"),
         ({"features": ["when"]}, "sklearn: features: column 'when' is date32[day] - derive numbers"),
+        ({"features": ["x", "x"]}, "sklearn: features: 'x' is named twice"),
+        ({"features": ["x", "empty"]}, "sklearn: features: column 'empty' has only missing values in the training rows - leave it out"),
         ({"exclude": ["wrd"]}, "sklearn: exclude: no column 'wrd'"),
+        ({"categorical": ["when"]}, "sklearn: categorical: column 'when' is no feature"),
+        ({"features": ["x"], "categorical": ["n"]}, "sklearn: categorical: column 'n' is no feature"),
+        ({"target": "when"}, "sklearn: target: column 'when' is date32[day] - derive a number or a text"),
+        ({"target": "amount"}, f"sklearn: target: 'amount' is of real numbers, and {HIST} predicts classes - take a regressor"),
+        ({"seed": -1}, "sklearn: seed: -1 is too small - give a whole number from 0 on"),
+        ({"threads": 0}, "sklearn: threads: 0 is too small - give a whole number from 1 on"),
         ({"exclude": tuple(TABLE.column_names)}, "sklearn: features: no column is left to learn from"),
         ({"categorical": ["wrd"]}, "sklearn: categorical: no column 'wrd'"),
         ({"time": "mnth"}, "sklearn: time: no column 'mnth' in the data - did you mean 'month'?"),
@@ -197,6 +300,18 @@ def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
         ({"estimator": "sklearn.linear_model.LogisticRegresion"}, "did you mean 'LogisticRegression'?"),
         ({"estimator": "sklearn.preprocessing.StandardScaler"}, "has no fit, predict and get_params"),
         ({"estimator": "os.path.join"}, "has no fit, predict and get_params"),
+        ({"estimator": ".Ridge"}, "sklearn: estimator: '.Ridge' is no path"),
+        ({"estimator": ".linear_model.Ridge"}, "sklearn: estimator: '.linear_model.Ridge' is no path"),
+        ({"estimator": "sklearn.cluster.KMeans"}, "sklearn: estimator: KMeans is no classifier and no regressor"),
+        ({"estimator": "sklearn.ensemble.IsolationForest"}, "IsolationForest is no classifier and no regressor"),
+        (
+            {"estimator": "sklearn.model_selection.GridSearchCV", "params": {"estimator": LINEAR, "param_grid": {"C": [1]}}},
+            "sklearn: estimator: what GridSearchCV predicts cannot be told - name an estimator of scikit-learn's kind that needs no",
+        ),
+        (
+            {"estimator": "sklearn.neighbors.RadiusNeighborsClassifier", "params": {"radius": 1e-9}},
+            "sklearn: the model cannot be measured on the held-out rows: No neighbors found",
+        ),
         ({"params": {"max_itr": 3}}, "sklearn: params: HistGradientBoostingClassifier takes no 'max_itr' - did you mean 'max_iter'?"),
         ({"params": {"max_iter": "many"}}, f"sklearn: {HIST} cannot be fitted: The 'max_iter' parameter"),
         ({"metrics": ["roc_acu"]}, "sklearn: metrics: no metric 'roc_acu' - did you mean 'roc_auc'?"),
@@ -283,7 +398,7 @@ def test_the_matrix_is_float_without_text_and_objects_with() -> None:
     numbers = matrix_of(TABLE, ["x", "n", "flag"])
     assert numbers.dtype == np.float64
     assert np.isnan(numbers[0, 0])
-    mixed = matrix_of(TABLE, ["x", "word"])
+    mixed = matrix_of(plain(TABLE, "the table"), ["x", "word"])
     assert mixed.dtype == object
     assert mixed[0, 1] is None
     assert np.isnan(mixed[0, 0])

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import as_tuple, is_list, kept, nearest, need_columns
+from mlops_stage_tabular.tables import as_tuple, is_list, kept, nearest, need_columns, one_line, plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,11 +55,8 @@ class _FileStage(Stage):
         try:
             table = self._read(path)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            cause = " ".join(str(error).split())
-            raise PipelineError(f"{self._name}: path: {self.path} cannot be read: {cause}") from error
-        twice = next((name for number, name in enumerate(table.column_names) if name in table.column_names[:number]), None)
-        if twice is not None:
-            raise PipelineError(f"{self._name}: path: {self.path} has several columns called {twice!r} - rename all but one")
+            raise PipelineError(f"{self._name}: path: {self.path} cannot be read: {one_line(error)}") from error
+        table = plain(table, f"{self._name}: path: {self.path}")
         need_columns(table, self.columns, self._name, "columns")
         table = kept(table, self.filters, self._name)
         if table.num_rows == 0:

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import PipelineError
-from mlops_stage_tabular.tables import nearest
+from mlops_stage_tabular.tables import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,10 @@ def make_estimator(path: str, params: Mapping[str, Any], seed: int) -> Any:
     """An unfitted estimator; ``random_state`` is the seed unless the parameters set it.
 
     Raises:
-        PipelineError: The path leads to no estimator, or it does not take a parameter.
+        PipelineError: The path leads to no classifier or regressor, or it does not take a parameter.
     """
+    from sklearn.base import is_classifier, is_regressor
+
     kind = _class(path)
     known = list(inspect.signature(kind).parameters)
     for name in params:
@@ -34,19 +36,28 @@ def make_estimator(path: str, params: Mapping[str, Any], seed: int) -> Any:
             raise PipelineError(f"{_STAGE}: params: {kind.__name__} takes no {name!r} - {nearest(name, known)}")
     seeded = {"random_state": seed} if "random_state" in known else {}
     try:
-        return kind(**{**seeded, **params})
-    except (TypeError, ValueError) as error:
-        raise PipelineError(f"{_STAGE}: params: {kind.__name__} cannot be made: {' '.join(str(error).split())}") from error
+        estimator = kind(**{**seeded, **params})
+    except Exception as error:  # a constructor may raise anything
+        raise PipelineError(f"{_STAGE}: params: {kind.__name__} cannot be made: {one_line(error)}") from error
+    try:
+        predicts = is_classifier(estimator) or is_regressor(estimator)
+    except AttributeError as error:  # an estimator of estimators asks those that it was given, and they are texts
+        told = f"what {kind.__name__} predicts cannot be told - name an estimator of scikit-learn's kind that needs no other one"
+        raise PipelineError(f"{_STAGE}: estimator: {told}") from error
+    if not predicts:
+        raise PipelineError(f"{_STAGE}: estimator: {kind.__name__} is no classifier and no regressor - name one that predicts a target")
+    return estimator
 
 
 def _class(path: str) -> Any:
     module, dot, name = path.rpartition(".")
-    if not dot:
+    if not dot or not all(path.split(".")):
         raise PipelineError(f"{_STAGE}: estimator: {path!r} is no path - write one such as sklearn.linear_model.LogisticRegression")
     try:
         home = importlib.import_module(module)
-    except ImportError as error:
-        raise PipelineError(f"{_STAGE}: estimator: {module!r} cannot be imported: {error} - install it, or look at its name") from error
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
+        cause = one_line(error) or type(error).__name__
+        raise PipelineError(f"{_STAGE}: estimator: {module!r} cannot be imported: {cause} - install it, or look at its name") from error
     found = getattr(home, name, None)
     if found is None:
         classes = [one for one in dir(home) if one[0].isupper()]
@@ -87,7 +98,7 @@ def _filled() -> Any:
     from sklearn.preprocessing import StandardScaler
 
     # the scaler first: it leaves gaps alone and makes numbers of the objects in a matrix with text
-    return Pipeline([("scale", StandardScaler()), ("fill", SimpleImputer(strategy="median", keep_empty_features=True))])
+    return Pipeline([("scale", StandardScaler()), ("fill", SimpleImputer(strategy="median"))])
 
 
 def _codes(*, gaps: bool) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Features", "labels_of", "matrix_of", "schema_of"]
+__all__ = ["Features", "kind_of", "labels_of", "matrix_of", "schema_of"]
 
 _STAGE: Final = "sklearn"
 
@@ -34,21 +34,26 @@ class Features:
 
     @classmethod
     def choose(cls, table: pa.Table, target: str, wanted: Sequence[str], excluded: Sequence[str], categorical: Sequence[str]) -> Features:
-        """The wanted columns, or all that are numbers, truth values or text, less the target and the excluded.
+        """The wanted columns, or all that are numbers, truth values or text and not wholly missing, less the target and the excluded.
 
         Raises:
-            PipelineError: A column does not exist, is the target, or is of a type that no estimator takes.
+            PipelineError: A column does not exist, is the target, wholly missing, or of a type that no estimator takes.
         """
         for option, names in (("target", [target]), ("features", wanted), ("exclude", excluded), ("categorical", categorical)):
             need_columns(table, names, _STAGE, option)
         if target in wanted:
             raise PipelineError(f"{_STAGE}: features: {target!r} is the target - leave it out, or the model sees the answer")
-        usable = {name: _kind(table.schema.field(name).type) for name in table.column_names}
+        usable = {name: kind_of(table.schema.field(name).type) for name in table.column_names if table[name].null_count < table.num_rows}
         for name in wanted:
+            if name not in usable:
+                raise PipelineError(f"{_STAGE}: features: column {name!r} has only missing values in the training rows - leave it out")
             if not usable[name]:
                 kind = table.schema.field(name).type
                 raise PipelineError(f"{_STAGE}: features: column {name!r} is {kind} - derive numbers or text from it before training")
-        names = wanted or [name for name in table.column_names if usable[name] and name not in {target, *excluded}]
+        names = wanted or [name for name in table.column_names if usable.get(name) and name not in {target, *excluded}]
+        for name in categorical:
+            if name not in names:
+                raise PipelineError(f"{_STAGE}: categorical: column {name!r} is no feature - leave it out, or name it in 'features'")
         words = tuple(name for name in names if usable[name] == "text" or name in categorical)
         if not names:
             raise PipelineError(f"{_STAGE}: features: no column is left to learn from - name some in 'features'")
@@ -80,10 +85,9 @@ def matrix_of(table: pa.Table, names: Sequence[str]) -> NDArray[Any]:
 def labels_of(column: pa.ChunkedArray) -> NDArray[Any]:
     """A target without missing values as it is: text, whole numbers, truth values or reals."""
     import numpy as np
-    import pyarrow as pa
 
-    values = _plain(column).to_numpy()
-    return values.astype(str) if pa.types.is_string(_plain(column).type) else np.asarray(values)
+    values = np.asarray(column.to_numpy())
+    return values.astype(str) if kind_of(column.type) == "text" else values
 
 
 def schema_of(table: pa.Table, features: Features, labels: NDArray[Any], classes: int) -> Schema:
@@ -95,33 +99,23 @@ def schema_of(table: pa.Table, features: Features, labels: NDArray[Any], classes
     return Schema(features.inputs(table), tuple(outputs))
 
 
-def _kind(kind: pa.DataType) -> str:
+def kind_of(kind: pa.DataType) -> str:
+    """``number`` (truth values too) or ``text``, and nothing for what no estimator takes."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind):
-        return _kind(kind.value_type)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         return "number"
-    return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else ""
+    return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else ""
 
 
 def _dtype(kind: pa.DataType) -> str:
     import pyarrow as pa
 
-    if _kind(kind) == "text":
+    if kind_of(kind) == "text":
         return "str"
     if pa.types.is_boolean(kind):
         return "bool"
     return "int64" if pa.types.is_integer(kind) else "float64"
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-    return column.cast(pa.string()) if _kind(column.type) == "text" else column
 
 
 def _values(column: pa.ChunkedArray) -> NDArray[Any]:
@@ -129,6 +123,5 @@ def _values(column: pa.ChunkedArray) -> NDArray[Any]:
     import numpy as np
     import pyarrow as pa
 
-    column = _plain(column)
-    column = column if pa.types.is_string(column.type) else column.cast(pa.float64(), safe=False)
+    column = column if kind_of(column.type) == "text" else column.cast(pa.float64(), safe=False)
     return np.asarray(column.to_numpy())

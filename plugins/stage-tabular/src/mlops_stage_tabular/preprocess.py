@@ -9,7 +9,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import as_table, as_tuple, condition, kept, nearest, need_columns
+from mlops_stage_tabular.tables import as_table, as_tuple, condition, kept, nearest, need_columns, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,10 +80,15 @@ class PreprocessStage(Stage):
 
         need_columns(table, self.text, "preprocess", "text")
         for name in self.text:
-            table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+            try:
+                table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+            except pa.ArrowException as error:
+                raise PipelineError(f"preprocess: text: column {name!r} cannot be taken as text: {one_line(error)}") from error
         need_columns(table, self.select, "preprocess", "select")
         need_columns(table, self.drop, "preprocess", "drop")
         left = [name for name in self.select or table.column_names if name not in self.drop]
+        if not left:
+            raise PipelineError("preprocess: drop: no column is left - drop fewer")
         return table.select(left)
 
 
@@ -95,7 +100,7 @@ def _flag(table: pa.Table, comparison: Any) -> pa.ChunkedArray:
     try:
         flag = _project(table, chosen)
     except pa.ArrowException as error:
-        raise PipelineError(f"preprocess: derive: {list(comparison)} cannot be compared: {error}") from error
+        raise PipelineError(f"preprocess: derive: {list(comparison)} cannot be compared: {one_line(error)}") from error
     known = pc.is_valid(table[comparison[0]])
     return pc.if_else(known, flag, None).cast(pa.int64())
 
@@ -115,10 +120,14 @@ def _part(table: pa.Table, name: str, part: str) -> pa.ChunkedArray:
     need_columns(table, [name], "preprocess", "parts")
     if part not in _PARTS:
         raise PipelineError(f"preprocess: parts: no part {part!r} of a time - {nearest(part, _PARTS)}")
-    if not pa.types.is_temporal(table.schema.field(name).type):
-        raise PipelineError(f"preprocess: parts: column {name!r} is {table.schema.field(name).type}, no time - read it as one")
+    kind = table.schema.field(name).type
+    if not pa.types.is_temporal(kind):
+        raise PipelineError(f"preprocess: parts: column {name!r} is {kind}, no time - read it as one")
     functions = {"weekday": pc.day_of_week, "week": pc.iso_week}
-    return (functions.get(part) or getattr(pc, part))(table[name])
+    try:
+        return (functions.get(part) or getattr(pc, part))(table[name])
+    except pa.ArrowException as error:
+        raise PipelineError(f"preprocess: parts: column {name!r} is {kind}, which has no {part} - leave that part out") from error
 
 
 def _added(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:

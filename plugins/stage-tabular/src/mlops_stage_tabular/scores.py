@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import PipelineError
-from mlops_stage_tabular.tables import nearest
+from mlops_stage_tabular.tables import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +48,20 @@ def score(model: Any, rows: NDArray[Any], truth: NDArray[Any], names: Sequence[s
     """Each metric on rows (n, d) and their true labels or values (n,).
 
     Raises:
-        PipelineError: A metric is not defined on this data, such as ``roc_auc`` where all rows are of one class, or where the rows hold a
-            class that the model has never seen.
+        PipelineError: The model cannot predict these rows, or a metric is not defined on them, such as ``roc_auc`` where all rows are of
+            one class, or where they hold a class that the model has never seen.
     """
     classes = getattr(model, "classes_", None)
-    if classes is None:
-        guess = model.predict(rows)
-        found = {name: _regression(name, truth, guess) for name in names}
-    else:
-        found = _of_classes(model, rows, truth, names, classes, stage)
+    try:
+        if classes is None:
+            guess = model.predict(rows)
+            found = {name: _regression(name, truth, guess) for name in names}
+        else:
+            found = _of_classes(model, rows, truth, names, classes, stage)
+    except PipelineError:
+        raise
+    except Exception as error:  # what an estimator raises on rows that it cannot take is its own affair
+        raise PipelineError(f"{stage}: the model cannot be measured on the held-out rows: {one_line(error)}") from error
     for name, value in found.items():
         if not math.isfinite(value):
             raise PipelineError(f"{stage}: metrics: {name} is {value} on the held-out rows - hold out more rows, or name other metrics")
@@ -74,7 +79,11 @@ def _of_classes(
         told = ", ".join(map(str, unknown[:_LISTED]))
         raise PipelineError(f"{stage}: the held-out rows hold classes that the training rows do not: {told} - train on rows of every class")
     if len(seen) < len(classes) and {*names} & {*_BY_RANK}:
-        raise PipelineError(f"{stage}: the held-out rows hold {len(seen)} of {len(classes)} classes - hold out more rows, or later ones")
+        told = ", ".join(map(str, np.setdiff1d(classes, seen)[:_LISTED]))
+        raise PipelineError(
+            f"{stage}: the held-out rows hold {len(seen)} of {len(classes)} classes, without {told} - hold out more rows, or later ones, "
+            f"or name 'metrics' without {' and '.join(_BY_RANK)}"
+        )
     probability = model.predict_proba(rows) if hasattr(model, "predict_proba") else None
     rank = probability if probability is not None else model.decision_function(rows) if {*names} & {*_BY_RANK} else None
     guess = model.predict(rows) if {*names} & {*_BY_LABEL} else None

@@ -15,29 +15,72 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-__all__ = ["OPERATORS", "as_table", "as_tuple", "condition", "is_list", "kept", "nearest", "need_columns"]
+__all__ = ["OPERATORS", "as_table", "as_tuple", "condition", "is_list", "kept", "nearest", "need_columns", "one_line", "plain"]
 
 OPERATORS: Final = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 _LISTED: Final = 12
 
 
 def as_table(value: Any, stage: str, name: str) -> pa.Table:
-    """A pyarrow table of a table or frame (pandas, polars, and what else narwhals knows).
+    """A plain pyarrow table of a table or frame (pandas, polars, and what else narwhals knows).
 
     Raises:
-        PipelineError: It is no table, or has no rows.
+        PipelineError: It is no table, a column of it fits no type, two have one name, or it has no rows.
     """
     import narwhals as nw
     import pyarrow as pa
 
+    kind = type(value).__name__
     if not isinstance(value, pa.Table):
         try:
-            value = nw.from_native(value, eager_only=True).to_arrow()
+            frame = nw.from_native(value, eager_only=True)
         except TypeError as error:
-            raise PipelineError(f"{stage}: {name} is a {type(value).__name__}, no table - give a pyarrow table or a frame") from error
+            raise PipelineError(f"{stage}: {name} is a {kind}, no table - give a pyarrow table or a frame") from error
+        except nw.exceptions.NarwhalsError as error:
+            raise PipelineError(f"{stage}: {name} cannot be read: {one_line(error)} - give another {kind}") from error
+        try:
+            value = frame.to_arrow()
+        except (pa.ArrowException, ArithmeticError, ValueError, TypeError) as error:
+            raise PipelineError(f"{stage}: {name} has a column that fits no type: {one_line(error)} - give it a dtype") from error
     if value.num_rows == 0:
         raise PipelineError(f"{stage}: {name} has no rows - look at the filters of the stages before it")
-    return value
+    return plain(value, f"{stage}: {name}")
+
+
+def plain(table: pa.Table, told: str) -> pa.Table:
+    """The table with one kind of missing value and of text: NaN is null, categories are their values, decimals are float64.
+
+    Raises:
+        PipelineError: Two columns have one name.
+    """
+    twice = _twice(table.column_names)
+    if twice is not None:
+        raise PipelineError(f"{told} has several columns called {twice!r} - rename all but one")
+    for number, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+        found = _plain_column(column)
+        if found is not column:
+            table = table.set_column(number, name, found)
+    return table
+
+
+def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    if pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py():
+        column = pc.if_else(pc.is_nan(column), None, column)
+    return column
+
+
+def one_line(error: BaseException) -> str:
+    """What a library says, without its line breaks."""
+    return " ".join(str(error).split())
 
 
 def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -46,14 +89,22 @@ def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def need_columns(table: pa.Table, names: Iterable[str], stage: str, option: str) -> None:
-    """Refuse a name that the table does not have, naming the nearest that it has.
+    """Refuse a name that the table does not have, naming the nearest that it has, or that is given twice.
 
     Raises:
         PipelineError: With the first such name.
     """
+    names = list(names)
+    twice = _twice(names)
+    if twice is not None:
+        raise PipelineError(f"{stage}: {option}: {twice!r} is named twice - once is enough")
     for name in names:
         if name not in table.column_names:
             raise PipelineError(f"{stage}: {option}: no column {name!r} in the data - {nearest(name, table.column_names)}")
+
+
+def _twice(names: Sequence[Any]) -> Any:
+    return next((name for number, name in enumerate(names) if name in names[:number]), None)
 
 
 def nearest(name: Any, known: Sequence[str]) -> str:
@@ -120,5 +171,4 @@ def _evaluated(make: Callable[[], Any], comparison: Sequence[Any], stage: str, o
     try:
         return make()
     except (pa.ArrowException, ArithmeticError, ValueError, TypeError) as error:
-        cause = " ".join(str(error).split())
-        raise PipelineError(f"{stage}: {option}: {list(comparison)} cannot be compared: {cause}") from error
+        raise PipelineError(f"{stage}: {option}: {list(comparison)} cannot be compared: {one_line(error)}") from error

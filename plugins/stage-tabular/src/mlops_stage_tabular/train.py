@@ -13,7 +13,8 @@ from mlops_stage_tabular.estimators import make_estimator, make_pipeline
 from mlops_stage_tabular.features import Features, labels_of, matrix_of, schema_of
 from mlops_stage_tabular.scores import chosen, score
 from mlops_stage_tabular.split import by_time, random_split
-from mlops_stage_tabular.tables import as_table, as_tuple, need_columns
+from mlops_stage_tabular.tables import as_table, as_tuple, need_columns, one_line
+from mlops_stage_tabular.target import check_target
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -73,11 +74,12 @@ class SklearnStage(Stage):
         import numpy as np
 
         table = self._labelled(as_table(data_preprocessing, _NAME, "data_preprocessing"))
-        features = Features.choose(table, self.target, self.features, self._excluded(), self.categorical)
         rng = context.rng if self.seed is None else np.random.default_rng(self.seed)
         estimator = make_estimator(self.estimator, self.params, int(rng.integers(_SEEDS)))
         classifies = _is_classifier(estimator)
+        check_target(table, self.target, self.estimator, classifies=classifies)
         train, held_out = self._split(table, rng, classifies=classifies)
+        features = Features.choose(train, self.target, self.features, self._excluded(), self.categorical)
         with self._limited(train.num_rows * len(features.names)):
             context.progress(0, 2, "fitting")
             model, truth = self._fit(make_pipeline(estimator, features, self.encode), train, features, classifies=classifies)
@@ -96,6 +98,9 @@ class SklearnStage(Stage):
         need_columns(table, [self.time] if self.time is not None else [], _NAME, "time")
         if not 0 < self.test_size < 1:
             raise PipelineError(f"{_NAME}: test_size: {self.test_size} is no share - give one between 0 and 1, such as 0.25")
+        for option, value, least in (("seed", self.seed, 0), ("threads", self.threads, 1)):
+            if value is not None and value < least:
+                raise PipelineError(f"{_NAME}: {option}: {value} is too small - give a whole number from {least} on")
         labelled = table.filter(pc.is_valid(table[self.target]))
         if labelled.num_rows == 0:
             raise PipelineError(f"{_NAME}: target: column {self.target!r} has only missing values - choose another target")
@@ -115,9 +120,12 @@ class SklearnStage(Stage):
             return by_time(table, self.time, self.test_size, self.test_from, _NAME)
         if self.test_from is not None:
             raise PipelineError(f"{_NAME}: test_from: needs the column of time - name it in 'time'")
-        train, held_out = random_split(table, labels_of(table[self.target]) if classifies else None, self.test_size, rng)
+        labels = labels_of(table[self.target])
+        train, held_out = random_split(table, labels if classifies else None, self.test_size, rng)
         if min(train.num_rows, held_out.num_rows) == 0:
-            raise PipelineError(f"{_NAME}: test_size: {self.test_size} of {table.num_rows} rows leaves none to train on or to hold out")
+            told = f"{self.test_size} of {table.num_rows} rows leaves none to train on or to hold out"
+            among = f", with {len({*labels.tolist()})} classes" if classifies else ""
+            raise PipelineError(f"{_NAME}: test_size: {told}{among} - take more rows, or another share or target")
         return train, held_out
 
     def _fit(self, model: Any, train: pa.Table, features: Features, *, classifies: bool) -> tuple[Any, NDArray[Any]]:
@@ -126,13 +134,10 @@ class SklearnStage(Stage):
         truth = labels_of(train[self.target])
         if classifies and len(np.unique(truth)) == 1:
             raise PipelineError(f"{_NAME}: target: all {len(truth)} training rows have {self.target} = {truth[0]} - train on more rows")
-        if not classifies and truth.dtype.kind not in "biuf":
-            raise PipelineError(f"{_NAME}: target: {self.target!r} is text, and {self.estimator} predicts numbers - take a classifier")
         try:
             return model.fit(matrix_of(train, features.names), truth), truth
-        except (ValueError, TypeError) as error:
-            cause = " ".join(str(error).split())
-            raise PipelineError(f"{_NAME}: {self.estimator} cannot be fitted: {cause}") from error
+        except Exception as error:  # an estimator may raise anything about its parameters and its rows
+            raise PipelineError(f"{_NAME}: {self.estimator} cannot be fitted: {one_line(error)}") from error
 
     def _measure(self, model: Any, baseline: Any, held_out: pa.Table, features: Features) -> dict[str, float]:
         rows, truth = matrix_of(held_out, features.names), labels_of(held_out[self.target])
