@@ -203,6 +203,32 @@ def test_of_a_rare_class_one_row_is_held_out(context: RecordingContext) -> None:
     assert context.measured["roc_auc"] > 0.5
 
 
+@pytest.mark.parametrize(
+    ("labels", "weights"),
+    [
+        (LATE, {"0": 1, "1": 50}),
+        (LATE, {0: 1, 1: 50}),
+        (LATE.astype(float), {"0": 1, "1": 50}),
+        (LATE == 1, {"false": 1, "true": 50}),
+        (np.where(LATE == 1, "late", "on time"), {"late": 50, "on time": 1}),
+    ],
+    ids=["whole", "python", "real", "truth", "text"],
+)
+def test_classes_are_weighted_by_their_labels(labels: Any, weights: dict[Any, float], context: RecordingContext) -> None:
+    table = TABLE.append_column("target", pa.array(labels))
+    options = {"estimator": LINEAR, "target": "target", "seed": 1}
+    plain_answers, weighted = (_predicted(stage(**options, params=one).run(context, table)) for one in ({}, {"class_weight": weights}))
+    heavy = max(weights, key=lambda key: weights[key])
+    counts = [sum(str(label).lower() in {str(heavy), f"{heavy}.0"} for label in found) for found in (plain_answers, weighted)]
+    assert counts[0] < counts[1]
+
+
+def _predicted(answer: dict[str, Any]) -> list[Any]:
+    names = [one["name"] for one in answer["schema"]["inputs"]]
+    found: list[Any] = answer["model"].predict(matrix_of(plain(TABLE, "the table"), names)).tolist()
+    return found
+
+
 def test_classes_of_single_rows_are_told(context: RecordingContext) -> None:
     table = TABLE.append_column("row", pa.array(np.arange(ROWS)))
     with pytest.raises(PipelineError, match="leaves none to train on or to hold out, with 240 classes - take more rows, or another"):
@@ -313,6 +339,7 @@ def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
             "sklearn: the model cannot be measured on the held-out rows: No neighbors found",
         ),
         ({"params": {"max_itr": 3}}, "sklearn: params: HistGradientBoostingClassifier takes no 'max_itr' - did you mean 'max_iter'?"),
+        ({"params": {"class_weight": {"0": 1, "2": 5}}}, "sklearn: params: class_weight: no class '2' in the target - there are: 1, 0"),
         ({"params": {"max_iter": "many"}}, f"sklearn: {HIST} cannot be fitted: The 'max_iter' parameter"),
         ({"metrics": ["roc_acu"]}, "sklearn: metrics: no metric 'roc_acu' - did you mean 'roc_auc'?"),
         ({"metrics": ["rmse"]}, "sklearn: metrics: no rmse: the model is a classification"),

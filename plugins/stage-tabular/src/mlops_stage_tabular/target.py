@@ -1,16 +1,18 @@
-"""Whether a column can be what an estimator learns to predict."""
+"""The column that an estimator learns to predict: whether it can, and the weights of its classes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.exceptions import PipelineError
 from mlops_stage_tabular.features import kind_of, labels_of
+from mlops_stage_tabular.tables import nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["check_target"]
+__all__ = ["check_target", "weighted"]
 
 _STAGE: Final = "sklearn"
 
@@ -35,3 +37,26 @@ def check_target(table: pa.Table, target: str, estimator: str, *, classifies: bo
     if classifies and (labels % 1 != 0).any():
         told = f"{target!r} is of real numbers, and {estimator} predicts classes"
         raise PipelineError(f"{_STAGE}: target: {told} - take a regressor, or derive classes from it")
+
+
+def weighted(params: Mapping[str, Any], target: pa.ChunkedArray) -> Mapping[str, Any]:
+    """Parameters whose ``class_weight`` is by label: the names in a configuration are text, and labels often are not.
+
+    Raises:
+        PipelineError: A weight is for a label that the target does not have.
+    """
+    weights = params.get("class_weight")
+    if not isinstance(weights, Mapping):
+        return params
+    labels = {_name(label): label for label in target.unique().to_pylist()}
+    for key in weights:
+        if _name(key) not in labels:
+            raise PipelineError(f"{_STAGE}: params: class_weight: no class {key!r} in the target - {nearest(_name(key), [*labels])}")
+    return {**params, "class_weight": {labels[_name(key)]: weight for key, weight in weights.items()}}
+
+
+def _name(label: Any) -> str:
+    """A label as a configuration writes it."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

@@ -14,7 +14,7 @@ from mlops_stage_tabular.features import Features, labels_of, matrix_of, schema_
 from mlops_stage_tabular.scores import chosen, score
 from mlops_stage_tabular.split import by_time, random_split
 from mlops_stage_tabular.tables import as_table, as_tuple, need_columns, one_line
-from mlops_stage_tabular.target import check_target
+from mlops_stage_tabular.target import check_target, weighted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -75,7 +75,7 @@ class SklearnStage(Stage):
 
         table = self._labelled(as_table(data_preprocessing, _NAME, "data_preprocessing"))
         rng = context.rng if self.seed is None else np.random.default_rng(self.seed)
-        estimator = make_estimator(self.estimator, self.params, int(rng.integers(_SEEDS)))
+        estimator = make_estimator(self.estimator, weighted(self.params, table[self.target]), int(rng.integers(_SEEDS)))
         classifies = _is_classifier(estimator)
         check_target(table, self.target, self.estimator, classifies=classifies)
         train, held_out = self._split(table, rng, classifies=classifies)
