@@ -31,7 +31,7 @@ class _Shared:
 
 
 _BY_PROCESS: Final[dict[int, _Shared]] = {}
-"""The one global state of the library: facades built one by one share a stack. A forked child begins with an empty one."""
+"""Global, beside what ``mlops_core.secrecy`` hides: facades built one by one share a stack. A forked child begins with an empty one."""
 
 
 def _shared() -> _Shared:
