@@ -127,6 +127,8 @@ def test_rows_that_do_not_say_what_is_true_are_refused(context: RecordingContext
     gaps = HOLDOUT.set_column(2, "late", pa.array([None, *Y[1:]], pa.int64()))
     with pytest.raises(PipelineError, match="has missing values - filter those rows out"):
         MetricsStage().run(context, **{**given, "holdout": gaps})
+    with pytest.raises(PipelineError, match=r"metrics: schema: not a Schema: .* - take the output 'schema'"):
+        MetricsStage().run(context, **{**inputs(), "schema": {"rows": 3}})
     none = HOLDOUT.set_column(2, "late", pa.array([float("nan"), *map(float, Y[1:])]))
     with pytest.raises(PipelineError, match="has missing values - filter those rows out"):
         MetricsStage().run(context, **{**given, "holdout": none})
@@ -137,6 +139,7 @@ def test_rows_that_do_not_say_what_is_true_are_refused(context: RecordingContext
     [
         ({"roc_auk": {"min": 1}}, "no metric 'roc_auk' - did you mean 'roc_auc'"),
         ({"roc_auc": {"mn": 0.5}}, "roc_auc: no bound 'mn' - use min or max"),
+        ({"roc_auc": {}}, "roc_auc: has no bound - give min or max"),
     ],
 )
 def test_a_bound_that_is_none_is_found_before_anything_runs(require: dict[str, dict[str, float]], message: str) -> None:

@@ -104,7 +104,6 @@ def test_frames_are_taken_as_tables(frames: Any, context: RecordingContext) -> N
         ({"derive": {"late": ["dealy", ">", 1]}}, "preprocess: derive: no column 'dealy' in the data - did you mean 'delay'?"),
         ({"derive": {"late": ["word", ">", 1]}}, "preprocess: derive: ['word', '>', 1] cannot be compared"),
         ({"derive": {"word": ["delay", ">", 1]}}, "preprocess: column 'word' is in the data already"),
-        ({"parts": {"departure": ["mnth"]}}, "preprocess: parts: no part 'mnth' of a time - did you mean 'month'?"),
         ({"parts": {"word": ["month"]}}, "preprocess: parts: column 'word' is string, no time"),
         ({"parts": {"day": ["month", "hour"]}}, "preprocess: parts: column 'day' is date32[day], which has no hour"),
         ({"text": ["many"]}, "preprocess: text: column 'many' cannot be taken as text: Unsupported cast"),
@@ -134,3 +133,17 @@ def test_what_is_no_table_is_refused(value: Any, context: RecordingContext, tmp_
 def test_a_table_without_rows_is_refused(context: RecordingContext) -> None:
     with pytest.raises(PipelineError, match="data_collection has no rows"):
         run(context, TABLE.slice(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"parts": {"departure": ["mnth"]}}, "no part 'mnth' of a time - did you mean 'month'"),
+        ({"derive": {"late": ["delay", ">"]}}, "is no comparison - write one such as"),
+        ({"derive": {"late": ["delay", "over", 3]}}, "no operator 'over'"),
+        ({"filters": [["delay", "in", 3]]}, "'in' takes a list"),
+    ],
+)
+def test_a_wrong_option_is_found_before_anything_runs(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PreprocessStage(**options)

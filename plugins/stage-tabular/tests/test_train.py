@@ -309,8 +309,6 @@ def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
         ({"features": ["x"], "categorical": ["n"]}, "sklearn: categorical: column 'n' is no feature"),
         ({"target": "when"}, "sklearn: target: column 'when' is date32[day] - derive a number or a text"),
         ({"target": "amount"}, f"sklearn: target: 'amount' is of real numbers, and {HIST} predicts classes - take a regressor"),
-        ({"seed": -1}, "sklearn: seed: -1 is too small - give a whole number from 0 on"),
-        ({"threads": 0}, "sklearn: threads: 0 is too small - give a whole number from 1 on"),
         ({"exclude": tuple(TABLE.column_names)}, "sklearn: features: no column is left to learn from"),
         ({"categorical": ["wrd"]}, "sklearn: categorical: no column 'wrd'"),
         ({"time": "mnth"}, "sklearn: time: no column 'mnth' in the data - did you mean 'month'?"),
@@ -320,7 +318,6 @@ def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
         ({"test_from": "May"}, "sklearn: test_from: ['month', '<', 'May'] cannot be compared"),
         ({"time": None}, "sklearn: test_from: needs the column of time"),
         ({"time": None, "test_from": None, "test_size": 0.0001}, "sklearn: test_size: 0.0001 of 240 rows leaves none"),
-        ({"test_size": 25}, "sklearn: test_size: 25 is no share"),
         ({"estimator": "LogisticRegression"}, "sklearn: estimator: 'LogisticRegression' is no path"),
         ({"estimator": "sklearn.linear_modle.Ridge"}, "sklearn: estimator: 'sklearn.linear_modle' cannot be imported"),
         ({"estimator": "sklearn.linear_model.LogisticRegresion"}, "did you mean 'LogisticRegression'?"),
@@ -341,7 +338,6 @@ def test_the_seed_decides_the_rows_and_the_model(tmp_path: Path) -> None:
         ({"params": {"max_itr": 3}}, "sklearn: params: HistGradientBoostingClassifier takes no 'max_itr' - did you mean 'max_iter'?"),
         ({"params": {"class_weight": {"0": 1, "2": 5}}}, "sklearn: params: class_weight: no class '2' in the target - there are: 1, 0"),
         ({"params": {"max_iter": "many"}}, f"sklearn: {HIST} cannot be fitted: The 'max_iter' parameter"),
-        ({"metrics": ["roc_acu"]}, "sklearn: metrics: no metric 'roc_acu' - did you mean 'roc_auc'?"),
         ({"metrics": ["rmse"]}, "sklearn: metrics: no rmse: the model is a classification"),
         (
             {"metrics": ["log_loss"], "estimator": "sklearn.svm.LinearSVC"},
@@ -429,3 +425,17 @@ def test_the_matrix_is_float_without_text_and_objects_with() -> None:
     assert mixed.dtype == object
     assert mixed[0, 1] is None
     assert np.isnan(mixed[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "'seed' must be >= 0: -1"),
+        ({"threads": 0}, "'threads' must be >= 1: 0"),
+        ({"test_size": 25}, "25 is no share - give one between 0 and 1, such as 0.25"),
+        ({"metrics": ["roc_acu"]}, "no metric 'roc_acu' - did you mean 'roc_auc'"),
+    ],
+)
+def test_a_wrong_option_is_found_before_anything_runs(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        stage(**options)

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import as_tuple, is_list, kept, nearest, need_columns, one_line, plain
+from mlops_stage_tabular.tables import as_tuple, check_filters, kept, nearest, need_columns, one_line, plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +31,10 @@ class _FileStage(Stage):
     path: Path = field(converter=Path, metadata={"help": "the file, relative to the project's folder"})
     columns: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "columns to keep, in this order; none: all"})
     filters: tuple[Any, ...] = field(
-        default=(), converter=as_tuple, metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"}
+        default=(),
+        converter=as_tuple,
+        validator=check_filters,
+        metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"},
     )
 
     @abstractmethod
@@ -72,13 +75,18 @@ class _FileStage(Stage):
         return type(self).__name__.removesuffix("Stage").lower()
 
 
+def _one_character(_stage: object, _field: object, delimiter: str) -> None:
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n":
+        raise ValueError(f"{delimiter!r} is not one character of ASCII - give one such as ';'")
+
+
 @define(eq=False, kw_only=True)
 class CsvStage(_FileStage):
     """Reads a CSV file, packed (``.gz``, ``.bz2``, ``.zst``) or not. Types are inferred from the first 16 MiB."""
 
     contract: ClassVar[int] = 1
 
-    delimiter: str = field(default=",", metadata={"help": "the character between fields"})
+    delimiter: str = field(default=",", validator=_one_character, metadata={"help": "the character between fields"})
     missing: tuple[str, ...] = field(default=_MISSING, converter=as_tuple, metadata={"help": "texts that mean a missing value"})
     types: Mapping[str, str] = field(
         factory=dict, metadata={"help": "types of columns that are inferred wrongly, such as {code: string, temp: float64}"}
@@ -92,10 +100,7 @@ class CsvStage(_FileStage):
             null_values=list(self.missing),
             strings_can_be_null=True,
         )
-        try:
-            parse = csv.ParseOptions(delimiter=self.delimiter)
-        except ValueError as error:
-            raise PipelineError(f"csv: delimiter: {self.delimiter!r} is not one character - give one such as ';'") from error
+        parse = csv.ParseOptions(delimiter=self.delimiter)
         return csv.read_csv(path, read_options=csv.ReadOptions(block_size=_BLOCK), parse_options=parse, convert_options=convert)
 
 
@@ -109,7 +114,7 @@ class ParquetStage(_FileStage):
         from pyarrow import dataset
 
         data = dataset.dataset(path, format="parquet")
-        compared = [one[0] for one in self.filters if is_list(one) and one and one[0] in data.schema.names]
+        compared = [column for column, _, _ in self.filters if column in data.schema.names]
         need_columns(data.schema.empty_table(), self.columns, self._name, "columns")
         return data.to_table(columns=list(dict.fromkeys([*self.columns, *compared])) if self.columns else None)
 

@@ -11,8 +11,8 @@ from mlops_core.exceptions import PipelineError
 from mlops_core.records import Schema
 from mlops_core.roles import Stage
 from mlops_stage_tabular.features import labels_of, matrix_of
-from mlops_stage_tabular.scores import CLASSIFICATION, REGRESSION, chosen, score
-from mlops_stage_tabular.tables import as_table, as_tuple, kept, nearest, need_columns
+from mlops_stage_tabular.scores import check_names, chosen, score
+from mlops_stage_tabular.tables import as_table, as_tuple, check_filters, kept, need_columns, one_line
 from mlops_stage_tabular.train import TARGET
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ _NAME: Final = "metrics"
 _BOUNDS: Final = ("min", "max")
 
 
-def _check_bounds(_stage: object, _field: object, require: Mapping[str, Mapping[str, float]]) -> None:
-    """Before anything runs; which metrics fit the model is known only then."""
+def _check_bounds(stage: object, option: object, require: Mapping[str, Mapping[str, float]]) -> None:
+    check_names(stage, option, require)
     for name, bounds in require.items():
-        if name not in CLASSIFICATION + REGRESSION:
-            raise ValueError(f"no metric {name!r} - {nearest(name, CLASSIFICATION + REGRESSION)}")
+        if not bounds:
+            raise ValueError(f"{name}: has no bound - give min or max")
         for bound in bounds:
             if bound not in _BOUNDS:
                 raise ValueError(f"{name}: no bound {bound!r} - use min or max")
@@ -42,7 +42,9 @@ class MetricsStage(Stage):
 
     contract: ClassVar[int] = 1
 
-    metrics: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "metrics to compute; none: all that fit the model"})
+    metrics: tuple[str, ...] = field(
+        default=(), converter=as_tuple, validator=check_names, metadata={"help": "metrics to compute; none: all that fit the model"}
+    )
     require: Mapping[str, Mapping[str, float]] = field(
         factory=dict,
         validator=_check_bounds,
@@ -50,7 +52,10 @@ class MetricsStage(Stage):
     )
     target: str | None = field(default=None, metadata={"help": "the column of true values; none: the one the model was trained on"})
     filters: tuple[Any, ...] = field(
-        default=(), converter=as_tuple, metadata={"help": "rows to measure: [column, operator, value] each, such as [month, '=', 4]"}
+        default=(),
+        converter=as_tuple,
+        validator=check_filters,
+        metadata={"help": "rows to measure: [column, operator, value] each, such as [month, '=', 4]"},
     )
 
     def run(self, context: StageContext, model: Any, holdout: Any, schema: Any) -> Any:
@@ -66,7 +71,7 @@ class MetricsStage(Stage):
         target = self.target or (table.schema.metadata or {}).get(TARGET, b"").decode()
         if not target:
             raise PipelineError(f"{_NAME}: target: the rows do not say which column is true - name it in 'target'")
-        names = [column.name for column in Schema.from_dict(schema).inputs]
+        names = _inputs(schema)
         need_columns(table, [target], _NAME, "target")
         need_columns(table, names, _NAME, "holdout")
         table = kept(table, self.filters, _NAME)
@@ -90,6 +95,13 @@ class MetricsStage(Stage):
             if not bounds.get("min", value) <= value <= bounds.get("max", value):
                 wanted = " and ".join(f"{bound} {limit}" for bound, limit in bounds.items())
                 raise PipelineError(f"{_NAME}: {name} is {value:.4g}, required {wanted} - train a better model, or change 'require'")
+
+
+def _inputs(schema: Any) -> list[str]:
+    try:
+        return [column.name for column in Schema.from_dict(schema).inputs]
+    except ValueError as error:
+        raise PipelineError(f"{_NAME}: schema: {one_line(error)} - take the output 'schema' of the stage that trained") from error
 
 
 def _known(table: pa.Table, target: str) -> pa.ChunkedArray:

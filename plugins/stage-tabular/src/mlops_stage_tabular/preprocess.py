@@ -9,7 +9,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
-from mlops_stage_tabular.tables import as_table, as_tuple, condition, kept, nearest, need_columns, one_line
+from mlops_stage_tabular.tables import as_table, as_tuple, check_comparison, check_filters, condition, kept, nearest, need_columns, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["PreprocessStage"]
 
 _PARTS: Final = ("year", "quarter", "month", "day", "hour", "minute", "second", "weekday", "day_of_year", "week")
+
+
+def _check_derived(_stage: object, _field: object, derived: Mapping[str, Any]) -> None:
+    for comparison in derived.values():
+        check_comparison(comparison)
+
+
+def _check_parts(_stage: object, _field: object, wanted: Mapping[str, Sequence[str]]) -> None:
+    for part in (part for parts in wanted.values() for part in parts):
+        if part not in _PARTS:
+            raise ValueError(f"no part {part!r} of a time - {nearest(part, _PARTS)}")
 
 
 @define(eq=False, kw_only=True)
@@ -33,13 +44,19 @@ class PreprocessStage(Stage):
 
     derive: Mapping[str, Sequence[Any]] = field(
         factory=dict,
+        validator=_check_derived,
         metadata={"help": "new columns of 0 and 1 by a comparison, such as {late: [delay, '>', 15]}; missing stays missing"},
     )
     parts: Mapping[str, Sequence[str]] = field(
-        factory=dict, metadata={"help": "parts of time columns as new columns, such as {departure: [month, weekday, hour]}"}
+        factory=dict,
+        validator=_check_parts,
+        metadata={"help": "parts of time columns as new columns, such as {departure: [month, weekday, hour]}"},
     )
     filters: tuple[Any, ...] = field(
-        default=(), converter=as_tuple, metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"}
+        default=(),
+        converter=as_tuple,
+        validator=check_filters,
+        metadata={"help": "rows to keep: [column, operator, value] each, such as [month, '<=', 3]"},
     )
     required: tuple[str, ...] = field(
         default=(), converter=as_tuple, metadata={"help": "columns that must not be missing: other rows are dropped"}
@@ -118,8 +135,6 @@ def _part(table: pa.Table, name: str, part: str) -> pa.ChunkedArray:
     import pyarrow.compute as pc
 
     need_columns(table, [name], "preprocess", "parts")
-    if part not in _PARTS:
-        raise PipelineError(f"preprocess: parts: no part {part!r} of a time - {nearest(part, _PARTS)}")
     kind = table.schema.field(name).type
     if not pa.types.is_temporal(kind):
         raise PipelineError(f"preprocess: parts: column {name!r} is {kind}, no time - read it as one")

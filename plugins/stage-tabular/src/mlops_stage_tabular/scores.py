@@ -14,11 +14,11 @@ from mlops_core.exceptions import PipelineError
 from mlops_stage_tabular.tables import nearest, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["CLASSIFICATION", "REGRESSION", "chosen", "score"]
+__all__ = ["CLASSIFICATION", "REGRESSION", "check_names", "chosen", "score"]
 
 _TWO: Final = 2
 _LISTED: Final = 12
@@ -33,15 +33,20 @@ def chosen(names: Sequence[str], model: Any, classes: int, stage: str) -> tuple[
     """The metrics to compute: those named, else all that the model and its number of classes (0: a regression) allow.
 
     Raises:
-        PipelineError: A name is unknown, or the model cannot answer what the metric needs.
+        PipelineError: The model cannot answer what the metric needs.
     """
     fitting = tuple(name for name in (CLASSIFICATION if classes else REGRESSION) if not _hindrance(name, model, classes))
     for name in names:
-        if name not in CLASSIFICATION + REGRESSION:
-            raise PipelineError(f"{stage}: metrics: no metric {name!r} - {nearest(name, fitting)}")
         if name not in fitting:
             raise PipelineError(f"{stage}: metrics: no {name}: {_hindrance(name, model, classes)} - choose among {', '.join(fitting)}")
     return tuple(names) or fitting
+
+
+def check_names(_stage: object, _field: object, names: Iterable[str]) -> None:
+    """Validator of an option that names metrics; which of them fit the model is known only when it runs."""
+    for name in names:
+        if name not in CLASSIFICATION + REGRESSION:
+            raise ValueError(f"no metric {name!r} - {nearest(name, CLASSIFICATION + REGRESSION)}")
 
 
 def score(model: Any, rows: NDArray[Any], truth: NDArray[Any], names: Sequence[str], stage: str) -> dict[str, float]:

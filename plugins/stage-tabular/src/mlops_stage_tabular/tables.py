@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-__all__ = ["OPERATORS", "as_table", "as_tuple", "condition", "is_list", "kept", "nearest", "need_columns", "one_line", "plain"]
+__all__ = [
+    "OPERATORS",
+    "as_table",
+    "as_tuple",
+    "check_comparison",
+    "check_filters",
+    "condition",
+    "kept",
+    "nearest",
+    "need_columns",
+    "one_line",
+    "plain",
+]
 
 OPERATORS: Final = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 _LISTED: Final = 12
@@ -119,32 +131,47 @@ def kept(table: pa.Table, filters: Sequence[Any], stage: str, option: str = "fil
     """Rows for which every ``[column, operator, value]`` is true; a comparison with a missing value is not.
 
     Raises:
-        PipelineError: A filter is malformed, or compares unlike types.
+        PipelineError: A filter names no column, or compares unlike types.
     """
     for one in filters:
         table = _evaluated(partial(table.filter, condition(table, one, stage, option)), one, stage, option)
     return table
 
 
-def condition(table: pa.Table, comparison: Any, stage: str, option: str) -> pc.Expression:
-    """``[column, operator, value]`` as an expression over the table.
+def check_comparison(comparison: Any) -> None:
+    """Refuse what is no ``[column, operator, value]``, before there is a table.
 
     Raises:
-        PipelineError: It is malformed or names no column.
+        ValueError: It has another form, an unknown operator, or no list after ``in``.
+    """
+    if not _is_list(comparison) or len(comparison) != 3:  # noqa: PLR2004  column, operator, value
+        raise ValueError(f"{comparison!r} is no comparison - write one such as [month, '<=', 3]")
+    name, operator, value = comparison
+    if operator not in OPERATORS:
+        raise ValueError(f"no operator {operator!r} - {nearest(operator, OPERATORS)}")
+    if operator in {"in", "not in"} and not _is_list(value):
+        raise ValueError(f"{operator!r} takes a list - write [{name}, {operator}, [{value}]]")
+
+
+def check_filters(_stage: object, _field: object, filters: Sequence[Any]) -> None:
+    """Validator of an option that lists comparisons."""
+    for one in filters:
+        check_comparison(one)
+
+
+def condition(table: pa.Table, comparison: Any, stage: str, option: str) -> pc.Expression:
+    """``[column, operator, value]``, as ``check_comparison`` takes it, as an expression over the table.
+
+    Raises:
+        PipelineError: It names no column, or compares unlike types.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not is_list(comparison) or len(comparison) != 3:  # noqa: PLR2004  column, operator, value
-        raise PipelineError(f"{stage}: {option}: {comparison!r} is no comparison - write one such as [month, '<=', 3]")
     name, operator, value = comparison
     need_columns(table, [name], stage, option)
-    if operator not in OPERATORS:
-        raise PipelineError(f"{stage}: {option}: no operator {operator!r} - {nearest(str(operator), OPERATORS)}")
     column, kind = pc.field(name), table.schema.field(name).type
     if operator in {"in", "not in"}:
-        if not is_list(value):
-            raise PipelineError(f"{stage}: {option}: {operator!r} takes a list - write [{name}, {operator}, [{value}]]")
         values = _evaluated(lambda: pa.array(list(value)).cast(kind), comparison, stage, option)
         found = column.isin(values)
         return found if operator == "in" else ~found & column.is_valid()
@@ -153,7 +180,7 @@ def condition(table: pa.Table, comparison: Any, stage: str, option: str) -> pc.E
     return ways.get(operator, column > other if operator == ">" else column >= other)
 
 
-def is_list(value: Any) -> bool:
+def _is_list(value: Any) -> bool:
     """Whether it is a list as configurations write them: text is none."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 

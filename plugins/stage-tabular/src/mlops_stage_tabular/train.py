@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
-from attrs import define, field
+from attrs import define, field, validators
 
 from mlops_core.exceptions import PipelineError
 from mlops_core.roles import Stage
 from mlops_stage_tabular.estimators import make_estimator, make_pipeline
 from mlops_stage_tabular.features import Features, labels_of, matrix_of, schema_of
-from mlops_stage_tabular.scores import chosen, score
+from mlops_stage_tabular.scores import check_names, chosen, score
 from mlops_stage_tabular.split import by_time, random_split
 from mlops_stage_tabular.tables import as_table, as_tuple, need_columns, one_line
 from mlops_stage_tabular.target import check_target, weighted
@@ -30,6 +30,11 @@ TARGET: Final = b"mlops.target"
 _NAME: Final = "sklearn"
 _SEEDS: Final = 2**31
 _SMALL: Final = 1_000_000  # values in a table, below which one thread is as fast as two and never waits for a busy processor
+
+
+def _share(_stage: object, _field: object, share: float) -> None:
+    if not 0 < share < 1:
+        raise ValueError(f"{share} is no share - give one between 0 and 1, such as 0.25")
 
 
 @define(eq=False, kw_only=True)
@@ -58,12 +63,20 @@ class SklearnStage(Stage):
     )
     time: str | None = field(default=None, metadata={"help": "column of time: later rows are held out; none: rows at random"})
     test_from: Any = field(default=None, metadata={"help": "first value of 'time' that is held out, in place of test_size"})
-    test_size: float = field(default=0.25, metadata={"help": "share of the rows that is held out, between 0 and 1"})
-    metrics: tuple[str, ...] = field(default=(), converter=as_tuple, metadata={"help": "metrics to log; none: all that fit the estimator"})
-    threads: int | None = field(
-        default=None, metadata={"help": "threads of the numerical libraries; none: one for small data, where more only wait for each other"}
+    test_size: float = field(default=0.25, validator=_share, metadata={"help": "share of the rows that is held out, between 0 and 1"})
+    metrics: tuple[str, ...] = field(
+        default=(), converter=as_tuple, validator=check_names, metadata={"help": "metrics to log; none: all that fit the estimator"}
     )
-    seed: int | None = field(default=None, metadata={"help": "seed of the split and of the estimator; none: from the pipeline's seed"})
+    threads: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(1)),
+        metadata={"help": "threads of the numerical libraries; none: one for small data, where more only wait for each other"},
+    )
+    seed: int | None = field(
+        default=None,
+        validator=validators.optional(validators.ge(0)),
+        metadata={"help": "seed of the split and of the estimator; none: from the pipeline's seed"},
+    )
 
     def run(self, context: StageContext, data_preprocessing: Any) -> Any:
         """Split, fit, measure.
@@ -96,11 +109,6 @@ class SklearnStage(Stage):
 
         need_columns(table, [self.target], _NAME, "target")
         need_columns(table, [self.time] if self.time is not None else [], _NAME, "time")
-        if not 0 < self.test_size < 1:
-            raise PipelineError(f"{_NAME}: test_size: {self.test_size} is no share - give one between 0 and 1, such as 0.25")
-        for option, value, least in (("seed", self.seed, 0), ("threads", self.threads, 1)):
-            if value is not None and value < least:
-                raise PipelineError(f"{_NAME}: {option}: {value} is too small - give a whole number from {least} on")
         labelled = table.filter(pc.is_valid(table[self.target]))
         if labelled.num_rows == 0:
             raise PipelineError(f"{_NAME}: target: column {self.target!r} has only missing values - choose another target")
