@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from mlops_core.drift.archive import read_archive, write_archive
 from mlops_core.drift.column import Column, problem
-from mlops_core.drift.guard import calling, cause_of
+from mlops_core.drift.guard import calling, cause_of, name_list
 from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.drift.table import Table, column_names, read_table
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.records import Record
+from mlops_core.roles import DriftTest
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from mlops_core.roles import DriftTest
     from mlops_core.stack import Stack
 
 __all__ = ["TABLE", "ColumnProfile", "Reference", "complete_rows"]
@@ -82,7 +82,7 @@ class Reference:
         Raises:
             DriftDetectionError: The data cannot be read, or no test takes any of its columns.
         """
-        chosen = tests if isinstance(tests, Mapping) else choose_tests(stack or locate_stack(None), listed_tests(tests))
+        chosen = _made(tests) if isinstance(tests, Mapping) else choose_tests(locate_stack(None, stack), listed_tests(tests))
         table = read_table("reference", data, column_names(columns))
         whole = tuple(column.name for column in table.columns if column.is_numeric)
         profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories) for one in table.columns)
@@ -96,15 +96,18 @@ class Reference:
         """Only these columns; tests of the whole table are left out unless all of its columns are kept.
 
         Raises:
-            DriftDetectionError: One of them is not there.
+            DriftDetectionError: One of them is not there, or they are no names.
         """
+        names = name_list(columns)
+        if not names:
+            raise DriftDetectionError(f"drift: columns: expected names, got {columns!r:.60} - name at least one")
         found = {column.name: column for column in self.columns}
-        for name in columns:
+        for name in names:
             if name not in found:
                 raise problem("reference", name, f"is not there (there are: {', '.join(list(found)[:10])}) - name existing columns")
-        kept = {*columns, TABLE} if set(self.table) <= set(columns) else set(columns)
+        kept = {*names, TABLE} if set(self.table) <= set(names) else set(names)
         prepared = {key: arrays for key, arrays in self.prepared.items() if key[1] in kept}
-        return evolve(self, columns=tuple(found[name] for name in columns), prepared=prepared)
+        return evolve(self, columns=tuple(found[name] for name in names), prepared=prepared)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to one file, without pickle; an existing file is replaced at once or not at all.
@@ -163,6 +166,14 @@ def complete_rows(side: str, columns: Sequence[Column]) -> NDArray[np.float64]:
     if len(whole) < _FEWEST:
         raise DriftDetectionError(f"drift: {side} data: {len(whole)} rows have a value in every column, tests of the table need {_FEWEST}")
     return whole
+
+
+def _made(tests: Mapping[str, DriftTest]) -> Mapping[str, DriftTest]:
+    """Tests that the caller made."""
+    for name, test in tests.items():
+        if not isinstance(test, DriftTest):
+            raise DriftDetectionError(f"drift: test {name!r}: {test!r:.40} is no drift test - give an instance of one, or its name")
+    return tests
 
 
 def _prepare(name: str, test: DriftTest, table: Table, whole: Sequence[str]) -> Sequence[tuple[str, Mapping[str, NDArray[Any]]]]:

@@ -72,6 +72,19 @@ def test_only_these_columns() -> None:
         Reference.fit(DATA, TESTS).select(["x"])
 
 
+@pytest.mark.parametrize("wrong", [5, None, object(), [], b"x", [5], [["x"]]])
+def test_what_names_no_column_is_one_line(wrong: Any) -> None:
+    with pytest.raises(DriftDetectionError, match="drift: columns: expected names, got"):
+        Reference.fit([1.0, 2.0], {"ks": KolmogorovSmirnov()}).select(wrong)
+
+
+def test_what_is_no_test_and_no_stack_is_one_line() -> None:
+    with pytest.raises(DriftDetectionError, match="drift: test 'ks': 5 is no drift test - give an instance of one, or its name"):
+        Reference.fit([1.0, 2.0], {"ks": 5})  # type: ignore[dict-item]  # wrong on purpose
+    with pytest.raises(DriftDetectionError, match="stack"):
+        Reference.fit([1.0, 2.0], ["ks"], stack=5)  # type: ignore[arg-type]  # wrong on purpose
+
+
 def test_a_table_is_its_complete_rows_of_numbers() -> None:
     reference = Reference.fit({**DATA, "distance": [5, 6, 7, 8]}, {"whole": Whole()})
     assert reference.table == ("delay", "distance")
