@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 STRANGERS = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))  # examples of other people's plugins
+SCRIPTS = sorted({path.parent for path in (*ROOT.glob("examples/*/run.py"), *ROOT.glob("benchmarks/*.py"))})  # run where they lie
 EXTRAS = ("quickstart", "testing")
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHON = "3.11"
@@ -142,18 +143,20 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-cache")
     session.run("deptry", "mlops_core")
-    for plugin in PLUGINS:
-        with session.chdir(plugin):
+    for source in (*PLUGINS, *STRANGERS):
+        with session.chdir(source):
             session.run("deptry", "src")
 
 
 @nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
-    """Check types, strictly: the core with its tests, then each plugin with its own."""
+    """Check types, strictly: the core with its tests, then each plugin with its own, the examples and the benchmarks."""
     install_project(session, "types", "test", "nox")
     session.run("mypy", "mlops_core", "tests", "noxfile.py")
     for source in (*PLUGINS, *STRANGERS):
         session.run("mypy", str(source.relative_to(ROOT)), env={"MYPYPATH": os.pathsep.join([str(source / "src"), str(source)])})
+    for source in SCRIPTS:
+        session.run("mypy", str(source.relative_to(ROOT)), env={"MYPYPATH": str(source)})
 
 
 @nox.session(python=PYTHON)

@@ -100,7 +100,8 @@ def show_health(project: Project, environment: str, version: str, sent: int) -> 
         time.sleep(0.1)
     health = project.monitoring.check_health(MODEL, environment=environment, version=version)
     metrics = project.monitoring.get_metrics(MODEL, environment=environment, version=version)
-    latency = f"{metrics.p50_latency * 1000:.1f} / {metrics.p99_latency * 1000:.1f} ms" if metrics.p50_latency else "unknown"
+    p50, p99 = metrics.p50_latency, metrics.p99_latency
+    latency = "unknown" if p50 is None or p99 is None else f"{p50 * 1000:.1f} / {p99 * 1000:.1f} ms"
     say(f"{environment}: {health.status.value}, {metrics.total_predictions} requests, {metrics.total_errors} errors, p50 / p99 {latency}")
 
 
