@@ -75,8 +75,9 @@ class Crew:
         return fresh
 
     async def take_over(self, fresh: Sequence[Member], plan: Plan) -> None:
-        """The fresh ones answer from now on, the others leave. Fails nobody: both have the same listening socket."""
+        """The fresh ones alone take new connections when this returns; the others leave. Fails nobody: all share the listening socket."""
         await self._let_accept(fresh)
+        await asyncio.gather(*(member.ask({"op": "leave"}) for member in self.active), return_exceptions=True)  # or it has gone already
         before, self.active, self.plan = self.active, [], plan
         for member in before:
             self.leaving[member] = asyncio.create_task(self._see_off(member))

@@ -79,13 +79,16 @@ class Worker:
 
     async def drain(self) -> None:
         """Leave new connections to others, and end those that are there without failing one."""
-        self._gate.draining = True
-        await self._door.close()
+        await self._leave_new_ones()
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.drain()
         while self._state.connections or self._state.tasks:  # noqa: ASYNC110  uvicorn offers no event for it
             await asyncio.sleep(_POLL)
+
+    async def _leave_new_ones(self) -> None:
+        self._gate.draining = True
+        await self._door.close()
 
     def load(self, endpoint: EndpointKey, version: str) -> str:
         """Have a version in memory; answers why not, or nothing."""
@@ -121,6 +124,8 @@ class Worker:
             case "accept":
                 self.apply(question["state"])
                 self.accept()
+            case "leave":
+                await self._leave_new_ones()
             case "sync":
                 self.apply(question["state"])
             case "health":
