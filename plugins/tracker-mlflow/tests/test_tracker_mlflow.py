@@ -171,6 +171,14 @@ def test_a_port_where_nobody_listens_is_an_outage_in_one_line() -> None:
     assert not isinstance(caught.value, ExperimentError)
 
 
+def test_a_password_in_the_uri_is_not_shown() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(MLOpsError, match=r"http://me:\*\*\*@127\.0\.0\.1.* cannot be used ") as caught:
+        MlflowTracker(tracking_uri=f"http://me:s3cr3t-word@127.0.0.1:{port}").check()
+    assert "s3cr3t-word" not in caught.value.message
+
+
 def test_a_store_that_cannot_be_opened_is_an_outage_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database")
     with pytest.raises(MLOpsError, match=r"cannot be used .* - check 'tracking_uri'") as caught:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlops_core.exceptions import ExperimentError, MLOpsError
+from mlops_core.records import masked_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,7 @@ def errors(tracking_uri: str) -> Iterator[None]:
         if _is_refusal(error):
             raise ExperimentError(f"tracker mlflow: {reason}") from error
         raise MLOpsError(
-            f"tracker mlflow: {tracking_uri} cannot be used ({type(error).__name__}: {reason}) - check 'tracking_uri'"
+            f"tracker mlflow: {masked_url(tracking_uri)} cannot be used ({type(error).__name__}: {reason}) - check 'tracking_uri'"
         ) from error
 
 

@@ -16,7 +16,7 @@ from attrs import define, field
 from mlflow import MlflowClient
 
 from mlops_core.exceptions import ExperimentError
-from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunStatus, TrackedRun
+from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunStatus, TrackedRun, masked_url
 from mlops_core.roles import Tracker
 from mlops_tracker_mlflow.connection import ask, connect, errors, is_url, store_uri
 from mlops_tracker_mlflow.translation import (
@@ -250,7 +250,8 @@ class MlflowTracker(Tracker):
     def _known(self, run: RunKey) -> str:
         native = self._native(run)
         if native is None:
-            raise ExperimentError(f"tracker mlflow: no run {run.run_id!r} of {run.experiment!r} in {self.tracking_uri} - start it first")
+            where = masked_url(self.tracking_uri)
+            raise ExperimentError(f"tracker mlflow: no run {run.run_id!r} of {run.experiment!r} in {where} - start it first")
         return native
 
     @contextmanager
