@@ -32,8 +32,10 @@ class RegistryStore(Backend):
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Add an immutable version. The same ``key`` again answers the stored one.
 
+        One that carries a number or is retired is a copy from another store: its number must be the model's next one.
+
         Raises:
-            ConflictError: The version is taken (by a living or a retired one) under another key.
+            ConflictError: The version is taken (by a living or a retired one) under another key, or its number is not the next.
             ArtifactError: A blob of its files is not in the store.
         """
 
@@ -120,7 +122,11 @@ class RegistryStore(Backend):
 
     @abstractmethod
     def discard(self, leftover: Leftover) -> bool:
-        """Remove a leftover after checking again; False if it is in use now."""
+        """Remove a leftover after checking again; False if it is in use now.
+
+        A store that cannot check and remove in one step marks the leftover and answers False. Asked again once every writer that did not
+        see the mark must have finished, it removes the leftover, unless something names it by then.
+        """
 
     @abstractmethod
     def tenants(self, *, cursor: str | None = None) -> Page[str]:

@@ -53,7 +53,15 @@ class MemoryRegistry(RegistryStore):
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Add an immutable version, or answer the one stored under its key."""
         with self._lock:
-            return self._of_key(version.tenant, version.model, version.key) or self._add(version)
+            if stored := self._of_key(version.tenant, version.model, version.key):
+                return stored
+            following = self._numbers.get((version.tenant, version.model), 0) + 1
+            if version.number not in (None, following):
+                raise ConflictError(f"registry: the next number of {version.model!r} is {following}, not {version.number}")
+            added = self._add(version)
+            if version.number is not None:
+                self._numbers[version.tenant, version.model] = following
+            return added
 
     def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
         """Add a version with the next number; a number is taken only by a version that was added."""

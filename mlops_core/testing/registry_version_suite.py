@@ -106,6 +106,20 @@ class VersionSuite:
         assert add() == 3
         assert store.add_next_version("acme", "other", lambda n: sample_version(str(n), model="other", number=n)).number == 1
 
+    def test_a_version_of_another_store_is_added_as_it_stands(self, store: RegistryStore) -> None:
+        """Its number must be the next one, so that numbers stay dense, and counting goes on behind it; a retired one stays retired."""
+        for number in (1, 2):
+            store.add_version(sample_version(str(number), number=number, retired=number == 1))
+        for number in (2, 4):
+            with pytest.raises(ConflictError):
+                store.add_version(sample_version(f"number {number}", number=number))
+        assert store.add_version(sample_version("again", key="key 2", number=2)).version == "2"
+        assert store.add_next_version("acme", "m", lambda n: sample_version(str(n), number=n)).number == 3
+        assert [one.version for one in store.find_versions("acme", Query()).items] == ["2", "3"]
+        first = store.get_version("acme", "m", "1")
+        assert first is not None
+        assert first.retired
+
     def test_a_number_is_given_back_where_the_version_is_not_made(self, store: RegistryStore) -> None:
         """``make`` raised, or made a version whose key is known."""
 

@@ -64,18 +64,26 @@ class SqlRegistry(RegistryStore):
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Add a version, its searchable metadata and its claim to its blobs, in one transaction."""
         with self.database.write() as transaction:
-            return self._stored(transaction, version.tenant, version.model, version.key) or self._add(transaction, version)
+            if stored := self._stored(transaction, version.tenant, version.model, version.key):
+                return stored
+            if version.number is not None and (following := self._following(transaction, version.tenant, version.model)) != version.number:
+                raise ConflictError(f"registry: the next number of {version.model!r} is {following}, not {version.number}")
+            return self._add(transaction, version)
 
     def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
         """The number and its version are one transaction: a rolled back one gives the number back."""
         with self.database.write() as transaction:
             if key is not None and (stored := self._stored(transaction, tenant, model, key)):
                 return stored
-            version = make(transaction.run(self.statements.next_number, {"tenant": tenant, "name": model})[0][0])
+            version = make(self._following(transaction, tenant, model))
             if stored := self._stored(transaction, tenant, model, version.key):
                 transaction.undo()
                 return stored
             return self._add(transaction, version)
+
+    def _following(self, transaction: Transaction, tenant: str, model: str) -> int:
+        """The next number; it is given back if the transaction is rolled back."""
+        return int(transaction.run(self.statements.next_number, {"tenant": tenant, "name": model})[0][0])
 
     def _stored(self, transaction: Transaction, tenant: str, model: str, key: str) -> ModelVersion | None:
         rows = transaction.run(self.statements.version_by_key, {"tenant": tenant, "model": model, "key": key})
