@@ -40,8 +40,8 @@ __all__ = ["PostgresServer", "S3Server", "Server", "free_ports"]
 _PATIENCE = 120.0  # seconds for a server on a busy machine to answer
 _LONGEST_LOG = 2000  # characters of a server's log in an error
 
-# Runs the server, and kills it at the end of standard input, which is the end of the process that started it at the latest. It waits for
-# every process of the server: where nobody else reaps them, a dead one would seem to live.
+# Runs the server, and kills it at a byte or the end of standard input, which is the end of the process that started it at the latest.
+# It waits for every process of the server: where nobody else reaps them, a dead one would seem to live.
 _KEEPER = """
 import ctypes, os, signal, subprocess, sys, threading
 if sys.platform == "linux":
@@ -136,7 +136,8 @@ class Server:
     def kill(self) -> None:
         """End every process of the server by ``kill -9``, at once."""
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as keeper:
+                keeper.write(b".")  # closing it would not do where a forked child holds it as well
             self._process.wait()
             self._process = None
 

@@ -1,15 +1,17 @@
-"""Whatever is done, in whatever order: SQLite answers what the reference in memory answers."""
+"""Whatever is done, in whatever order: both databases answer what the reference in memory answers."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from abc import abstractmethod
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import hypothesis.strategies as st
+import pytest
 from attrs import evolve
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
@@ -18,12 +20,14 @@ from mlops_core.exceptions import MLOpsError
 from mlops_core.records import And, Blob, Comparison, File, ModelVersion, Not, Or, OrderBy, Query
 from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.registry_samples import AT, put, sample_entry, sample_version
+from mlops_registry_sql.postgres import PostgresRegistry
 from mlops_registry_sql.sqlite import SqliteRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlops_core.roles import RegistryStore
+    from mlops_core.testing.servers import PostgresServer
 
 TENANTS = st.sampled_from(["acme", "rival"])
 MODELS = st.sampled_from(["m", "n", "m2"])
@@ -75,14 +79,18 @@ class SameAsMemory(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.memory = MemoryRegistry()
-        self.sqlite = SqliteRegistry(self.folder / "registry.db")
+        self.database = self.fresh()
+
+    @abstractmethod
+    def fresh(self) -> RegistryStore:
+        """An empty store."""
 
     def teardown(self) -> None:
-        self.sqlite.close()
+        self.database.close()
         shutil.rmtree(self.folder)
 
     def both(self, act: Callable[[RegistryStore], Any]) -> Any:
-        answers = [self.answer(act, store) for store in (self.memory, self.sqlite)]
+        answers = [self.answer(act, store) for store in (self.memory, self.database)]
         assert answers[0] == answers[1]
         return answers[0]
 
@@ -131,7 +139,7 @@ class SameAsMemory(RuleBasedStateMachine):
     def find(self, tenant: str, query: Query, *, retired: bool, newest_first: bool) -> None:
         """Page by page: the cursors are each store's own."""
         pages: list[list[Any]] = []
-        for store in (self.memory, self.sqlite):
+        for store in (self.memory, self.database):
             found, page = [], store.find_versions(tenant, query, retired=retired, newest_first=newest_first)
             found.append(page.items)
             while page.cursor is not None:
@@ -171,5 +179,25 @@ class SameAsMemory(RuleBasedStateMachine):
             self.both(lambda store, tenant=tenant: store.journals(tenant, "aliases/m/"))  # type: ignore[misc]  # the same
 
 
-TestSameAsMemory = SameAsMemory.TestCase
-TestSameAsMemory.settings = settings(max_examples=20, stateful_step_count=30)
+class SqliteSameAsMemory(SameAsMemory):
+    def fresh(self) -> RegistryStore:
+        return SqliteRegistry(self.folder / "registry.db")
+
+
+class PostgresSameAsMemory(SameAsMemory):
+    server: ClassVar[PostgresServer]
+
+    def fresh(self) -> RegistryStore:
+        return PostgresRegistry(self.server.database(), self.folder / "artifacts")
+
+
+class TestSqlite(SqliteSameAsMemory.TestCase):  # type: ignore[misc,valid-type]  # hypothesis makes the class while the program runs
+    settings = settings(max_examples=20, stateful_step_count=30)
+
+
+class TestPostgres(PostgresSameAsMemory.TestCase):  # type: ignore[misc,valid-type]  # the same
+    settings = settings(max_examples=10, stateful_step_count=30)
+
+    @pytest.fixture(autouse=True)
+    def server(self, postgres: PostgresServer) -> None:
+        PostgresSameAsMemory.server = postgres

@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from mlops_core.exceptions import ArtifactError, VersioningError
 from mlops_core.records import Blob, File, Query
 from mlops_core.testing.registry_samples import put, sample_entry, sample_version
+from mlops_registry_sql.blobs import BlobFolder
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.locks import lock
 from mlops_registry_sql.mounts import network_file_system
@@ -49,10 +50,15 @@ def store(path: Path) -> Iterator[SqliteRegistry]:
     store.close()
 
 
+def folder(store: SqliteRegistry) -> BlobFolder:
+    assert isinstance(store.blobs, BlobFolder)
+    return store.blobs
+
+
 class TestFile:
     def test_the_entry_point_hands_over_the_class(self) -> None:
         (point,) = entry_points(group="mlops_core.registry", name="sqlite")
-        assert point.load().mlops_registry_store() is SqliteRegistry
+        assert point.load().mlops_registry_store(name="sqlite") is SqliteRegistry
 
     def test_building_opens_nothing(self, store: SqliteRegistry, path: Path) -> None:
         assert not path.parent.exists()
@@ -312,7 +318,7 @@ class TestForks:
 class TestTemporaryFiles:
     def test_those_of_the_dead_go_at_the_start_those_of_the_living_stay(self, store: SqliteRegistry) -> None:
         store.check()
-        place = store.blobs.temporary
+        place = folder(store).temporary
         place.mkdir(parents=True)
         (place / "dead").write_bytes(b"half a model")
         living = os.open(place / "living", os.O_RDWR | os.O_CREAT)
@@ -332,7 +338,7 @@ class TestTemporaryFiles:
     def test_a_file_that_no_transaction_recorded_is_left_over(self, store: SqliteRegistry) -> None:
         blob = put(store, b"weights")
         with store.database.write() as transaction:
-            transaction.run(store.statements.drop_blob, {"tenant": "acme", "sha256": blob.sha256})
+            transaction.run(store.statements.drop_unused_blob, {"tenant": "acme", "sha256": blob.sha256, "least": 0.0})
         assert list(store.leftovers(timedelta(hours=1))) == []
         (found,) = store.leftovers(timedelta(0))
         assert (found.kind, found.size, found.tenant) == ("file", 7, "acme")
@@ -344,7 +350,7 @@ class TestTemporaryFiles:
 
     def test_a_blob_whose_file_is_gone_makes_no_version(self, store: SqliteRegistry) -> None:
         blob = put(store, b"weights")
-        assert store.blobs.remove("acme", blob.sha256)
+        folder(store).path("acme", blob.sha256).unlink()
         with pytest.raises(ArtifactError, match="no blob"):
             store.add_version(sample_version(files=(File("a", blob),)))
         put(store, b"weights")
@@ -352,14 +358,14 @@ class TestTemporaryFiles:
 
     def test_putting_the_right_bytes_again_heals_damaged_ones(self, store: SqliteRegistry) -> None:
         blob = put(store, b"weights")
-        store.blobs.path("acme", blob.sha256).write_bytes(b"damaged")
+        folder(store).path("acme", blob.sha256).write_bytes(b"damaged")
         put(store, b"weights")
         with closing(store.open_artifact("acme", blob)) as stream:
             assert stream.read() == b"weights"
 
     def test_a_folder_that_was_removed_is_made_again(self, store: SqliteRegistry) -> None:
         blob = put(store, b"weights")
-        shutil.rmtree(store.blobs.root)
+        shutil.rmtree(folder(store).root)
         with pytest.raises(ArtifactError, match="no blob"):
             store.open_artifact("acme", blob)
         put(store, b"weights")
@@ -409,7 +415,7 @@ class TestStreaming:
         store.check()
         trace: list[str] = []
         fsync, replace, commit = os.fsync, os.replace, SQLiteDialect_pysqlite.do_commit
-        root = store.blobs.root
+        root = folder(store).root
 
         def traced_fsync(descriptor: int) -> None:
             synced = os.fstat(descriptor)
@@ -432,8 +438,8 @@ class TestStreaming:
         blob = put(store, b"weights")
         shelf = f"registry.db.artifacts/acme/{blob.sha256[:2]}"
         assert trace.index("sync file") < trace.index("name") < trace.index(f"sync {shelf}") < trace.index("commit")
-        for folder in (".", "registry.db.artifacts", "registry.db.artifacts/acme"):
-            assert trace.index(f"sync {folder}") < trace.index("commit")
+        for above in (".", "registry.db.artifacts", "registry.db.artifacts/acme"):
+            assert trace.index(f"sync {above}") < trace.index("commit")
 
 
 DISK_FULL = """

@@ -1,4 +1,4 @@
-"""Model registry in SQLite through SQLAlchemy."""
+"""Model registry in SQLite or PostgreSQL through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ __all__ = ["mlops_registry_store"]
 
 
 @hookimpl
-def mlops_registry_store() -> type[RegistryStore]:
-    """Hand over the store; SQLAlchemy is loaded with it."""
+def mlops_registry_store(name: str) -> type[RegistryStore]:
+    """Hand over the store of this name; SQLAlchemy is loaded with it."""
+    if name == "postgres":
+        from mlops_registry_sql.postgres import PostgresRegistry
+
+        return PostgresRegistry
     from mlops_registry_sql.sqlite import SqliteRegistry
 
     return SqliteRegistry

@@ -15,31 +15,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from mlops_core.exceptions import ArtifactError
 from mlops_registry_sql.locks import lock, release, try_lock
+from mlops_registry_sql.places import Found, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mlops_core.records import Blob
     from mlops_core.roles import Progress
 
-__all__ = ["BlobFolder", "Written", "make_folder", "sync_folder"]
+__all__ = ["BlobFolder", "absolute", "make_folder", "sync_folder"]
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-
-
-@frozen
-class Written:
-    """A temporary file that is complete and synced."""
-
-    path: Path
-    sha256: str
-    size: int
 
 
 @define(eq=False)
@@ -64,15 +57,20 @@ class BlobFolder:
             raise ArtifactError(f"registry: {sha256[:80]!r} of tenant {tenant[:80]!r} is no blob - give 64 hex digits")
         return self.root / tenant / sha256[:2] / sha256
 
-    def holds(self, tenant: str, sha256: str, size: int) -> bool:
+    @property
+    def named_anew(self) -> bool:
+        """A blob's name is its digest."""
+        return False
+
+    def holds(self, tenant: str, blob: Blob, location: str) -> bool:
         """Whether the file is there with all its bytes."""
         try:
-            return self.path(tenant, sha256).stat().st_size == size
+            return self.path(tenant, blob.sha256).stat().st_size == blob.size
         except FileNotFoundError:
             return False
 
     @contextmanager
-    def writing(self, source: BinaryIO, size: int, sha256: str | None, progress: Progress | None) -> Iterator[Written]:
+    def writing(self, tenant: str, source: BinaryIO, size: int, sha256: str | None, progress: Progress | None) -> Iterator[Written]:
         """Stream the source into a temporary file that exists until the block ends, unless it was placed.
 
         Raises:
@@ -88,7 +86,7 @@ class BlobFolder:
             os.fsync(descriptor)
             if sys.platform == "win32":  # pragma: no cover  an open file cannot be renamed there
                 file.close()
-            yield Written(path, found, size)
+            yield Written(path.name, found, size)
         finally:
             path.unlink(missing_ok=True)
             file.close()
@@ -111,61 +109,64 @@ class BlobFolder:
             for folder in (target.parent.parent, self.root, self.root.parent):
                 sync_folder(folder)
             self._synced.add(target.parent)
-        written.path.replace(target)
+        (self.temporary / written.name).replace(target)
         sync_folder(target.parent)
 
-    def open(self, tenant: str, sha256: str, offset: int) -> BinaryIO:
+    def open(self, tenant: str, blob: Blob, location: str, offset: int) -> BinaryIO:
         """A stream from ``offset``; raises ``ArtifactError``."""
         try:
-            stream = self.path(tenant, sha256).open("rb")
+            stream = self.path(tenant, blob.sha256).open("rb")
         except FileNotFoundError:
-            raise ArtifactError(f"registry: no blob {sha256} in the store") from None
+            raise ArtifactError(f"registry: no blob {blob.sha256} in the store") from None
         stream.seek(offset)
         return stream
 
-    def older(self, tenant: str, sha256: str, age: float) -> bool:
-        """Whether the file is there and was written at least ``age`` seconds ago."""
-        try:
-            return time.time() - self.path(tenant, sha256).stat().st_mtime >= age
-        except (ArtifactError, FileNotFoundError):
-            return False
-
-    def remove(self, tenant: str, sha256: str) -> bool:
+    def remove(self, tenant: str, sha256: str, location: str) -> None:
         """Delete the file; one that is gone already is fine."""
         self.path(tenant, sha256).unlink(missing_ok=True)
+
+    def remove_older(self, tenant: str, sha256: str, location: str, age: float) -> bool:
+        """Delete the file if it was written at least ``age`` seconds ago."""
+        try:
+            path = self.path(tenant, sha256)
+            if time.time() - path.stat().st_mtime < age:
+                return False
+            path.unlink()
+        except (ArtifactError, FileNotFoundError):
+            return False
         return True
 
-    def abandoned(self) -> Iterator[tuple[Path, int, float]]:
-        """Temporary files of dead writers: path, size, age in seconds."""
+    def abandoned(self) -> Iterator[tuple[str, int, float]]:
+        """Temporary files of dead writers: name, size, age in seconds."""
         with suppress(FileNotFoundError):
             for path in sorted(self.temporary.iterdir()):
                 with _dead(path) as found:
                     if found is not None:
-                        yield path, found.st_size, time.time() - found.st_mtime
+                        yield path.name, found.st_size, time.time() - found.st_mtime
 
     def sweep(self) -> None:
         """Delete the temporary files of every dead writer."""
-        for path, _, _ in list(self.abandoned()):
-            self.drop_abandoned(path.name)
+        for name, _, _ in list(self.abandoned()):
+            self.drop_abandoned(name)
 
-    def drop_abandoned(self, name: str) -> bool:
+    def drop_abandoned(self, location: str) -> bool:
         """Delete a temporary file if its writer is dead."""
-        path = self.temporary / Path(name).name
+        path = self.temporary / Path(location).name
         with _dead(path) as found:
             if found is None:
                 return False
             path.unlink()
             return True
 
-    def files(self) -> Iterator[tuple[str, str, int, float]]:
-        """Every blob's file: tenant, sha256, size, age in seconds."""
+    def files(self) -> Iterator[Found]:
+        """Every blob's file."""
         now = time.time()
         for path in sorted(self.root.glob("*/??/*")):
             tenant, digest = path.parts[-3], path.name
             if tenant != self.temporary.name and _DIGEST.fullmatch(digest):
                 with suppress(FileNotFoundError):
                     found = path.stat()
-                    yield tenant, digest, found.st_size, now - found.st_mtime
+                    yield Found(tenant, digest, "", found.st_size, now - found.st_mtime)
 
 
 def _copy(source: BinaryIO, descriptor: int, size: int, progress: Progress | None) -> str:
@@ -198,6 +199,11 @@ def _dead(path: Path) -> Iterator[os.stat_result | None]:
         yield found if found is not None and found.st_nlink else None
     finally:
         release(descriptor)
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """As the working folder is now: it may change before the first use."""
+    return Path(path).absolute()
 
 
 def make_folder(path: Path) -> None:

@@ -11,12 +11,16 @@ from typing import Any, Protocol
 
 from attrs import define, field
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, RootTransaction, Select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from mlops_core.exceptions import VersioningError
 from mlops_registry_sql.forks import ForkGuard
 
-__all__ = ["Database", "Source", "Transaction"]
+__all__ = ["CollisionError", "Database", "Source", "Transaction"]
+
+
+class CollisionError(VersioningError):
+    """A unique name is taken, or a row is claimed, by a transaction that this one could not see when it looked."""
 
 
 class Source(Protocol):
@@ -25,6 +29,10 @@ class Source(Protocol):
     @property
     def label(self) -> str:
         """The plugin and the place, for messages."""
+
+    @property
+    def remedy(self) -> str:
+        """What to check when the driver raises."""
 
     def prepare(self) -> None:
         """Make the place, before the first turn; raises ``VersioningError``."""
@@ -37,6 +45,9 @@ class Source(Protocol):
 
     def is_current(self) -> bool:
         """Whether what was opened is still what is in its place."""
+
+    def is_alive(self, connection: Connection) -> bool:
+        """Whether a connection that was opened before can be used, as far as can be told without asking the other side."""
 
 
 @define(eq=False)
@@ -126,12 +137,13 @@ class Database:
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn what the driver or the disk raises into a ``VersioningError`` of one line."""
-        label, remedy = self.source.label, "check the file, its folder and the free space"
+        label, remedy = self.source.label, self.source.remedy
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:  # the second: from a listener of a new connection
-            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise VersioningError(f"{label}: {cause} - {remedy}") from error
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            kind = CollisionError if isinstance(error, IntegrityError) else VersioningError
+            raise kind(f"{label}: {cause} - {remedy}") from error
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise VersioningError(f"{label}: {error.strerror or error}{place} - {remedy}") from error
@@ -161,12 +173,22 @@ class Database:
 
     def _session(self, reader: Engine, writer: Engine) -> _Session:
         session: _Session | None = getattr(self._local, "session", None)
+        if session is not None and not self._is_usable(session):
+            with self._lock:
+                self._sessions.discard(session)
+            session.close()
+            session = None
         if session is None:
             session = _Session(reader.connect(), writer.connect())
             with self._lock:
                 self._local.session = session
                 self._sessions.add(session)
         return session
+
+    def _is_usable(self, session: _Session) -> bool:
+        """Whether neither an error nor the other side has ended the connections."""
+        both = (session.reader, session.writer)
+        return not any(one.invalidated or one.closed for one in both) and all(map(self.source.is_alive, both))
 
     def _open(self) -> tuple[Engine, Engine]:
         """The engines; they survive a fork, since they keep no connection."""

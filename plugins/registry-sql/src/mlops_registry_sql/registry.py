@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
 from mlops_core.records import Blob, JournalHead, Leftover, ModelVersion, Page
 from mlops_core.roles import RegistryStore
+from mlops_registry_sql.database import CollisionError
 from mlops_registry_sql.rows import entry_of, entry_row, field_rows, version_of, version_row
 from mlops_registry_sql.schema import version as version_table
 from mlops_registry_sql.search import candidates, sorts
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 
     from mlops_core.records import Entry, NewEntry, Query
     from mlops_core.roles import Progress
-    from mlops_registry_sql.blobs import BlobFolder
     from mlops_registry_sql.database import Database, Transaction
+    from mlops_registry_sql.places import BlobPlace, Found
     from mlops_registry_sql.statements import Statements
 
 __all__ = ["SqlRegistry"]
 
 _LAST_NAME = "\U0010ffff"
 _BATCH = 500
+_COLLISIONS = 10
+_DIGITS = 64
 
 
 class SqlRegistry(RegistryStore):
@@ -48,7 +51,7 @@ class SqlRegistry(RegistryStore):
 
     @property
     @abstractmethod
-    def blobs(self) -> BlobFolder:
+    def blobs(self) -> BlobPlace:
         """Where artifacts lie."""
 
     def check(self) -> None:
@@ -63,6 +66,9 @@ class SqlRegistry(RegistryStore):
 
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Add a version, its searchable metadata and its claim to its blobs, in one transaction."""
+        return self._repeated(lambda: self._add_version(version))
+
+    def _add_version(self, version: ModelVersion) -> ModelVersion:
         with self.database.write() as transaction:
             if stored := self._stored(transaction, version.tenant, version.model, version.key):
                 return stored
@@ -72,6 +78,9 @@ class SqlRegistry(RegistryStore):
 
     def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
         """The number and its version are one transaction: a rolled back one gives the number back."""
+        return self._repeated(lambda: self._add_next_version(tenant, model, make, key))
+
+    def _add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], key: str | None) -> ModelVersion:
         with self.database.write() as transaction:
             if key is not None and (stored := self._stored(transaction, tenant, model, key)):
                 return stored
@@ -80,6 +89,16 @@ class SqlRegistry(RegistryStore):
                 transaction.undo()
                 return stored
             return self._add(transaction, version)
+
+    @staticmethod
+    def _repeated(add: Callable[[], ModelVersion]) -> ModelVersion:
+        """Where another transaction was first with the name or the key, look again: then its version is there to be seen."""
+        for _ in range(_COLLISIONS):
+            try:
+                return add()
+            except CollisionError:
+                continue
+        return add()
 
     def _following(self, transaction: Transaction, tenant: str, model: str) -> int:
         """The next number; it is given back if the transaction is rolled back."""
@@ -95,10 +114,11 @@ class SqlRegistry(RegistryStore):
             raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
         for blob in version.blobs():
             mine = {"tenant": version.tenant, "sha256": blob.sha256}
-            known = transaction.run(self.statements.blob_size, mine)
-            if not known or known[0][0] != blob.size or not self.blobs.holds(version.tenant, blob.sha256, blob.size):
-                raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
+            # Claimed before it is looked at: from here on no sweep can take it.
             transaction.run(self.statements.use_blob, {**mine, "holder": f"versions/{version.model}/{version.version}"})
+            known = transaction.run(self.statements.blob, mine)
+            if not known or known[0][0] != blob.size or not self.blobs.holds(version.tenant, blob, known[0][1]):
+                raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
         transaction.run(self.statements.add_version, row)
         transaction.run_many(self.statements.add_fields, list(field_rows(version)))
         return version
@@ -211,50 +231,81 @@ class SqlRegistry(RegistryStore):
     def put_artifact(
         self, tenant: str, source: BinaryIO, *, size: int, sha256: str | None = None, progress: Progress | None = None
     ) -> Blob:
-        """Stream into a temporary file, then name it inside the transaction that records it: a sweep runs before it or after it."""
-        with self.database.errors(), self.blobs.writing(source, size, sha256, progress) as written:
-            mine = {"tenant": tenant, "sha256": written.sha256, "size": size}
+        """Stream the bytes to their place; the transaction that records them names them, so that a sweep runs before it or after it.
+
+        The row is written first, which keeps a sweep of it waiting until the file is there.
+        """
+        with self.database.errors(), self.blobs.writing(tenant, source, size, sha256, progress) as written:
+            blob = Blob(written.sha256, size)
+            mine = {"tenant": tenant, "sha256": blob.sha256, "size": size, "location": written.location}
             with self.database.write() as transaction:
-                self.blobs.place(written, tenant)
-                transaction.run(self.statements.touch_blob, mine)
-            return Blob(written.sha256, size)
+                kept = transaction.run(self.statements.touch_blob, mine)[0][0]
+                if kept != written.location and not self.blobs.holds(tenant, blob, kept):
+                    transaction.run(self.statements.move_blob, {**mine, "to": written.location})
+                    kept = written.location
+                if kept == written.location:
+                    self.blobs.place(written, tenant)
+            return blob
 
     def open_artifact(self, tenant: str, blob: Blob, *, offset: int = 0) -> BinaryIO:
-        """The blob's file."""
+        """The blob's bytes, from its place."""
         with self.database.errors():
-            return self.blobs.open(tenant, blob.sha256, offset)
+            return self.blobs.open(tenant, blob, self._location(tenant, blob), offset)
+
+    def _location(self, tenant: str, blob: Blob) -> str:
+        rows = self.database.read(self.statements.blob, {"tenant": tenant, "sha256": blob.sha256}) if self.blobs.named_anew else ()
+        return str(rows[0][1]) if rows else ""
 
     def leftovers(self, grace: timedelta) -> Iterator[Leftover]:
         """Dead writers' temporary files, blobs that nothing names, and files that no transaction recorded."""
         least = grace.total_seconds()
         self.database.open()
-        for path, size, age in self.blobs.abandoned():
-            if age >= least:
-                yield Leftover("temporary", path.name, size, age)
-        for tenant, digest, size, age in self.database.read(self.statements.unused_blobs, {"least": least}):
-            yield Leftover("blob", f"{tenant}/{digest}", size, age, tenant)
-        for tenant, digest, size, age in self.blobs.files():
-            if age >= least and not self.database.read(self.statements.blob_size, {"tenant": tenant, "sha256": digest}):
-                yield Leftover("file", f"{tenant}/{digest}", size, age, tenant)
+        with self.database.errors():
+            for location, size, age in self.blobs.abandoned():
+                if age >= least:
+                    yield Leftover("temporary", location, size, age)
+            for tenant, digest, size, age in self.database.read(self.statements.unused_blobs, {"least": least}):
+                yield Leftover("blob", f"{tenant}/{digest}", size, age, tenant)
+            for found in self.blobs.files():
+                if found.age >= least and not self._is_recorded(found):
+                    yield Leftover("file", f"{found.tenant}/{found.sha256}{found.location}", found.size, found.age, found.tenant)
+
+    def _is_recorded(self, found: Found) -> bool:
+        rows = self.database.read(self.statements.blob, {"tenant": found.tenant, "sha256": found.sha256})
+        return bool(rows) and rows[0][1] == found.location
 
     def discard(self, leftover: Leftover) -> bool:
-        """Checked again inside a write transaction, where no version can be added and no blob put."""
-        tenant, _, digest = leftover.location.partition("/")
-        mine = {"tenant": tenant, "sha256": digest}
-        with self.database.write() as transaction:
-            match leftover.kind:
-                case "temporary":
-                    return self.blobs.drop_abandoned(leftover.location)
-                case "blob":
-                    if not transaction.run(self.statements.unused_blob, {**mine, "least": leftover.age}):
-                        return False
-                    transaction.run(self.statements.drop_blob, mine)
-                case "file":
-                    if transaction.run(self.statements.blob_size, mine) or not self.blobs.older(tenant, digest, leftover.age):
-                        return False
-                case _:
-                    return False
-            return self.blobs.remove(tenant, digest)
+        """Checked again inside a write transaction, where no version can claim the blob and no writer put it."""
+        tenant, _, place = leftover.location.partition("/")
+        mine = {"tenant": tenant, "sha256": place[:_DIGITS], "location": place[_DIGITS:]}
+        try:
+            with self.database.write() as transaction:
+                match leftover.kind:
+                    case "temporary":
+                        return self.blobs.drop_abandoned(leftover.location)
+                    case "blob":
+                        return self._discard_blob(transaction, mine, leftover.age)
+                    case "file":
+                        return self._discard_file(transaction, mine, leftover)
+                return False
+        except CollisionError:  # a version claimed it meanwhile
+            return False
+
+    def _discard_blob(self, transaction: Transaction, mine: dict[str, str], age: float) -> bool:
+        dropped = transaction.run(self.statements.drop_unused_blob, {**mine, "least": age})
+        for (location,) in dropped:
+            self.blobs.remove(mine["tenant"], mine["sha256"], location)
+        return bool(dropped)
+
+    def _discard_file(self, transaction: Transaction, mine: dict[str, str], leftover: Leftover) -> bool:
+        """The row is claimed meanwhile, so that a writer of these bytes waits; none stays."""
+        claimed = transaction.run(self.statements.claim_blob, {**mine, "size": leftover.size})
+        recorded = transaction.run(self.statements.blob, mine)
+        if not claimed and recorded[0][1] == mine["location"]:
+            return False
+        removed = self.blobs.remove_older(mine["tenant"], mine["sha256"], mine["location"], leftover.age)
+        transaction.undo()
+        return removed
 
     def tenants(self, *, cursor: str | None = None) -> Page[str]:
         """Tenants with a version or a journal."""

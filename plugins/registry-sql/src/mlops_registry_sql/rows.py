@@ -47,9 +47,12 @@ def field_rows(version: ModelVersion) -> Iterator[dict[str, Any]]:
 
 
 def index_value(value: Any) -> tuple[float | None, str | None]:
-    """How the index holds a value: rounded or cut off in a way that keeps its order."""
+    """How the index holds a value: rounded or cut off in a way that keeps its order.
+
+    A text ends before its first NUL, the least of all characters, which PostgreSQL cannot hold.
+    """
     if isinstance(value, str):
-        return None, value[:PREFIX]
+        return None, value[:PREFIX].partition("\0")[0]
     if isinstance(value, int | float):
         try:
             return float(value), None

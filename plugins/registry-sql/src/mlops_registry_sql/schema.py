@@ -8,15 +8,23 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import TEXT
 
-__all__ = ["METADATA", "VERSION", "blob", "blob_use", "entry", "info", "lease", "model", "version", "version_field"]
+__all__ = ["METADATA", "NAME", "VERSION", "blob", "blob_use", "entry", "info", "lease", "model", "version", "version_field"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 METADATA: Final = MetaData()
 
 
+NAME: Final = Text().with_variant(TEXT(collation="C"), "postgresql")  # compared byte by byte, as everywhere else
+
+
 def _name(column: str, *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
-    return Column(column, Text, primary_key=primary_key, nullable=nullable)
+    return Column(column, NAME, primary_key=primary_key, nullable=nullable)
+
+
+def _body(column: str, *, nullable: bool = False) -> Column[str]:
+    return Column(column, Text, nullable=nullable)
 
 
 def _integer(column: str, *, primary_key: bool = False, nullable: bool = False) -> Column[int]:
@@ -49,7 +57,7 @@ version: Final = Table(
     _name("digest"),
     _name("created"),
     _integer("retired"),
-    _name("body"),
+    _body("body"),
     UniqueConstraint("tenant", "model", "version"),
     UniqueConstraint("tenant", "model", "key"),
     Index("model_version_by_age", "tenant", "retired", "sequence"),
@@ -81,8 +89,8 @@ entry: Final = Table(
     _name("at"),
     _name("kind"),
     _name("key"),
-    _name("change"),
-    _name("state", nullable=True),
+    _body("change"),
+    _body("state", nullable=True),
     Index("journal_entry_by_key", "tenant", "journal", "key"),
 )
 
@@ -102,6 +110,7 @@ blob: Final = Table(
     _name("sha256", primary_key=True),
     _integer("size"),
     Column("touched", Float, nullable=False),  # when it was last put, by the store's clock
+    Column("location", NAME, nullable=False, server_default=""),  # where a store that names every upload anew keeps it
 )
 
 blob_use: Final = Table(

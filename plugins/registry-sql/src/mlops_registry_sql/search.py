@@ -62,7 +62,7 @@ def _narrow(wanted: Comparison) -> ColumnElement[bool] | None:
             return None
         same = [index[name] == version.c[name] for name in ("tenant", "model", "version")]
         return exists().where(*same, index.name == wanted.field, compared)
-    if wanted.field in _TEXTS and isinstance(wanted.value, str):
+    if wanted.field in _TEXTS and isinstance(wanted.value, str) and "\0" not in wanted.value:  # PostgreSQL takes no NUL
         return _compare(version.c[wanted.field], wanted.operator, wanted.value)
     return None
 

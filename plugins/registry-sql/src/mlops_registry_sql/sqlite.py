@@ -4,35 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from attrs import converters, define, field
-from sqlalchemy import Float, create_engine, event, inspect, literal_column
+from sqlalchemy import Float, create_engine, event, literal_column
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from mlops_core.exceptions import VersioningError
-from mlops_registry_sql.blobs import BlobFolder, make_folder
+from mlops_registry_sql.blobs import BlobFolder, absolute, make_folder
 from mlops_registry_sql.database import Database
 from mlops_registry_sql.gate import FileGate
+from mlops_registry_sql.migrations import create, migrate, pending, stored_version
 from mlops_registry_sql.mounts import network_file_system
+from mlops_registry_sql.places import BlobPlace
 from mlops_registry_sql.registry import SqlRegistry
-from mlops_registry_sql.schema import METADATA, VERSION, info
 from mlops_registry_sql.statements import Statements
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection, Engine
 
 __all__ = ["SqliteRegistry"]
 
 _NAME = "registry.sqlite"
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """As the working folder is now: it may change before the first use."""
-    return Path(path).absolute()
 
 
 @define(eq=False)
@@ -43,24 +40,26 @@ class SqliteRegistry(SqlRegistry):
 
     path: Path = field(
         default=Path(".mlops/registry.db"),
-        converter=_absolute,
+        converter=absolute,
         metadata={"help": "the database file; created with its folder when missing"},
     )
     artifacts: Path | None = field(
         default=None,
-        converter=converters.optional(_absolute),
+        converter=converters.optional(absolute),
         metadata={"help": "the folder of artifacts; by default the database's path with .artifacts behind it"},
     )
     busy_timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others"})
     _database: Database = field(init=False, repr=False)
     _statements: Statements = field(init=False, repr=False)
-    _blobs: BlobFolder = field(init=False, repr=False)
+    _blobs: BlobPlace = field(init=False, repr=False)
+    _file: _File = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         path = self.path
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
         self._blobs = BlobFolder(self.artifacts or path.with_name(path.name + ".artifacts"))
-        self._database = Database(_File(path, self.busy_timeout, self._statements, self._blobs))
+        self._file = _File(path, self.busy_timeout, self._statements, self._blobs)
+        self._database = Database(self._file)
 
     @property
     def database(self) -> Database:
@@ -73,9 +72,17 @@ class SqliteRegistry(SqlRegistry):
         return self._statements
 
     @property
-    def blobs(self) -> BlobFolder:
+    def blobs(self) -> BlobPlace:
         """The folder beside it."""
         return self._blobs
+
+    def migrate(self, *, dry_run: bool) -> Sequence[str]:
+        """Bring the tables of an earlier release to this one's, as the first use of the file does too."""
+        with self._database.errors():
+            steps = self._file.pending()
+        if steps and not dry_run:
+            self.check()
+        return steps
 
 
 @define(eq=False)
@@ -85,7 +92,7 @@ class _File:
     path: Path
     timeout: float
     statements: Statements
-    blobs: BlobFolder
+    blobs: BlobPlace
     gate: FileGate = field(init=False)
     _opened: tuple[int, int] | None = field(default=None, init=False)
 
@@ -95,6 +102,13 @@ class _File:
     @property
     def label(self) -> str:
         return f"{_NAME}: {self.path}"
+
+    @property
+    def remedy(self) -> str:
+        return "check the file, its folder and the free space"
+
+    def is_alive(self, connection: Connection) -> bool:
+        return True
 
     def prepare(self) -> None:
         make_folder(self.path.parent)
@@ -116,10 +130,27 @@ class _File:
             event.listen(engine, "connect", _configure)
         event.listen(writer, "begin", _begin)
         with writer.begin() as connection:
-            _bring_schema(connection, self.statements, self.path)
+            self._bring_schema(connection)
         self._opened = self._identity()
         self.blobs.sweep()
         return reader, writer
+
+    def pending(self) -> Sequence[str]:
+        """What the next to open the file will do to it; the file is only read."""
+        if not self.path.exists():
+            return []
+        url = URL.create("sqlite", database=f"file:{quote(str(self.path))}", query={"mode": "ro", "uri": "true"})
+        with create_engine(url, poolclass=NullPool).connect() as connection:
+            stored = stored_version(connection, self.statements)
+        return [] if stored is None else pending(stored)
+
+    def _bring_schema(self, connection: Connection) -> None:
+        """The tables of an earlier release become this one's: whoever opens the file is alone with it."""
+        stored = stored_version(connection, self.statements)
+        if stored is None:
+            create(connection, self.statements)
+        elif pending(stored):
+            migrate(connection, self.statements, stored)
 
     def is_current(self) -> bool:
         return self._opened == self._identity()
@@ -144,12 +175,3 @@ def _configure(connection: Any, record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _bring_schema(connection: Connection, statements: Statements, path: Path) -> None:
-    if not inspect(connection).has_table(info.name):
-        METADATA.create_all(connection)
-        connection.execute(statements.set_schema_version, {"value": str(VERSION)})
-    stored = connection.execute(statements.schema_version).scalar()
-    if stored != str(VERSION):
-        raise VersioningError(f"{_NAME}: {path} has schema {stored}, this release knows {VERSION} - upgrade motadata-mlops-registry-sql")

@@ -32,7 +32,8 @@ class Statements:
         self._insert_or = insert_or
         self._now = now
         self.schema_version = select(info.c.value).where(info.c.name == "schema")
-        self.set_schema_version = insert(info).values(name="schema", value=_bind(info, "value"))
+        told = insert_or(info).values(name="schema", value=_bind(info, "value"))
+        self.set_schema_version = told.on_conflict_do_update(index_elements=["name"], set_={"value": _bind(info, "value")})
         self.store_time = select(now)
         self._versions()
         self._journals()
@@ -66,9 +67,8 @@ class Statements:
         expected = _bind(entry, "position", "expected")
         names = list(entry.c.keys())
         values = [expected + 1 if name == "position" else _bind(entry, name) for name in names]
-        self.append = (
-            insert(entry).from_select(names, select(*values).where(self.head.scalar_subquery() == expected)).returning(entry.c.position)
-        )
+        behind = self._insert_or(entry).from_select(names, select(*values).where(self.head.scalar_subquery() == expected))
+        self.append = behind.on_conflict_do_nothing().returning(entry.c.position)  # another writer may have seen the same head
         stored = select(*(entry.c[name] for name in names[2:])).where(*mine)
         after = stored.where(entry.c.position > _bind(entry, "position", "after"))
         limit = bindparam("limit", type_=entry.c.position.type)
@@ -100,20 +100,22 @@ class Statements:
         self.lease_holder = select(lease.c.owner).where(*_where(lease, "tenant", "name"), lease.c.expires > self._now)
 
     def _blobs(self) -> None:
-        fresh = self._insert_or(blob).values(touched=self._now, **{name: _bind(blob, name) for name in ("tenant", "sha256", "size")})
-        self.touch_blob = fresh.on_conflict_do_update(index_elements=["tenant", "sha256"], set_={"touched": self._now})
-        mine = _where(blob, "tenant", "sha256")
-        self.blob_size = select(blob.c.size).where(*mine)
+        names = ("tenant", "sha256", "size", "location")
+        fresh = self._insert_or(blob).values(touched=self._now, **{name: _bind(blob, name) for name in names})
+        same = ["tenant", "sha256"]
+        self.touch_blob = fresh.on_conflict_do_update(index_elements=same, set_={"touched": self._now}).returning(blob.c.location)
+        self.move_blob = update(blob).where(*_where(blob, *same)).values(location=_bind(blob, "location", "to"))
+        self.claim_blob = fresh.on_conflict_do_nothing().returning(blob.c.location)
+        mine = _where(blob, *same)
+        self.blob = select(blob.c.size, blob.c.location).where(*mine)
         # Selected from the blobs themselves: a journal may name a digest that is no blob of this store.
         used = select(blob.c.tenant, blob.c.sha256, _bind(blob_use, "holder")).where(*mine)
-        self.use_blob = self._insert_or(blob_use).from_select(["tenant", "sha256", "holder"], used).on_conflict_do_nothing()
+        self.use_blob = self._insert_or(blob_use).from_select([*same, "holder"], used).on_conflict_do_nothing()
         unused = ~exists().where(blob_use.c.tenant == blob.c.tenant, blob_use.c.sha256 == blob.c.sha256)
         age = (self._now - blob.c.touched).label("age")
-        found = select(blob.c.tenant, blob.c.sha256, blob.c.size, age).where(unused)
         least = bindparam("least", type_=Float())
-        self.unused_blobs = found.where(age >= least)
-        self.unused_blob = found.where(*mine, age >= least)
-        self.drop_blob = delete(blob).where(*mine)
+        self.unused_blobs = select(blob.c.tenant, blob.c.sha256, blob.c.size, age).where(unused, age >= least)
+        self.drop_unused_blob = delete(blob).where(*mine, unused, self._now - blob.c.touched >= least).returning(blob.c.location)
 
 
 def _next_tenant() -> Select[tuple[str]]:

@@ -1,0 +1,184 @@
+"""``registry.postgres``: a registry that many machines share, in one schema of a PostgreSQL database."""
+
+from __future__ import annotations
+
+import re
+import select
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import define, field
+from sqlalchemy import Float, create_engine, literal_column, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateSchema
+
+from mlops_core.exceptions import VersioningError
+from mlops_registry_sql.blobs import BlobFolder, absolute
+from mlops_registry_sql.database import Database
+from mlops_registry_sql.migrations import create, migrate, pending, stored_version
+from mlops_registry_sql.places import BlobPlace
+from mlops_registry_sql.registry import SqlRegistry
+from mlops_registry_sql.statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["PostgresRegistry"]
+
+_NAME = "registry.postgres"
+_DRIVER = "postgresql+psycopg"
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+_LOCK = 0x6D6C6F70735F7265  # of pg_advisory_xact_lock, for whoever makes or changes the tables
+
+
+def _url(given: str) -> URL:
+    """With psycopg as its driver, whatever driver it names."""
+    try:
+        url = make_url(given)
+    except ArgumentError as error:
+        raise VersioningError(f"{_NAME}: url: not a database URL - give postgresql://user:password@host:5432/database") from error
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise VersioningError(f"{_NAME}: url: {url.drivername!r} is another kind of database - give postgresql://...")
+    return url.set(drivername=_DRIVER)
+
+
+def _schema(_: object, __: object, value: str) -> None:
+    if not _SCHEMA.fullmatch(value):
+        raise VersioningError(f"{_NAME}: schema: {value!r} is no plain name - use small letters, digits and _")
+
+
+@define(eq=False)
+class PostgresRegistry(SqlRegistry):
+    """Model registry in PostgreSQL, with artifacts in a folder that every user of the registry reaches."""
+
+    contract: ClassVar[int] = 1
+
+    url: str = field(repr=False, metadata={"help": "the database: postgresql://user:password@host:5432/database"})
+    artifacts: Path = field(
+        default=Path(".mlops/artifacts"),
+        converter=absolute,
+        metadata={"help": "the folder of artifacts; one that every machine that uses this registry mounts at the same place"},
+    )
+    schema: str = field(
+        default="mlops", validator=_schema, metadata={"help": "the database schema that holds the tables; made when it is missing"}
+    )
+    timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others, and for the server"})
+    _database: Database = field(init=False, repr=False)
+    _statements: Statements = field(init=False, repr=False)
+    _blobs: BlobPlace = field(init=False, repr=False)
+    _server: _Server = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._statements = Statements(insert, literal_column("EXTRACT(EPOCH FROM clock_timestamp())::float8", Float()))
+        self._blobs = BlobFolder(self.artifacts)
+        self._server = _Server(_url(self.url), self.schema, self.timeout, self._statements, self._blobs)
+        self._database = Database(self._server)
+
+    @property
+    def database(self) -> Database:
+        """The server."""
+        return self._database
+
+    @property
+    def statements(self) -> Statements:
+        """In PostgreSQL's dialect."""
+        return self._statements
+
+    @property
+    def blobs(self) -> BlobPlace:
+        """The folder."""
+        return self._blobs
+
+    def migrate(self, *, dry_run: bool) -> Sequence[str]:
+        """Bring the tables of an earlier release to this one's, in one transaction. Nobody is kept from reading meanwhile."""
+        with self._database.errors():
+            return self._server.migrate(dry_run=dry_run)
+
+
+@define(eq=False)
+class _Server:
+    """The database server. Writers queue at its rows, so there is no gate."""
+
+    url: URL
+    schema: str
+    timeout: float
+    statements: Statements
+    blobs: BlobPlace
+
+    @property
+    def label(self) -> str:
+        port = "" if self.url.port is None else f":{self.url.port}"
+        return f"{_NAME}: postgresql://{self.url.host or ''}{port}/{self.url.database or ''}"
+
+    @property
+    def remedy(self) -> str:
+        return "check the server, the URL and the rights of its user"
+
+    def gate(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def prepare(self) -> None:
+        """Nothing: the server is there."""
+
+    def is_current(self) -> bool:
+        return True
+
+    def is_alive(self, connection: Connection) -> bool:
+        """A server that ended or was restarted has closed its side: then there is something to read, an end of file."""
+        raw: Any = connection.connection.driver_connection
+        return not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]
+
+    def open(self) -> tuple[Engine, Engine]:
+        reader, writer = self._engine(isolation_level="AUTOCOMMIT"), self._engine(isolation_level="READ COMMITTED")
+        with writer.begin() as connection:
+            self._bring_schema(connection)
+        self.blobs.sweep()
+        return reader, writer
+
+    def migrate(self, *, dry_run: bool) -> Sequence[str]:
+        with self._engine().begin() as connection:
+            self._lock(connection)
+            stored = stored_version(connection, self.statements)
+            if stored is None:
+                return []
+            steps = pending(stored)
+            if steps and not dry_run:
+                migrate(connection, self.statements, stored)
+            return steps
+
+    def _engine(self, **options: Any) -> Engine:
+        milliseconds = int(self.timeout * 1000)
+        settings = {
+            "search_path": self.schema,
+            "lock_timeout": milliseconds,
+            "synchronous_commit": "on",  # the server's default may be otherwise, and an acknowledged write is on the disk
+            "timezone": "UTC",
+        }
+        alive = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": milliseconds}
+        arguments = {"options": " ".join(f"-c {name}={value}" for name, value in settings.items()), **alive}
+        try:
+            return create_engine(self.url, poolclass=NullPool, connect_args={**arguments, "application_name": "mlops"}, **options)
+        except ModuleNotFoundError as error:
+            raise VersioningError(f"{_NAME}: needs {error.name} - run `pip install 'motadata-mlops-registry-sql[postgres]'`") from error
+
+    def _lock(self, connection: Connection) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+    def _bring_schema(self, connection: Connection) -> None:
+        stored = stored_version(connection, self.statements)
+        if stored is None:
+            self._lock(connection)
+            stored = stored_version(connection, self.statements)  # another process may have made them meanwhile
+        if stored is None:
+            connection.execute(CreateSchema(self.schema, if_not_exists=True))
+            create(connection, self.statements)
+        elif steps := pending(stored):
+            raise VersioningError(
+                f"{self.label} has the tables of an earlier release ({len(steps)} steps behind) - run `mlops registry migrate` once"
+            )
