@@ -136,7 +136,7 @@ class TestConnections:
 
     def test_a_writer_waits_no_longer_than_its_patience(self, store: PostgresRegistry, url: str, tmp_path: Path) -> None:
         store.add_next_version("acme", "m", lambda number: sample_version(str(number), number=number))
-        other = PostgresRegistry(url, tmp_path / "artifacts", timeout=0.2)
+        other = PostgresRegistry(url, tmp_path / "artifacts", busy_timeout=0.2)
         with psycopg.connect(url) as connection:
             connection.execute("LOCK TABLE mlops.model IN ACCESS EXCLUSIVE MODE")
             with pytest.raises(VersioningError, match="canceling statement due to lock timeout"):

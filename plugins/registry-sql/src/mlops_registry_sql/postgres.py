@@ -68,7 +68,7 @@ class PostgresRegistry(SqlRegistry):
     schema: str = field(
         default="mlops", validator=_schema, metadata={"help": "the database schema that holds the tables; made when it is missing"}
     )
-    timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others, and for the server"})
+    busy_timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others, and for the server"})
     _database: Database = field(init=False, repr=False)
     _statements: Statements = field(init=False, repr=False)
     _blobs: BlobPlace = field(init=False, repr=False)
@@ -77,7 +77,7 @@ class PostgresRegistry(SqlRegistry):
     def __attrs_post_init__(self) -> None:
         self._statements = Statements(insert, literal_column("EXTRACT(EPOCH FROM clock_timestamp())::float8", Float()))
         self._blobs = BlobFolder(self.artifacts)
-        self._server = _Server(_url(self.url), self.schema, self.timeout, self._statements, self._blobs)
+        self._server = _Server(_url(self.url), self.schema, self.busy_timeout, self._statements, self._blobs)
         self._database = Database(self._server)
 
     @property
