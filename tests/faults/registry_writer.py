@@ -20,10 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-
 from mlops_core.journal import Head, Journal
 from mlops_core.records import ArtifactRef, File, ModelVersion, NewEntry
+from mlops_registry_sql.database import Database
 from mlops_registry_sql.sqlite import SqliteRegistry
 
 if TYPE_CHECKING:
@@ -34,9 +33,9 @@ WATCHED: tuple[tuple[Any, str], ...] = (
     (os, "replace"),
     (os, "mkdir"),
     (os, "unlink"),
-    (SQLiteDialect_pysqlite, "do_begin"),
-    (SQLiteDialect_pysqlite, "do_execute"),
-    (SQLiteDialect_pysqlite, "do_commit"),
+    (Database, "begin"),
+    (Database, "run"),
+    (Database, "commit"),
 )
 
 
@@ -61,7 +60,7 @@ def watch(point: str, nth: int) -> Counter[str]:
         return wrapper
 
     for owner, name in WATCHED:
-        setattr(owner, name, watched(name.removeprefix("do_"), getattr(owner, name)))
+        setattr(owner, name, watched(name, getattr(owner, name)))
     return passed
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WRITER = Path(__file__).with_name("registry_writer.py")
-POINTS = ("fsync", "replace", "mkdir", "unlink", "begin", "execute", "commit")
+POINTS = ("fsync", "replace", "mkdir", "unlink", "begin", "run", "commit")
 ROUNDS = 2
 
 

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -105,9 +105,9 @@ class TestAddress:
 class TestConnections:
     def test_each_write_is_on_the_disk(self, store: PostgresRegistry) -> None:
         with store.database.write() as transaction:
-            connection: Any = transaction._connection  # noqa: SLF001  only the writer's connection knows its settings
+            raw = transaction._session.raw  # noqa: SLF001  only the writer's connection knows its settings
             names = ("synchronous_commit", "transaction_isolation", "fsync", "lock_timeout")
-            settings = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names}
+            settings = {name: raw.execute(f"SHOW {name}").fetchone()[0] for name in names}
         assert settings == {"synchronous_commit": "on", "transaction_isolation": "read committed", "fsync": "on", "lock_timeout": "1min"}
 
     def test_connections_end_with_their_threads_and_with_the_store(self, store: PostgresRegistry, url: str) -> None:

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import frozen
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from mlops_core.exceptions import ArtifactError, VersioningError
 from mlops_core.records import Blob, File, Query
 from mlops_core.testing.registry_samples import put, sample_entry, sample_version
 from mlops_registry_sql.blobs import BlobFolder
+from mlops_registry_sql.database import Database
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.locks import lock
 from mlops_registry_sql.mounts import network_file_system
@@ -78,10 +78,9 @@ class TestFile:
     def test_each_write_is_on_the_disk(self, store: SqliteRegistry) -> None:
         store.check()
         with store.database.write() as transaction:
-            connection = transaction._connection  # noqa: SLF001  only the writer's connection knows its settings
-            settings = {
-                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")
-            }
+            raw = transaction._session.raw  # noqa: SLF001  only the writer's connection knows its settings
+            names = ("journal_mode", "synchronous", "foreign_keys")
+            settings = {name: raw.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
         assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
     def test_a_schema_of_a_later_release_is_refused(self, store: SqliteRegistry, path: Path) -> None:
@@ -414,7 +413,7 @@ class TestStreaming:
         """A kill cannot show power loss: the order of the calls can."""
         store.check()
         trace: list[str] = []
-        fsync, replace, commit = os.fsync, os.replace, SQLiteDialect_pysqlite.do_commit
+        fsync, replace, commit = os.fsync, os.replace, Database.commit
         root = folder(store).root
 
         def traced_fsync(descriptor: int) -> None:
@@ -428,13 +427,13 @@ class TestStreaming:
             trace.append("name")
             replace(source, target)
 
-        def traced_commit(dialect: Any, connection: Any) -> None:
+        def traced_commit(database: Database, raw: Any) -> None:
             trace.append("commit")
-            commit(dialect, connection)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
+            commit(database, raw)
 
         monkeypatch.setattr(os, "fsync", traced_fsync)
         monkeypatch.setattr(os, "replace", traced_replace)
-        monkeypatch.setattr(SQLiteDialect_pysqlite, "do_commit", traced_commit)
+        monkeypatch.setattr(Database, "commit", traced_commit)
         blob = put(store, b"weights")
         shelf = f"registry.db.artifacts/acme/{blob.sha256[:2]}"
         assert trace.index("sync file") < trace.index("name") < trace.index(f"sync {shelf}") < trace.index("commit")

@@ -1,17 +1,20 @@
-"""Connections, transactions and prebuilt statements over one database file or server."""
+"""Connections, transactions and prebuilt statements over one database file or server.
+
+Statements are SQLAlchemy's, compiled once; they go to the driver's own connection, since what SQLAlchemy does around each call costs more
+than the call. A connection is in autocommit mode, and its thread's alone: it serves reads, and writes between BEGIN and COMMIT.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from attrs import define, field
-from sqlalchemy import ClauseElement, Connection, Dialect, Engine, RootTransaction, Select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from attrs import define, field, frozen
+from sqlalchemy import ClauseElement, Connection, Dialect, Engine, Select
+from sqlalchemy.exc import SQLAlchemyError
 
 from mlops_core.exceptions import VersioningError
 from mlops_registry_sql.forks import ForkGuard
@@ -34,32 +37,57 @@ class Source(Protocol):
     def remedy(self) -> str:
         """What to check when the driver raises."""
 
+    @property
+    def begin(self) -> str:
+        """The statement that begins a transaction that writes."""
+
     def prepare(self) -> None:
         """Make the place, before the first turn; raises ``VersioningError``."""
 
     def gate(self) -> AbstractContextManager[None]:
         """Wait for a writer's turn; it ends with the context."""
 
-    def open(self) -> tuple[Engine, Engine]:
-        """With the turn: an engine for reads (autocommit) and one for writes, over a database that has the schema."""
+    def open(self) -> Engine:
+        """With the turn: an engine whose connections are in autocommit mode, over a database that has the schema."""
 
     def is_current(self) -> bool:
         """Whether what was opened is still what is in its place."""
 
-    def is_alive(self, connection: Connection) -> bool:
+    def is_alive(self, raw: Any) -> bool:
         """Whether a connection that was opened before can be used, as far as can be told without asking the other side."""
+
+    def batch(self, raw: Any) -> AbstractContextManager[Any]:
+        """Where the driver can: what is sent inside, and whose answer nobody waits for, travels with the next statement."""
+
+
+@frozen
+class _Prebuilt:
+    """A statement as its driver takes it, and the values that are written in it."""
+
+    text: str
+    constants: Mapping[str, Any]
+    returns_rows: bool
+
+    @classmethod
+    def of(cls, statement: ClauseElement, dialect: Dialect) -> _Prebuilt:
+        compiled = statement.compile(dialect=dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        returns = isinstance(statement, Select) or bool(getattr(compiled, "effective_returning", ()))
+        return cls(compiled.string, constants, returns)
 
 
 @define(eq=False)
 class _Session:
-    """The connections of one thread."""
+    """The connection of one thread, and the driver's below it."""
 
-    reader: Connection
-    writer: Connection
+    connection: Connection
+    raw: Any = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.raw = self.connection.connection.driver_connection
 
     def close(self) -> None:
-        self.reader.close()
-        self.writer.close()
+        self.connection.close()
 
 
 @define(eq=False)
@@ -67,25 +95,23 @@ class Transaction:
     """Statements of one transaction."""
 
     _database: Database
-    _connection: Connection
-    _running: RootTransaction | None = None
+    _session: _Session
+    is_open: bool = field(default=True, init=False)
 
     def run(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Rows of a prebuilt statement; none for one that returns none."""
-        text, constants = self._database.prebuilt(statement, self._connection.dialect)
-        result = self._connection.exec_driver_sql(text, {**constants, **(parameters or {})})
-        return result.fetchall() if result.returns_rows else ()
+        return self._database.run(self._session, statement, parameters)
 
     def undo(self) -> None:
         """Roll back; no statement may follow."""
-        if self._running is not None:
-            self._running.rollback()
+        self._session.raw.execute("ROLLBACK")
+        self.is_open = False
 
     def run_many(self, statement: ClauseElement, parameters: Sequence[Mapping[str, Any]]) -> None:
         """One statement for each mapping."""
         if parameters:
-            text, constants = self._database.prebuilt(statement, self._connection.dialect)
-            self._connection.exec_driver_sql(text, [{**constants, **one} for one in parameters])
+            known = self._database.prebuilt(statement, self._session)
+            self._session.raw.cursor().executemany(known.text, [{**known.constants, **one} for one in parameters])
 
 
 @define(eq=False)
@@ -96,12 +122,12 @@ class Database:
     """
 
     source: Source
-    _engines: tuple[Engine, Engine] | None = field(default=None, init=False)
+    _engine: Engine | None = field(default=None, init=False)
     _forks: ForkGuard = field(init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)  # held only where no fork happens
     _local: threading.local = field(factory=threading.local, init=False)
     _sessions: weakref.WeakSet[_Session] = field(factory=weakref.WeakSet, init=False)
-    _texts: dict[ClauseElement, tuple[str, Mapping[str, Any]]] = field(factory=dict, init=False)
+    _prebuilt: dict[ClauseElement, _Prebuilt] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._forks = ForkGuard(self._disconnect)
@@ -109,29 +135,65 @@ class Database:
     def read(self, statement: ClauseElement, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Rows as committed now."""
         with self.errors(), self._connected(self._open()) as session:
-            return Transaction(self, session.reader).run(statement, parameters)
+            return self.run(session, statement, parameters)
 
     def select(self, statement: Select[Any]) -> Sequence[Any]:
         """Rows of a statement that was built for this call."""
         with self.errors(), self._connected(self._open()) as session:
-            return session.reader.execute(statement).fetchall()
+            return session.connection.execute(statement).fetchall()
+
+    def write_one(self, statement: ClauseElement, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """A transaction of one prebuilt statement."""
+        with self.errors():
+            engine = self._open()
+            with self.source.gate(), self._connected(engine) as session:
+                return self.run(session, statement, parameters)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         with self.errors():
-            engines = self._open()
+            engine = self._open()
             # The turn first: a fork waits for all who are connected, and they must not wait for one that the fork keeps out.
-            with self.source.gate(), self._connected(engines) as session, session.writer.begin() as running:
-                yield Transaction(self, session.writer, running)
+            with self.source.gate(), self._connected(engine) as session:
+                try:
+                    with self.source.batch(session.raw):
+                        self.begin(session.raw)
+                        transaction = Transaction(self, session)
+                        yield transaction
+                        if transaction.is_open:
+                            self.commit(session.raw)
+                except BaseException:
+                    self._roll_back(session)
+                    raise
 
-    def prebuilt(self, statement: ClauseElement, dialect: Dialect) -> tuple[str, Mapping[str, Any]]:
-        """The statement in the driver's own words, and the values that are written in it."""
-        known = self._texts.get(statement)
+    def begin(self, raw: Any) -> None:
+        """Begin a transaction."""
+        raw.execute(self.source.begin)
+
+    def commit(self, raw: Any) -> None:
+        """Commit it."""
+        raw.execute("COMMIT")
+
+    def _roll_back(self, session: _Session) -> None:
+        """A connection that cannot even do that is given up."""
+        try:
+            session.raw.rollback()
+        except Exception:  # noqa: BLE001  whatever ails it, the error before it is the one to tell
+            self._forget(session)
+
+    def run(self, session: _Session, statement: ClauseElement, parameters: Mapping[str, Any] | None) -> Sequence[Any]:
+        """Rows of a prebuilt statement on this connection; none for one that returns none."""
+        known = self.prebuilt(statement, session)
+        cursor = session.raw.execute(known.text, {**known.constants, **(parameters or {})})
+        rows: Sequence[Any] = cursor.fetchall() if known.returns_rows else ()
+        return rows
+
+    def prebuilt(self, statement: ClauseElement, session: _Session) -> _Prebuilt:
+        """The statement in the driver's own words."""
+        known = self._prebuilt.get(statement)
         if known is None:
-            compiled = statement.compile(dialect=dialect)
-            constants = {name: value for name, value in compiled.params.items() if value is not None}
-            known = self._texts[statement] = (compiled.string, constants)
+            known = self._prebuilt[statement] = _Prebuilt.of(statement, session.connection.dialect)
         return known
 
     @contextmanager
@@ -140,13 +202,19 @@ class Database:
         label, remedy = self.source.label, self.source.remedy
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error) as error:  # the second: from a listener of a new connection
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            kind = CollisionError if isinstance(error, IntegrityError) else VersioningError
-            raise kind(f"{label}: {cause} - {remedy}") from error
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise VersioningError(f"{label}: {error.strerror or error}{place} - {remedy}") from error
+        except Exception as error:
+            # A driver's errors have no common class: the standard of Python's database interfaces (PEP 249) names them only.
+            names = {kind.__name__ for kind in type(error).__mro__}
+            if isinstance(error, SQLAlchemyError):
+                names |= {kind.__name__ for kind in type(getattr(error, "orig", None)).__mro__}
+            elif "DatabaseError" not in names and "InterfaceError" not in names:
+                raise
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            kind = CollisionError if "IntegrityError" in names else VersioningError
+            raise kind(f"{label}: {cause} - {remedy}") from error
 
     def open(self) -> None:
         """Connect this thread; raises ``VersioningError``."""
@@ -156,7 +224,7 @@ class Database:
     def close(self) -> None:
         """Close every connection. A later use opens again."""
         with self._forks.using():
-            self._engines = None
+            self._engine = None
             self._disconnect()
 
     def _disconnect(self) -> None:
@@ -166,38 +234,38 @@ class Database:
             session.close()
 
     @contextmanager
-    def _connected(self, engines: tuple[Engine, Engine]) -> Iterator[_Session]:
-        """The connections of this thread; no fork happens meanwhile."""
+    def _connected(self, engine: Engine) -> Iterator[_Session]:
+        """The connection of this thread; no fork happens meanwhile."""
         with self._forks.using():
-            yield self._session(*engines)
+            yield self._session(engine)
 
-    def _session(self, reader: Engine, writer: Engine) -> _Session:
+    def _session(self, engine: Engine) -> _Session:
         session: _Session | None = getattr(self._local, "session", None)
-        if session is not None and not self._is_usable(session):
-            with self._lock:
-                self._sessions.discard(session)
-            session.close()
+        if session is not None and not self.source.is_alive(session.raw):
+            self._forget(session)
             session = None
         if session is None:
-            session = _Session(reader.connect(), writer.connect())
+            session = _Session(engine.connect())
             with self._lock:
                 self._local.session = session
                 self._sessions.add(session)
         return session
 
-    def _is_usable(self, session: _Session) -> bool:
-        """Whether neither an error nor the other side has ended the connections."""
-        both = (session.reader, session.writer)
-        return not any(one.invalidated or one.closed for one in both) and all(map(self.source.is_alive, both))
+    def _forget(self, session: _Session) -> None:
+        with self._lock:
+            self._sessions.discard(session)
+            self._local.session = None
+        session.connection.invalidate()
+        session.close()
 
-    def _open(self) -> tuple[Engine, Engine]:
-        """The engines; they survive a fork, since they keep no connection."""
-        if (known := self._engines) is not None:
+    def _open(self) -> Engine:
+        """The engine; it survives a fork, since it keeps no connection."""
+        if (known := self._engine) is not None:
             if self.source.is_current():
                 return known
             self.close()
         self.source.prepare()
         with self.source.gate(), self._forks.using():
-            opened = self._engines or self.source.open()  # another thread may have had the turn before
-            self._engines = opened
+            opened = self._engine or self.source.open()  # another thread may have had the turn before
+            self._engine = opened
         return opened

@@ -129,17 +129,23 @@ class _Server:
     def is_current(self) -> bool:
         return True
 
-    def is_alive(self, connection: Connection) -> bool:
+    @property
+    def begin(self) -> str:
+        return "BEGIN"
+
+    def batch(self, raw: Any) -> AbstractContextManager[Any]:
+        pipeline: AbstractContextManager[Any] = raw.pipeline()
+        return pipeline
+
+    def is_alive(self, raw: Any) -> bool:
         """A server that ended or was restarted has closed its side: then there is something to read, an end of file."""
-        raw: Any = connection.connection.driver_connection
         return not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]
 
-    def open(self) -> tuple[Engine, Engine]:
-        reader, writer = self._engine(isolation_level="AUTOCOMMIT"), self._engine(isolation_level="READ COMMITTED")
-        with writer.begin() as connection:
+    def open(self) -> Engine:
+        with self._engine().begin() as connection:
             self._bring_schema(connection)
         self.blobs.sweep()
-        return reader, writer
+        return self._engine(isolation_level="AUTOCOMMIT")
 
     def migrate(self, *, dry_run: bool) -> Sequence[str]:
         with self._engine().begin() as connection:
@@ -156,9 +162,10 @@ class _Server:
         milliseconds = int(self.timeout * 1000)
         settings = {
             "search_path": self.schema,
+            "default_transaction_isolation": "read\\ committed",
             "lock_timeout": milliseconds,
             "synchronous_commit": "on",  # the server's default may be otherwise, and an acknowledged write is on the disk
-            "timezone": "UTC",
+            "enable_seqscan": "off",  # statements are prepared: a plan made while a table was small would go on to read all of it
         }
         alive = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": milliseconds}
         arguments = {"options": " ".join(f"-c {name}={value}" for name, value in settings.items()), **alive}

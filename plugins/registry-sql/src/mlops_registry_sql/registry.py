@@ -16,7 +16,7 @@ from mlops_registry_sql.schema import version as version_table
 from mlops_registry_sql.search import candidates, sorts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ClauseElement, Select
 
@@ -30,7 +30,6 @@ __all__ = ["SqlRegistry"]
 
 _LAST_NAME = "\U0010ffff"
 _BATCH = 500
-_COLLISIONS = 10
 _DIGITS = 64
 
 
@@ -66,9 +65,6 @@ class SqlRegistry(RegistryStore):
 
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Add a version, its searchable metadata and its claim to its blobs, in one transaction."""
-        return self._repeated(lambda: self._add_version(version))
-
-    def _add_version(self, version: ModelVersion) -> ModelVersion:
         with self.database.write() as transaction:
             if stored := self._stored(transaction, version.tenant, version.model, version.key):
                 return stored
@@ -78,27 +74,10 @@ class SqlRegistry(RegistryStore):
 
     def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
         """The number and its version are one transaction: a rolled back one gives the number back."""
-        return self._repeated(lambda: self._add_next_version(tenant, model, make, key))
-
-    def _add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], key: str | None) -> ModelVersion:
         with self.database.write() as transaction:
             if key is not None and (stored := self._stored(transaction, tenant, model, key)):
                 return stored
-            version = make(self._following(transaction, tenant, model))
-            if stored := self._stored(transaction, tenant, model, version.key):
-                transaction.undo()
-                return stored
-            return self._add(transaction, version)
-
-    @staticmethod
-    def _repeated(add: Callable[[], ModelVersion]) -> ModelVersion:
-        """Where another transaction was first with the name or the key, look again: then its version is there to be seen."""
-        for _ in range(_COLLISIONS):
-            try:
-                return add()
-            except CollisionError:
-                continue
-        return add()
+            return self._add(transaction, make(self._following(transaction, tenant, model)))
 
     def _following(self, transaction: Transaction, tenant: str, model: str) -> int:
         """The next number; it is given back if the transaction is rolled back."""
@@ -109,19 +88,26 @@ class SqlRegistry(RegistryStore):
         return version_of(*rows[0]) if rows else None
 
     def _add(self, transaction: Transaction, version: ModelVersion) -> ModelVersion:
+        """Insert first: what is taken, by a transaction that may have come meanwhile, is found out by that."""
         row = version_row(version)
-        if transaction.run(self.statements.version_by_name, row):
-            raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
         for blob in version.blobs():
-            mine = {"tenant": version.tenant, "sha256": blob.sha256}
-            # Claimed before it is looked at: from here on no sweep can take it.
-            transaction.run(self.statements.use_blob, {**mine, "holder": f"versions/{version.model}/{version.version}"})
-            known = transaction.run(self.statements.blob, mine)
-            if not known or known[0][0] != blob.size or not self.blobs.holds(version.tenant, blob, known[0][1]):
-                raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
-        transaction.run(self.statements.add_version, row)
+            self._claim(transaction, version, blob)
+        if not transaction.run(self.statements.add_version, row):
+            stored = self._stored(transaction, version.tenant, version.model, version.key)
+            if stored is None:
+                raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
+            transaction.undo()
+            return stored
         transaction.run_many(self.statements.add_fields, list(field_rows(version)))
         return version
+
+    def _claim(self, transaction: Transaction, version: ModelVersion, blob: Blob) -> None:
+        """Claim a blob before looking at it: from here on no sweep can take it."""
+        mine = {"tenant": version.tenant, "sha256": blob.sha256}
+        transaction.run(self.statements.use_blob, {**mine, "holder": f"versions/{version.model}/{version.version}"})
+        known = transaction.run(self.statements.blob, mine)
+        if not known or known[0][0] != blob.size or not self.blobs.holds(version.tenant, blob, known[0][1]):
+            raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
 
     def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
         """One read by the unique key."""
@@ -181,23 +167,26 @@ class SqlRegistry(RegistryStore):
             if transaction.run(self.statements.retire, mine):
                 journal = f"versions/{model}"
                 head = transaction.run(self.statements.head, {"tenant": tenant, "journal": journal})[0][0]
-                self._append(transaction, tenant, journal, head, tombstone)
+                self._append(transaction, {"tenant": tenant, "journal": journal, "expected": head, **entry_row(tombstone)}, tombstone)
 
     # --- journals
 
     def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
         """One statement that inserts only behind the expected head."""
-        with self.database.write() as transaction:
-            return self._append(transaction, tenant, journal, expected, entry)
-
-    def _append(self, transaction: Transaction, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
         row = {"tenant": tenant, "journal": journal, "expected": expected, **entry_row(entry)}
+        if entry.digests():
+            with self.database.write() as transaction:
+                return self._append(transaction, row, entry)
+        if not self.database.write_one(self.statements.append, row):
+            raise _behind(journal, expected, self.database.read(self.statements.head, row)[0][0])
+        return _appended(row)
+
+    def _append(self, transaction: Transaction, row: Mapping[str, Any], entry: NewEntry) -> Entry:
         if not transaction.run(self.statements.append, row):
-            head = transaction.run(self.statements.head, row)[0][0]
-            raise ConflictError(f"registry: journal {journal} is at {head}, not {expected}", head=head)
+            raise _behind(row["journal"], row["expected"], transaction.run(self.statements.head, row)[0][0])
         for digest in entry.digests():
-            transaction.run(self.statements.use_blob, {"tenant": tenant, "sha256": digest, "holder": journal})
-        return entry_of(tenant, journal, (expected + 1, *(row[name] for name in ("at", "kind", "key", "change", "state"))))
+            transaction.run(self.statements.use_blob, {"tenant": row["tenant"], "sha256": digest, "holder": row["journal"]})
+        return _appended(row)
 
     def read(self, tenant: str, journal: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> Sequence[Entry]:
         """Entries by position."""
@@ -220,9 +209,9 @@ class SqlRegistry(RegistryStore):
     def lease(self, tenant: str, name: str, owner: str, ttl: timedelta) -> bool:
         """Times are the database's."""
         mine = {"tenant": tenant, "name": name, "owner": owner}
+        if ttl > timedelta(0):
+            return bool(self.database.write_one(self.statements.take_lease, {**mine, "seconds": ttl.total_seconds()}))
         with self.database.write() as transaction:
-            if ttl > timedelta(0):
-                return bool(transaction.run(self.statements.take_lease, {**mine, "seconds": ttl.total_seconds()}))
             transaction.run(self.statements.drop_lease, mine)
             return not transaction.run(self.statements.lease_holder, mine)
 
@@ -310,3 +299,13 @@ class SqlRegistry(RegistryStore):
     def tenants(self, *, cursor: str | None = None) -> Page[str]:
         """Tenants with a version or a journal."""
         return Page(tuple(self._names(self.statements.next_tenant, after=cursor or "")))
+
+
+def _behind(journal: str, expected: int, head: int) -> ConflictError:
+    return ConflictError(f"registry: journal {journal} is at {head}, not {expected}", head=head)
+
+
+def _appended(row: Mapping[str, Any]) -> Entry:
+    """The entry, as it will be read."""
+    stored = (row[name] for name in ("at", "kind", "key", "change", "state"))
+    return entry_of(row["tenant"], row["journal"], (row["expected"] + 1, *stored))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -107,8 +108,15 @@ class _File:
     def remedy(self) -> str:
         return "check the file, its folder and the free space"
 
-    def is_alive(self, connection: Connection) -> bool:
+    @property
+    def begin(self) -> str:
+        return "BEGIN IMMEDIATE"
+
+    def is_alive(self, raw: Any) -> bool:
         return True
+
+    def batch(self, raw: Any) -> AbstractContextManager[Any]:
+        return nullcontext()
 
     def prepare(self) -> None:
         make_folder(self.path.parent)
@@ -117,23 +125,17 @@ class _File:
                 f"{self.label} is on a network file system ({kind}), where SQLite loses writes - use a local disk or registry.postgres"
             )
 
-    def open(self) -> tuple[Engine, Engine]:
-        url = URL.create("sqlite", database=str(self.path))
-        options: dict[str, Any] = {
-            "poolclass": NullPool,
-            "paramstyle": "named",
-            "connect_args": {"timeout": self.timeout, "check_same_thread": False},
-        }
-        reader = create_engine(url, isolation_level="AUTOCOMMIT", **options)
-        writer = create_engine(url, **options)
-        for engine in (reader, writer):
-            event.listen(engine, "connect", _configure)
-        event.listen(writer, "begin", _begin)
-        with writer.begin() as connection:
+    def open(self) -> Engine:
+        given = {"timeout": self.timeout, "check_same_thread": False}
+        engine = create_engine(URL.create("sqlite", database=str(self.path)), poolclass=NullPool, paramstyle="named", connect_args=given)
+        event.listen(engine, "connect", _configure)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(self.begin)
             self._bring_schema(connection)
+            connection.commit()
         self._opened = self._identity()
         self.blobs.sweep()
-        return reader, writer
+        return engine
 
     def pending(self) -> Sequence[str]:
         """What the next to open the file will do to it; the file is only read."""
@@ -165,13 +167,9 @@ class _File:
 
 def _configure(connection: Any, record: object) -> None:
     del record
-    connection.isolation_level = None  # BEGIN is ours: the driver's own would come too late and would not be IMMEDIATE
+    connection.isolation_level = None  # autocommit: BEGIN is ours, the driver's own would not be IMMEDIATE
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise VersioningError(f"{_NAME}: the file's journal mode stays {mode!r} - use a local disk that is writable")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
