@@ -87,6 +87,12 @@ class Bucket:
                         raise
         return None
 
+    def need(self, key: str) -> bytes:
+        """The bytes of an object that must be there."""
+        if (stored := self.get(key)) is None:
+            raise self.kind(f"{self.client.label}: s3://{self.name}/{self.path(key)}: is gone - restore the object from a backup")
+        return stored.body
+
     def slice(self, key: str, start: int, stop: int) -> bytearray:
         """Bytes ``start`` to ``stop``; a broken connection is taken up where it broke."""
         got, left = bytearray(), _TRIES
