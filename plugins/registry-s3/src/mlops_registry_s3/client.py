@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -108,6 +109,7 @@ class S3Client:
 
     def _connect(self) -> Any:
         import boto3
+        import botocore.session
         from botocore.config import Config
 
         own = self.endpoint_url is not None and "amazonaws.com" not in self.endpoint_url
@@ -119,7 +121,9 @@ class S3Client:
             s3={"addressing_style": "path" if own else "auto"},
         )
         keys: dict[str, Any] = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}
-        session = boto3.session.Session()  # the default one is shared by all threads, and is not safe
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _descriptions())
+        session = boto3.session.Session(botocore_session=core)  # the default one is shared by all threads, and is not safe
         region = self.region or session.region_name or ("us-east-1" if own else None)
         return session.client("s3", endpoint_url=self.endpoint_url, region_name=region, config=config, **keys)
 
@@ -143,3 +147,11 @@ class S3Client:
             pool.shutdown(cancel_futures=True)
         if client is not None:
             client.close()
+
+
+@functools.cache
+def _descriptions() -> Any:
+    """What boto3 knows of S3, read once: each store that opens would read them for a tenth of a second."""
+    from botocore.loaders import Loader
+
+    return Loader()

@@ -83,7 +83,7 @@ class Sweep:
     def _names(self, tenant: str) -> Iterable[set[str]]:
         log = self.search.log
         for model in self.search.models(tenant):
-            yield log.catch_up(log.history(tenant, model)).digests
+            yield log.digests(log.history(tenant, model))
         for journal in self.journals.names(tenant):
             yield self.journals.digests(tenant, journal)
 

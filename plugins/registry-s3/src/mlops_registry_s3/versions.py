@@ -1,14 +1,16 @@
 """The log of a model's versions: dense, and written by compare-and-swap at its end.
 
-A writer has read the whole log before it writes the next place, so that names and keys are unique and numbers dense.
+A writer knows the whole log before it writes the next place, so that names and keys are unique and numbers dense. Each place tells in
+brief what stands in those before it: a writer that was overtaken a few times reads one object to know all.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mlops_core.exceptions import VersioningError
 from mlops_core.records import ModelVersion
@@ -20,21 +22,35 @@ from mlops_registry_s3.segments import LARGE, SMALL, Segments
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Added", "History", "VersionLog"]
+__all__ = ["Added", "Brief", "History", "VersionLog"]
 
 _BODIES: Final = 32 << 20  # bytes of versions, as they are stored
 _MODELS: Final = 256
 _FEW: Final = 8  # versions that are read one by one rather than by segments
+_RECENT: Final = 31  # places before it that a place tells in brief
+
+
+class Brief(NamedTuple):
+    """What a writer must know of a place."""
+
+    order: int
+    version: str
+    key: str
+    number: int | None
 
 
 @frozen
 class Added:
-    """A version's place in the log. ``order`` grows with each version of the tenant: microseconds of the server's time, told apart."""
+    """A version's place in the log. ``order`` grows with each version of the tenant: microseconds of the server's time, told apart.
+
+    ``recent`` are the places before it, the nearest last; only the log itself keeps them.
+    """
 
     seq: int
     order: int
     nonce: str
     version: ModelVersion
+    recent: tuple[Brief, ...] = ()
 
     def body(self) -> bytes:
         """As it is stored."""
@@ -43,16 +59,22 @@ class Added:
             plain = self.version.to_dict()
         except ValueError as error:
             raise VersioningError(f"registry.s3: {what} holds what JSON cannot: {error}") from error
-        return envelope(what, nonce=self.nonce, seq=self.seq, order=self.order, version=plain)
+        return envelope(what, nonce=self.nonce, seq=self.seq, order=self.order, recent=self.recent, version=plain)
 
     @classmethod
     def read(cls, body: bytes, what: str) -> Added:
         """The place that was stored; raises ``VersioningError``."""
         content = opened(body, what)
         try:
-            return cls(content["seq"], content["order"], content["nonce"], ModelVersion.from_dict(content["version"]))
-        except (KeyError, ValueError) as error:
+            recent = tuple(Brief(*brief) for brief in content["recent"])
+            return cls(content["seq"], content["order"], content["nonce"], ModelVersion.from_dict(content["version"]), recent)
+        except (KeyError, TypeError, ValueError) as error:
             raise VersioningError(f"registry.s3: {what} holds no version: {error} - restore the object from a backup") from error
+
+    @property
+    def brief(self) -> Brief:
+        """What the next places tell of it."""
+        return Brief(self.order, self.version.version, self.version.key, self.version.number)
 
 
 @define(eq=False)
@@ -66,20 +88,18 @@ class History:
     number: int = 0
     names: dict[str, int] = field(factory=dict)
     keys: dict[str | None, int] = field(factory=dict)
-    retired: set[str] = field(factory=set)  # those that came retired, as copies do
+    recent: deque[Brief] = field(factory=lambda: deque(maxlen=_RECENT))
     digests: set[str] = field(factory=set)
+    scanned: int = 0  # how far ``digests`` were gathered
     lock: threading.RLock = field(factory=threading.RLock)
 
-    def fold(self, added: Iterable[Added]) -> None:
+    def fold(self, briefs: Iterable[Brief]) -> None:
         """Go on by these places."""
-        for one in added:
-            version = one.version
-            self.seq, self.order = one.seq, one.order
-            self.number = max(self.number, version.number or 0)
-            self.names[version.version] = self.keys[version.key] = one.seq
-            self.digests.update(blob.sha256 for blob in version.blobs())
-            if version.retired:
-                self.retired.add(version.version)
+        for brief in briefs:
+            self.seq, self.order = self.seq + 1, brief.order
+            self.number = max(self.number, brief.number or 0)
+            self.names[brief.version] = self.keys[brief.key] = self.seq
+            self.recent.append(brief)
 
 
 @define(eq=False)
@@ -104,14 +124,30 @@ class VersionLog:
         known = self._histories.get((tenant, model))
         return known or self._histories.put((tenant, model), History(tenant, model), 1)
 
-    def catch_up(self, history: History, newest: int | None = None) -> History:
-        """Read what was added since."""
+    def catch_up(self, history: History) -> History:
+        """Read what was added since: in brief by the newest place, where that tells it all."""
         with history.lock:
-            last = self.newest(history.tenant, history.model) if newest is None else newest
+            last = self.newest(history.tenant, history.model)
+            if 0 < last - history.seq <= _RECENT:
+                newest = self._read(history.tenant, history.model, last)
+                briefs = (*newest.recent, newest.brief)
+                if len(briefs) >= last - history.seq:
+                    history.fold(briefs[history.seq - last :])
             while history.seq < last:
                 end = min(last, (history.seq // LARGE + 1) * LARGE)
-                history.fold(self.places(history.tenant, history.model, history.seq + 1, end))
+                history.fold(added.brief for added in self.places(history.tenant, history.model, history.seq + 1, end))
         return history
+
+    def digests(self, history: History) -> set[str]:
+        """Every digest that a version names."""
+        last = self.catch_up(history).seq
+        with history.lock:
+            while history.scanned < last:
+                end = min(last, (history.scanned // LARGE + 1) * LARGE)
+                for added in self.places(history.tenant, history.model, history.scanned + 1, end):
+                    history.digests.update(blob.sha256 for blob in added.version.blobs())
+                history.scanned = end
+        return history.digests
 
     def places(self, tenant: str, model: str, first: int, last: int) -> Sequence[Added]:
         """The places ``first`` to ``last``, which are there. What is read in bulk is left in segments for others."""
@@ -123,32 +159,38 @@ class VersionLog:
             added = self.keep(tenant, model, body)
             found[added.seq] = added
         rest = [seq for seq in missing if seq not in found]
-        for added in self.bucket.client.pool.map(lambda seq: self._place(tenant, model, seq), rest):
+        each = self.bucket.client.pool.map if len(rest) > 1 else map
+        for added in each(lambda seq: self._read(tenant, model, seq), rest):
             found[added.seq] = added
         if len(missing) > _FEW:
             self.segments.fill(tenant, model, found, known)
         return [found[seq] for seq in wanted]
 
-    def _place(self, tenant: str, model: str, seq: int) -> Added:
-        return self.keep(tenant, model, self.bucket.need(log(tenant, model) + number_key(seq)))
+    def _read(self, tenant: str, model: str, seq: int) -> Added:
+        body = self.bucket.need(log(tenant, model) + number_key(seq))
+        added = Added.read(body, f"a version of {model!r}")
+        self._keep(tenant, model, added, len(body))
+        return added
 
     def keep(self, tenant: str, model: str, body: bytes) -> Added:
-        """A place that was read or written, for the next who asks."""
-        added = Added.read(body, f"a version of {model!r}")
-        return self._bodies.put((tenant, model, added.seq), added, len(body))
+        """A place that was read, for the next who asks."""
+        return self._keep(tenant, model, Added.read(body, f"a version of {model!r}"), len(body))
 
-    def cached(self, tenant: str, model: str, seq: int) -> Added:
+    def _keep(self, tenant: str, model: str, added: Added, weight: int) -> Added:
+        return self._bodies.put((tenant, model, added.seq), evolve(added, recent=()), weight)
+
+    def place(self, tenant: str, model: str, seq: int) -> Added:
         """One place."""
-        return self._bodies.get((tenant, model, seq)) or self._place(tenant, model, seq)
+        return self._bodies.get((tenant, model, seq)) or self._read(tenant, model, seq)
 
-    def add(self, history: History, added: Added) -> bool:
+    def add(self, history: History, order: int, nonce: str, version: ModelVersion) -> bool:
         """Write the place behind the last one that the history knows; False if another was faster."""
-        body = added.body()
-        kept = Added.read(body, "the version")
+        body = Added(history.seq + 1, order, nonce, version, tuple(history.recent)).body()
+        added = Added.read(body, "the version")
         if self.bucket.create(log(history.tenant, history.model) + number_key(added.seq), body) is not None:
             return False
-        kept = self._bodies.put((history.tenant, history.model, added.seq), kept, len(body))
-        history.fold([kept])
+        self._keep(history.tenant, history.model, added, len(body))
+        history.fold([added.brief])
         return True
 
     def gather(self, tenant: str, model: str, seq: int) -> None:

@@ -11,16 +11,17 @@ from attrs import define, evolve, field
 
 from mlops_core.exceptions import ConflictError
 from mlops_core.records import ModelVersion
+from mlops_registry_s3.gate import gate
 from mlops_registry_s3.generations import Generations
-from mlops_registry_s3.keys import by_name
+from mlops_registry_s3.keys import by_name, log
 from mlops_registry_s3.segments import SMALL
 from mlops_registry_s3.tombstones import Tombstones
-from mlops_registry_s3.versions import Added, VersionLog
+from mlops_registry_s3.versions import VersionLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlops_registry_s3.versions import History
+    from mlops_registry_s3.versions import Added, History
 
 __all__ = ["Writer"]
 
@@ -41,22 +42,30 @@ class Writer:
 
     def add(self, tenant: str, model: str, make: Callable[[int], ModelVersion], key: str | None) -> ModelVersion:
         """Add what ``make`` makes of the next number, behind everything that was added before; a known key answers the stored version."""
-        history = self.log.history(tenant, model)
-        with history.lock:
-            seen = _Seen()
-            while True:
-                self.log.catch_up(history)
-                if key in history.keys:
-                    return self._stored(history, history.keys[key])
-                version = make(history.number + 1)
-                if version.key in history.keys:
-                    return self._stored(history, history.keys[version.key])
-                if version.version in history.names:
-                    raise ConflictError(f"registry.s3: version {version.version!r} of {model!r} is taken - give another version")
-                added = Added(history.seq + 1, self._following(history), uuid.uuid4().hex, version)
-                self._look(seen, version)
-                if self.log.add(history, added):
-                    return self._finish(history, added.seq)
+        history, bucket = self.log.history(tenant, model), self.log.bucket
+        with history.lock, gate(f"{bucket.client.place} {bucket.name} {bucket.path(log(tenant, model))}"):
+            seq, new = self._commit(history, make, key)
+        version = self.log.place(tenant, model, seq).version
+        if not new:
+            return self._as_it_is(version)
+        self._finish(tenant, model, seq)
+        return version
+
+    def _commit(self, history: History, make: Callable[[int], ModelVersion], key: str | None) -> tuple[int, bool]:
+        """The version's place, and whether it was added now."""
+        seen = _Seen()
+        while True:
+            self.log.catch_up(history)
+            if key in history.keys:
+                return history.keys[key], False
+            version = make(history.number + 1)
+            if version.key in history.keys:
+                return history.keys[version.key], False
+            if version.version in history.names:
+                raise ConflictError(f"registry.s3: version {version.version!r} of {history.model!r} is taken - give another version")
+            self._look(seen, version)
+            if self.log.add(history, self._following(history), uuid.uuid4().hex, version):
+                return history.seq, True
 
     def _look(self, seen: _Seen, version: ModelVersion) -> None:
         """See the blobs, right before the write."""
@@ -72,17 +81,12 @@ class Writer:
             self._order = max(now, self._order + 1, history.order + 1)
             return self._order
 
-    def _finish(self, history: History, seq: int) -> ModelVersion:
+    def _finish(self, tenant: str, model: str, seq: int) -> None:
         """Leave what makes it quick to find: its name, and a segment where it filled one."""
-        tenant, model = history.tenant, history.model
-        added = self.log.cached(tenant, model, seq)
+        added = self.log.place(tenant, model, seq)
         self.log.bucket.put(by_name(tenant, model, added.version.version), added.body())
         if seq % SMALL == 0:
             self.log.gather(tenant, model, seq)
-        return added.version
-
-    def _stored(self, history: History, seq: int) -> ModelVersion:
-        return self._as_it_is(self.log.cached(history.tenant, history.model, seq).version)
 
     def _as_it_is(self, version: ModelVersion) -> ModelVersion:
         gone = not version.retired and self.tombstones.hide(version.tenant, version.model, version.version)
@@ -101,13 +105,13 @@ class Writer:
         """A version's place in the log, by its name. A crash may have come before the name was written: then by the log."""
         history = self.log.history(tenant, model)
         if (seq := history.names.get(version)) is not None:
-            return self.log.cached(tenant, model, seq)
+            return self.log.place(tenant, model, seq)
         key = by_name(tenant, model, version)
         if (stored := self.log.bucket.get(key)) is not None:
             return self.log.keep(tenant, model, stored.body)
         if (seq := self.log.catch_up(history).names.get(version)) is None:
             return None
-        added = self.log.cached(tenant, model, seq)
+        added = self.log.place(tenant, model, seq)
         self.log.bucket.put(key, added.body())
         return added
 
