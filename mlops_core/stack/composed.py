@@ -17,6 +17,7 @@ from mlops_core.plugins import Loader, is_inline
 from mlops_core.stack.assembly import Assembly
 from mlops_core.stack.built import Lazy, Shelf
 from mlops_core.stack.listening import Listeners
+from mlops_core.stack.sealed import SealGuard
 from mlops_core.stack.stack import User
 from mlops_core.structure import nearest
 
@@ -99,11 +100,16 @@ class ComposedParts:
 
     @property
     def registry(self) -> RegistryStore:
-        """The registry store; raises ``ConfigError`` where none is configured."""
+        """The registry store behind its seal; raises ``ConfigError`` where none is configured."""
         use = self.settings.registry
         if use is None:
             raise ConfigError("registry: the configuration names none - add 'registry: sqlite'")
-        return self._get("registry", "registry", use)  # type: ignore[no-any-return]  # the loader checked the role; so below
+        mine = self._mine
+
+        def build() -> SealGuard:
+            return SealGuard(mine.assembly.build("registry", use))  # type: ignore[arg-type]  # the loader checked the role; so below
+
+        return mine.shelf.get("registry", "registry", build)  # type: ignore[no-any-return]
 
     @property
     def environments(self) -> Mapping[str, Deployer]:

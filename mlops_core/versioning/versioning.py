@@ -312,6 +312,7 @@ def _folder(to: Any) -> Path:
 
 def _stack(stack: Stack | None, tenant: str | None, db: Any) -> Stack:
     from mlops_core.stack import stack_for
+    from mlops_core.stack.sealed import SealGuard
 
     found = stack_for(stack, tenant)
-    return found if db is None else found.replacing(registry=store_of(db, found.root))
+    return found if db is None else found.replacing(registry=SealGuard(store_of(db, found.root)))

@@ -12,6 +12,7 @@ from mlops_core.plugins import Loader
 from mlops_core.secrecy import mask
 from mlops_core.stack import Stack, compose, locate
 from mlops_core.stack.composed import ComposedParts, named_uses
+from mlops_core.stack.sealed import SealGuard
 from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.memory_sink import MemorySink
 from mlops_core.testing.memory_tracker import MemoryTracker
@@ -202,7 +203,8 @@ def test_an_overlay_puts_memory_in_place_of_every_store(configure: Configure) ->
     )
     parts = locate(profile="memory").parts
     assert isinstance(parts.trackers["MemoryTracker"], MemoryTracker)
-    assert isinstance(parts.registry, MemoryRegistry)
+    assert isinstance(parts.registry, SealGuard)
+    assert isinstance(parts.registry.store, MemoryRegistry)
     assert isinstance(parts.sinks["MemorySink"], MemorySink)
     deployer: Any = parts.environments["staging"]
     assert deployer.seed == 3
