@@ -57,7 +57,9 @@ class SealGuard(RegistryStore):
         if self._looked is None or now - self._looked >= SEAL_LOOK:
             newest = self.store.read(SEAL_TENANT, SEAL, limit=1, newest_first=True)
             state = (newest[0].state or {}) if newest else {}
-            self._refusal = f"sealed since {state.get('since')}: its records were copied to {state.get('to')}" if state.get("sealed") else ""
+            self._refusal = (
+                f"sealed since {state.get('since')}: its records were copied to {state.get('to')}" if state.get("sealed") else ""
+            )
             self._looked = now
         if self._refusal:
             raise VersioningError(f"registry: {self._refusal} - use that one, or `mlops registry unseal` to write here again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -14,7 +15,7 @@ from mlops_core.roles import RegistryStore
 from mlops_core.versioning.walking import entries_of, heads_of, holds, named_blobs, placeless, versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 __all__ = ["copy_tenant", "diverged", "same_version"]
 

@@ -69,7 +69,9 @@ def move_registry(
                 return found
     except MLOpsError as error:
         raise VersioningError(f"{error.message} (the source stays sealed: `mlops registry unseal` opens it again)") from error
-    raise VersioningError("copy: the source does not come to rest although it is sealed - stop the programs that write to it, and copy again")
+    raise VersioningError(
+        "copy: the source does not come to rest although it is sealed - stop the programs that write to it, and copy again"
+    )
 
 
 def seal(store: RegistryStore, to: str, *, clock: Clock | None = None) -> None:

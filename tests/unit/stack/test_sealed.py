@@ -55,7 +55,7 @@ def test_no_call_of_the_role_is_left_to_a_default() -> None:
 def test_a_sealed_store_refuses_writes_within_a_second_and_takes_them_again(name: str, guard: SealGuard, clock: FakeClock) -> None:
     guard.append(SEAL_TENANT, SEAL, 0, sample_entry("seal", state=SEALED))
     clock.advance(SEAL_LOOK)
-    with pytest.raises(VersioningError, match="sealed since 2024-05-01T12:00:00.00:00: its records were copied to production - use that"):
+    with pytest.raises(VersioningError, match=r"sealed since 2024-05-01T12:00:00.00:00: its records were copied to production - use that"):
         WRITES[name](guard)
     assert [one.version for one in guard.find_versions("acme", Query()).items] == ["1.0.0"]
     guard.append(SEAL_TENANT, SEAL, 1, sample_entry("unseal", state={"sealed": False}))

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from attrs import evolve
 
 from mlops_core.records import Blob, File
 from mlops_core.stack.sealed import SEAL, SEAL_TENANT
-from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.registry_samples import full_version, put, sample_entry, sample_version
 from mlops_core.versioning import walking
 from mlops_core.versioning.walking import entries_of, heads_of, holds, named_blobs, placeless, tenants_of, versions_of
+
+if TYPE_CHECKING:
+    from mlops_core.testing.memory_registry import MemoryRegistry
 
 
 @pytest.fixture(autouse=True)
