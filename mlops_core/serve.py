@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from mlops_core.artifacts import Artifacts
-from mlops_core.config.settings import EnvironmentSettings, ModelsSettings, Settings, Use
+from mlops_core.config.settings import EnvironmentSettings, ModelsSettings, Settings, SignSettings, Use
 from mlops_core.deployment import Ports, Tokens
 from mlops_core.deployment.bundle import model_path, read_bundle
 from mlops_core.deployment.ports import environment_folder, write_private
@@ -132,7 +132,8 @@ class BundleHost(ProjectHost):
         return self.bundled
 
     def load(self, version: ModelVersion) -> Predictor:
-        """Hash the bundle's files, then load them."""
+        """Check the signature, hash the bundle's files, then load them."""
+        self.stack.signing.check(version)
         return Artifacts(self.stack).predictor_at(model_path(self.folder, version), version)
 
 
@@ -212,8 +213,11 @@ def _from_bundle(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
         environments={"bundle": EnvironmentSettings(deployer, tokens=f"${{file:{options.tokens}}}" if options.tokens else None)},
         formats=(version.format,),
         models=ModelsSettings(trust=tuple(options.trust)),
+        sign=SignSettings(public=tuple(f"${{file:{path}}}" for path in options.public), require=bool(options.public)),
     )
-    host = BundleHost(compose(settings, folder), "bundle", folder=folder, bundled=version)
+    stack = compose(settings, folder)
+    stack.signing.check(version)
+    host = BundleHost(stack, "bundle", folder=folder, bundled=version)
     return host, ["alone", f"{version.tenant}/{version.model}/{version.version}"]
 
 
@@ -228,6 +232,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="with --bundle; any but the loopback needs --tokens")
     parser.add_argument("--tokens", type=os.path.abspath, help="with --bundle: a file with one tenant:token per line")
     parser.add_argument("--trust", action="append", default=[], help="with --bundle: a format that may run code when it is loaded")
+    parser.add_argument(
+        "--public",
+        action="append",
+        default=[],
+        type=os.path.abspath,
+        help="with --bundle: file of a public key that must have signed it",
+    )
     parser.add_argument("args", nargs="*", help="the deployer's own arguments, behind --")
     return parser.parse_args(arguments)
 

@@ -73,8 +73,10 @@ class Artifacts:
         """A version's verified file or folder, below ``into``.
 
         Raises:
-            CorruptArtifactError: The store's bytes are not those that were registered.
+            CorruptArtifactError: The store's bytes are not those that were registered, or its record is not the one that was signed.
+            VersioningError: No trusted key has signed it, and ``registry.sign.require`` asks for that.
         """
+        self.stack.signing.check(version)
         name = f"{version.model} {version.version}"
         return download(self.stack.parts.registry, version.tenant, version.files, into, name)
 

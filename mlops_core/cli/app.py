@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "status": ("status", "What runs, what is deployed, what needs a control loop."),
     "runs": ("runs", "Pipeline runs and tracked runs: list, show, compare, best, sync."),
     "models": ("models", "Registered models: versions, lineage, aliases, download."),
-    "registry": ("registry", "The store behind the models: copy, gc, migrate, unseal."),
+    "registry": ("registry", "The store behind the models: copy, gc, keygen, migrate, unseal."),
     "deploy": ("deploy", "Deploy a version to an environment."),
     "deployments": ("deployments", "Deployments and their history."),
     "canary": ("canary", "Start, pause, resume or end a canary."),

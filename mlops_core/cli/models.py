@@ -106,6 +106,7 @@ def _show(session: Session, model: str, version: str | None) -> None:
             "format": found.format,
             "digest": found.digest,
             "run": found.run_id,
+            **({"signed by": found.signature.key_id} if found.signature is not None else {}),
             **{f"metadata.{name}": value for name, value in _metadata(found).items()},
             "files": ", ".join(f"{file.path} ({file.blob.size} bytes)" for file in found.files),
             "artifacts": ", ".join(found.artifacts),

@@ -157,6 +157,19 @@ def _migrate(session: Session, dry_run: bool) -> None:  # noqa: FBT001  as above
         session.out.line("nothing was changed - call again without --dry-run")
 
 
+@command.command("keygen")
+@click.argument("file", type=click.Path(path_type=Path), metavar="PATH")
+@project_options
+def _keygen(session: Session, file: Path) -> None:
+    """Write a new pair of keys that sign versions: the private one to PATH, the public one to PATH.pub. Nothing is overwritten."""
+    from mlops_core.stack.keys import write_pair
+
+    public = write_pair(file)
+    session.out.record({"private": str(file), "public": f"{file}.pub", "key_id": public.key_id})
+    session.out.line(f"key {public.key_id}: {file} signs and is a secret, {file}.pub is for those who verify")
+    session.out.line(f'to sign: registry: {{sign: {{key: "${{file:{file}}}"}}}}')
+
+
 @command.command("unseal")
 @project_options
 def _unseal(session: Session) -> None:

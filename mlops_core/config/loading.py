@@ -13,7 +13,7 @@ from mlops_core.config.alerts import alert_problems
 from mlops_core.config.document import DocumentError, Table, merged, parse, places, values
 from mlops_core.config.forms import settings_structurer, unsupported, wrong_references
 from mlops_core.config.origin import Origin
-from mlops_core.config.settings import PipelineSettings, Settings, Use
+from mlops_core.config.settings import SIGN, PipelineSettings, Settings, Use
 from mlops_core.exceptions import ConfigError
 from mlops_core.names import is_name
 from mlops_core.structure import Misfit, Problem, key_text, named, nearest
@@ -95,7 +95,7 @@ def _told(name: str, *errors: DocumentError) -> list[str]:
 
 
 def _settings(found: dict[str, Any], origin: Origin, defaults: Settings) -> tuple[Settings | None, list[Problem]]:
-    problems = [*_version(found), *wrong_references(found), *unsupported(found)]
+    problems = [*_version(found), *wrong_references(found), *unsupported(found), *_signing(found)]
     channels = found.get("channels", defaults.channels)
     settings, misfits, kept = _fitted(found)
     if misfits:
@@ -168,6 +168,15 @@ def _version(found: dict[str, Any]) -> list[Problem]:
     newer = isinstance(version, int) and version > VERSION
     remedy = "install a newer motadata-mlops-core" if newer else f"write 'version: {VERSION}'"
     return [Problem(("version",), f"expected {VERSION}, got {named(version)} - {remedy}")]
+
+
+def _signing(found: dict[str, Any]) -> list[Problem]:
+    """Take the core's part out of the registry's options, to a key of its own; raised there, it is placed as it was written."""
+    wrong = [Problem((SIGN,), "no key - write it as 'sign' under 'registry'", on_key=True)] if found.pop(SIGN, None) is not None else []
+    registry = found.get("registry")
+    if isinstance(registry, dict) and "sign" in registry:
+        found[SIGN] = registry.pop("sign")
+    return wrong
 
 
 def _filled(settings: Settings, found: Mapping[str, Any], defaults: Settings) -> Settings:

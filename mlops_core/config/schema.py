@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from mlops_core.config.loading import VERSION
-from mlops_core.config.settings import EnvironmentSettings, Settings, StageSettings, Use
+from mlops_core.config.settings import SIGN, EnvironmentSettings, Settings, StageSettings, Use
 from mlops_core.structure import key_of
 from mlops_core.structure.schema import class_schema
 
@@ -36,10 +36,11 @@ def configuration_schema(options: Options) -> dict[str, Any]:
     """
     schema = class_schema(Settings, lambda kind: _special(kind, options))
     properties = schema["properties"]
+    core = {"registry": {"sign": properties.pop(SIGN)}}
     for holder in (properties, properties["monitoring"]["properties"], properties["drift"]["properties"]):
         for key, role in _ROLES.items():
             if key in holder:
-                holder[key] = {**_at_key(key, _plugin(role, options)), **_said(holder[key])}
+                holder[key] = {**_at_key(key, _plugin(role, options, core.get(key))), **_said(holder[key])}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mlops.yaml",

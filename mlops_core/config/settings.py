@@ -17,6 +17,7 @@ from mlops_core.records import Record
 from mlops_core.structure import SHARE, Check
 
 __all__ = [
+    "SIGN",
     "AlertRule",
     "CanarySettings",
     "DriftSettings",
@@ -25,9 +26,13 @@ __all__ = [
     "MonitoringSettings",
     "PipelineSettings",
     "Settings",
+    "SignSettings",
     "StageSettings",
     "Use",
 ]
+
+SIGN: Final = "registry.sign"
+"""Where the file has it: beside the options of the registry's plugin, which does not hear of it."""
 
 _NAME: Final = Check(rules.name)
 _COUNT: Final = Check(rules.not_negative)
@@ -123,6 +128,20 @@ class CanarySettings(Record):
 
 
 @frozen
+class SignSettings(Record):
+    """``registry.sign``: Ed25519 keys as PEM text, usually ``${file:...}``, unresolved. The public half of ``key`` is always trusted."""
+
+    key: str | None = field(default=None, repr=False, metadata=_says("the private key that signs versions, such as ${file:model.key}"))
+    public: tuple[str, ...] = field(default=(), metadata=_says("public keys whose signatures are trusted, such as ${file:release.pub}"))
+    require: bool = field(default=False, metadata=_says("refuse every version that no trusted key has signed"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.require and self.key is None and not self.public:
+            text = "'require' without a key would refuse every version - add 'key', or 'public'"
+            raise ValueError(text)
+
+
+@frozen
 class StageSettings(Record):
     """One stage of the pipeline: keys that belong to the core, and the stage's options. ``use`` None: a built-in or registered stage."""
 
@@ -160,6 +179,7 @@ class Settings(Record):
         default=(), metadata=_says("where experiments are tracked; of several, the first answers searches", "tracker")
     )
     registry: Use | None = field(default=None, metadata=_says("where versions, aliases, deployments and runs are kept"))
+    sign: SignSettings = field(factory=SignSettings, metadata=_says("who signs versions, and who is trusted", SIGN))
     environments: Mapping[Annotated[str, _NAME], EnvironmentSettings] = field(
         factory=dict, metadata=_says("where models are deployed to, each with its deployer")
     )

@@ -97,6 +97,7 @@ class Desk:
 
         Raises:
             DeploymentError: There is none.
+            VersioningError: It is not signed as ``registry.sign`` asks for.
         """
         wanted = version
         tenant, model, store = self.endpoint.tenant, self.endpoint.model, self.stack.parts.registry
@@ -110,6 +111,7 @@ class Desk:
         found = store.get_version(tenant, model, wanted) if wanted else None
         if found is None or found.retired:
             raise DeploymentError(f"model {model}: no version {version!r} is registered - `mlops models` lists them")
+        self.stack.signing.check(found)
         return found
 
     def gate(self, number: int, version: str, action: Literal["deploy", "canary_step", "promote"], weight: float) -> str:

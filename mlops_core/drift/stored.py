@@ -39,6 +39,7 @@ def stored_reference(stack: Stack, model: str, version: str | None) -> tuple[str
     check_name(model, "model", DriftDetectionError)
     with own_errors():
         found = _version(stack, model, version)
+        stack.signing.check(found)
         artifact = found.artifacts.get(REFERENCE)
         if artifact is None:
             hint = f"register versions with artifacts={{{REFERENCE!r}: a file of Reference.save}}"

@@ -37,7 +37,7 @@ from mlops_core.records.query import And, Comparison, Condition, Not, Or, OrderB
 from mlops_core.records.record import Record, canonical_json, digest_of
 from mlops_core.records.threshold import METRICS, VALUE_FAMILIES, Threshold, check_value_name
 from mlops_core.records.tracking import Experiment, Metric, RunComparison, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
-from mlops_core.records.version import ArtifactRef, Blob, Column, File, Leftover, LineageLink, ModelVersion, Schema
+from mlops_core.records.version import ArtifactRef, Blob, Column, File, Leftover, LineageLink, ModelVersion, Schema, Signature
 from mlops_core.records.window import HealthReport, Window, assess_health, merge_segments
 
 __all__ = [
@@ -99,6 +99,7 @@ __all__ = [
     "Schema",
     "Segment",
     "SeriesKey",
+    "Signature",
     "StackRef",
     "StageFailed",
     "StageFinished",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from attrs import field, frozen
 
-from mlops_core.records.record import Record
+from mlops_core.records.record import Record, canonical_json
 
-__all__ = ["ArtifactRef", "Blob", "Column", "File", "Leftover", "LineageLink", "ModelVersion", "Schema"]
+__all__ = ["ArtifactRef", "Blob", "Column", "File", "Leftover", "LineageLink", "ModelVersion", "Schema", "Signature"]
 
 
 @frozen
@@ -72,12 +72,21 @@ class LineageLink(Record):
 
 
 @frozen
+class Signature(Record):
+    """Who vouches for a version: ``algorithm`` is ``ed25519``, ``key_id`` names the public key, ``value`` is the signature in base64."""
+
+    algorithm: str
+    key_id: str
+    value: str
+
+
+@frozen
 class ModelVersion(Record):
     """One immutable version of a registered model.
 
     ``number`` is set for automatic versions only (1..N, also their name); ``key`` makes a retry idempotent and defaults to ``digest``, the
     sha256 of the canonical content. ``format`` names the format plugin that reads the model. ``artifacts`` holds named extras such as the
-    drift reference. ``retired`` versions stay taken and are hidden from find.
+    drift reference. ``retired`` versions stay taken and are hidden from find. ``signature`` is over ``manifest()``.
     """
 
     tenant: str
@@ -95,6 +104,32 @@ class ModelVersion(Record):
     artifacts: Mapping[str, ArtifactRef] = field(factory=dict)
     run_id: str | None = None
     retired: bool = False
+    signature: Signature | None = None
+
+    def manifest(self) -> bytes:
+        """What a signature signs: all of the version but ``retired``, the signature itself, and where bytes lie.
+
+        Written out field by field, so that a field that a later release adds changes no manifest of an earlier one.
+        """
+        schema = self.schema
+        plain = {
+            "manifest": 1,
+            "tenant": self.tenant,
+            "model": self.model,
+            "version": self.version,
+            "number": self.number,
+            "key": self.key,
+            "digest": self.digest,
+            "files": _listed(self.files),
+            "created": self.created.astimezone(UTC).isoformat(timespec="microseconds"),
+            "format": self.format,
+            "schema": None if schema is None else [[_column(one) for one in side] for side in (schema.inputs, schema.outputs)],
+            "metadata": self.metadata,
+            "parents": [[link.kind, link.name, link.digest] for link in self.parents],
+            "artifacts": {name: [ref.sha256, ref.size, ref.format, ref.name, _listed(ref.files)] for name, ref in self.artifacts.items()},
+            "run_id": self.run_id,
+        }
+        return canonical_json(plain).encode()
 
     def blobs(self) -> tuple[Blob, ...]:
         """Every blob behind the version: of its files, and of its artifacts."""
@@ -117,6 +152,14 @@ class ModelVersion(Record):
         flat.update({f"metadata.{name}": value for name, value in self.metadata.items()})
         flat.update({f"parents.{link.kind}.{link.name}": link.digest for link in self.parents})
         return flat
+
+
+def _listed(files: tuple[File, ...]) -> list[list[Any]]:
+    return [[file.path, file.blob.sha256, file.blob.size] for file in files]
+
+
+def _column(column: Column) -> list[Any]:
+    return [column.name, column.dtype, list(column.shape), column.nullable]
 
 
 @frozen

@@ -56,7 +56,7 @@ def check(
     if not found:
         found = [*_capabilities(parts), *(further(stack) if further is not None else ())]
     if connect and not found:
-        found = [*_unreachable(parts), *_unreachable_environments(stack, attach)]
+        found = [*_unusable_keys(stack), *_unreachable(parts), *_unreachable_environments(stack, attach)]
     parts.close()
     return (parts.origin or Origin()).ordered(found)
 
@@ -147,6 +147,15 @@ def _first_answers(parts: ComposedParts, role: str, uses: tuple[Use, ...], capab
     if able and able[0] is not uses[0]:
         message = f"{uses[0].use!r} stands first but cannot {capability} - put {able[0].use!r} first"
         yield from _at(parts, (key,), message)
+
+
+def _unusable_keys(stack: Stack) -> list[str]:
+    try:
+        stack.signing.check_keys()
+    except MLOpsError as error:
+        key, _, said = error.message.partition(": ")  # each names its key first
+        return _at(stack.parts, (key,), said)  # type: ignore[arg-type]  # composed parts, as in check
+    return []
 
 
 def _unreachable(parts: ComposedParts) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mlops_core.exceptions import ConfigError
 from mlops_core.names import check_name
 from mlops_core.roles import Clock
 from mlops_core.stack.parts import Parts
+from mlops_core.stack.signing import Signing
 
 if TYPE_CHECKING:
     from mlops_core.records import StackRef
@@ -44,11 +45,19 @@ class Stack:
     clock: Clock = field(factory=SystemClock)
     origin: Origin | None = field(default=None, repr=False)
     user: User | None = field(default=None, repr=False)
+    _signing: Signing | None = field(default=None, init=False, repr=False)
 
     @property
     def workdir(self) -> Path:
         """``root/.mlops``; whoever writes there creates it."""
         return self.root / ".mlops"
+
+    @property
+    def signing(self) -> Signing:
+        """Signs and verifies versions as ``registry.sign`` says."""
+        if self._signing is None:
+            self._signing = Signing(self.settings.sign, self.root)
+        return self._signing
 
     def for_tenant(self, tenant: str | None) -> Stack:
         """The same backends for another tenant; None keeps this one's.

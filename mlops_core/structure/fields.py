@@ -54,7 +54,8 @@ def fit_fields(structurer: Structurer, value: Any, cls: type[T], also: tuple[str
 
 
 def _hint(key: str, options: list[str], also: tuple[str, ...]) -> str:
-    """The nearest of all names; where none is near, the options."""
+    """The nearest of all names; where none is near, the options. One with a dot is written elsewhere."""
+    options = [one for one in options if "." not in one]
     near = nearest(key, [*options, *also])
     return near if near.startswith("did") or options == [] else nearest(key, options, "known are")
 

@@ -97,6 +97,7 @@ class Registration:
         taken = None if request.version is None else self._store.get_version(self.stack.tenant, request.model, request.version)
         if taken is not None and request.key is not None and taken.key == request.key:
             return _living(taken)
+        self.stack.signing.check_ready()
         parents = tuple(self._parent(request.model, parent) for parent in request.parents)
         self._check_run(request.run_id)
         self._check_format(request.format)
@@ -140,7 +141,8 @@ class Registration:
 
         def make(name: str, number: int | None) -> ModelVersion:
             now = self.stack.clock.now()
-            made.append(content.version(name, now, number=number, key=request.key, run_id=request.run_id, provenance=provenance))
+            version = content.version(name, now, number=number, key=request.key, run_id=request.run_id, provenance=provenance)
+            made.append(self.stack.signing.signed(version))
             return made[-1]
 
         if request.version is None:

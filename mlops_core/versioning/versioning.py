@@ -261,6 +261,7 @@ class ModelVersioning:
 
     def _with_files(self, model_id: str, version: str | None) -> ModelVersion:
         found = self._resolve(model_id, version)
+        self._stack.signing.check(found)
         if not found.files:
             raise VersioningError(f"{found.model}: version {found.version} has no files - it was registered without a model")
         return found

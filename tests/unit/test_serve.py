@@ -20,13 +20,15 @@ from attrs import evolve
 
 from mlops_core import serve
 from mlops_core.artifacts import Artifacts
-from mlops_core.config.settings import EnvironmentSettings, ModelsSettings, MonitoringSettings, Settings, Use
+from mlops_core.config.settings import EnvironmentSettings, ModelsSettings, MonitoringSettings, Settings, SignSettings, Use
 from mlops_core.deployment import ModelDeployment
-from mlops_core.deployment.bundle import write_bundle
+from mlops_core.deployment.bundle import read_bundle, write_bundle
 from mlops_core.exceptions import DeploymentError, UntrustedFormatError, VersioningError
 from mlops_core.operations import loop_status
 from mlops_core.records import Column, ModelVersion, Schema, SeriesKey
 from mlops_core.stack import Stack, compose
+from mlops_core.stack.keys import write_pair
+from mlops_core.stack.signing import Signing
 from mlops_deployer_local.process import is_alive
 
 if TYPE_CHECKING:
@@ -383,3 +385,30 @@ def test_an_untrusted_and_a_corrupt_model_are_refused_while_the_running_one_serv
         assert deployment.status("delays", "staging").loaded == ("1.0.0",)
     finally:
         deployment.shutdown("staging")
+
+
+def test_a_bundle_is_served_only_where_a_given_key_signed_it(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("k", "other"):
+        write_pair(tmp_path / name)
+    signed = Signing(SignSettings(f"${{file:{tmp_path / 'k'}}}"), tmp_path).signed(register(stack, "1.0.0", 5))
+    folder = write_bundle(stack, signed, tmp_path / "bundle")
+    with pytest.raises(VersioningError, match=r"delays: version 1\.0\.0 is signed by the key .* which is not trusted"):
+        bundle_host(folder, tmp_path / "other.pub")
+    assert bundle_host(folder, tmp_path / "k.pub").load(signed).predict({"x": np.ones(1)})["product"].tolist() == [5.0]
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["version"]["metadata"] = {"accuracy": 1.0}
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert serve.main(["--bundle", str(folder), "--public", str(tmp_path / "k.pub")]) == 1
+    told = capsys.readouterr().err
+    assert "its record was changed" in told
+    assert told.count("\n") == 1
+
+
+def bundle_host(folder: Path, public: Path) -> serve.BundleHost:
+    """As a serving process makes it, with the formats of this test."""
+    (folder / "factor.py").write_text(FORMAT)
+    version = read_bundle(folder)
+    chosen = Settings(tenant="acme", formats=("./factor.py:Factor",), sign=SignSettings(public=(f"${{file:{public}}}",), require=True))
+    host = serve.BundleHost(compose(chosen, folder), "bundle", folder=folder, bundled=version)
+    host.load(version)
+    return host

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mlops_core.project import Project
 from mlops_core.testing.memory_registry import MemoryRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from mlops_core.project import Project
     from mlops_core.records import Leftover
 
     from .conftest import Answer
@@ -147,3 +147,23 @@ def test_a_migration_says_what_it_does(mlops: Callable[..., Answer], project: Pr
     assert said == "schema 1 -> 2: an index of runs\nnothing was changed - call again without --dry-run\n"
     assert mlops("registry", "migrate", "--json").json == {"dry_run": False, "steps": ["schema 1 -> 2: an index of runs"]}
     assert done == [True, False]
+
+
+def test_a_pair_of_keys_is_made_and_signs(mlops: Callable[..., Answer], project: Project, tmp_path: Path) -> None:
+    made = mlops("registry", "keygen", "model.key", "--json").json
+    assert (made["private"], made["public"]) == ("model.key", "model.key.pub")
+    again = mlops("registry", "keygen", "model.key")
+    assert (again.code, again.err) == (2, "mlops: keygen: model.key: it is there already - give another path; nothing is overwritten\n")
+    said = mlops("registry", "keygen", "other.key").out
+    assert said.endswith('to sign: registry: {sign: {key: "${file:other.key}"}}\n')
+    configuration = (tmp_path / "mlops.yaml").read_text()
+    signing = '{use: sqlite, path: signed.db, sign: {key: "${file:model.key}", require: true}}'
+    (tmp_path / "mlops.yaml").write_text(configuration.replace('"mlops_core.testing.memory_registry:MemoryRegistry"', signing))
+    (tmp_path / "model").write_text("line 2")
+    with Project.open(tmp_path) as signed:
+        signed.versioning.version_model("line", model_path=tmp_path / "model")
+    assert f"signed by   {made['key_id']}" in mlops("models", "show", "line").out
+    assert mlops("check", "--connect").code == 0
+    (tmp_path / "model.key").write_text("nothing")
+    told = mlops("check", "--connect")
+    assert told.err.startswith("mlops.yaml:6:54: registry.sign.key: it is no private Ed25519 key in PEM without a password - make one")

@@ -129,13 +129,11 @@ def test_stages_are_a_mapping() -> None:
 
 def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
     values: dict[str, Any] = {
-        "registry": {"use": "sqlite", "sign": {"key": "k"}},
         "drift": {"tests": ["ks"], "schedule": {"every": "1d"}},
         "monitoring": {"slo": {}, "sample": {}, "alerts": [{"name": "a"}, {"name": "b", "clear": "x", "no_data": "ok"}, 5]},
     }
     found = unsupported(values)
     assert {key_text(problem.path) for problem in found} == {
-        "registry.sign",
         "drift.schedule",
         "monitoring.slo",
         "monitoring.sample",
@@ -144,7 +142,6 @@ def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
     }
     assert all("is not supported by this release - remove it" in problem.message and problem.on_key for problem in found)
     assert values == {
-        "registry": {"use": "sqlite"},
         "drift": {"tests": ["ks"]},
         "monitoring": {"alerts": [{"name": "a"}, {"name": "b"}, 5]},
     }

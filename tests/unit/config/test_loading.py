@@ -5,7 +5,7 @@ from textwrap import dedent
 import pytest
 
 from mlops_core.config.loading import documents_of, examine, find, load, read
-from mlops_core.config.settings import EnvironmentSettings, MonitoringSettings, Settings, Use
+from mlops_core.config.settings import EnvironmentSettings, MonitoringSettings, Settings, SignSettings, Use
 from mlops_core.exceptions import ConfigError
 from mlops_core.records import Threshold
 
@@ -157,7 +157,7 @@ def test_every_mistake_of_a_file_is_shown_at_once_in_its_order(tmp_path: Path) -
         tracler: mlflow
         tracker:
           use: mlflow
-        registry: {use: sqlite, sign: {key: k}}
+        registry: {use: sqlite, sign: {kye: k, require: true}}
         environments:
           staging: {use: local, rollback_window: 5}
           prod uction: {port: 8802}
@@ -177,7 +177,7 @@ def test_every_mistake_of_a_file_is_shown_at_once_in_its_order(tmp_path: Path) -
     assert found == [
         "mlops.yaml:2:10: project: 'flight delays' is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
         "mlops.yaml:3:1: unknown key 'tracler' - did you mean 'tracker'?",
-        "mlops.yaml:6:25: registry: 'sign' is not supported by this release - remove it",
+        "mlops.yaml:6:32: registry.sign: unknown key 'kye' - did you mean 'key'?",
         "mlops.yaml:8:42: environments.staging.rollback_window: expected a duration, got 5 - give it a unit: 5s or 5m",
         "mlops.yaml:9:3: environments: 'prod uction' is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
         "mlops.yaml:9:16: environments.prod uction: names no plugin: the key 'use' is missing - there are: port",
@@ -341,3 +341,27 @@ def test_text_can_be_read_without_a_file() -> None:
     assert origin.documents == (("a.yaml", "version: 1\ntenant: x\n"), ("b.yaml", "tenant: y\n"))
     with pytest.raises(ConfigError, match=r"mlops\.yaml:1:1: missing key 'version'"):
         read([])
+
+
+def test_keys_that_sign_belong_to_the_core_and_not_to_the_plugin(tmp_path: Path) -> None:
+    text = "version: 1\nregistry: {use: sqlite, path: a.db, sign: {key: '${file:k}', public: ['${file:p}'], require: true}}\n"
+    found = load(write(tmp_path, text))
+    assert found.sign == SignSettings("${file:k}", ("${file:p}",), require=True)
+    assert found.registry is not None
+    assert found.registry.options == {"path": "a.db"}
+
+
+@pytest.mark.parametrize(
+    ("registry", "said"),
+    [
+        ("{use: sqlite, sign: {require: true}}", "2:31: registry.sign: 'require' without a key would refuse every version - add 'key'"),
+        ("{use: sqlite, sign: {public: '${file:p}'}}", "2:40: registry.sign.public: expected a list"),
+        ("{use: sqlite, sign: yes}", "2:31: registry.sign: expected a mapping"),
+        ("{use: sqlite, sign: {key: '${file:'}}", "2:37: registry.sign.key: '${' is no reference"),
+        ("{sign: {key: k}}", "2:11: registry: names no plugin"),
+        ("sqlite\nregistry.sign: {key: k}", "3:1: no key - write it as 'sign' under 'registry'"),
+    ],
+)
+def test_a_mistake_in_the_keys_is_shown_where_it_stands(tmp_path: Path, registry: str, said: str) -> None:
+    (line,) = mistakes(tmp_path, f"version: 1\nregistry: {registry}\n")
+    assert line.startswith(f"mlops.yaml:{said}")

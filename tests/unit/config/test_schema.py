@@ -44,15 +44,16 @@ def test_a_plugin_that_is_known_has_its_options(schema: dict[str, Any]) -> None:
 
 
 def test_a_plugin_that_nobody_knows_is_allowed_with_any_options(schema: dict[str, Any]) -> None:
-    assert schema["properties"]["registry"]["anyOf"][-1] == {
+    assert schema["properties"]["tracker"]["anyOf"][2] == {
         "type": "object",
-        "properties": {"use": {"type": "string", "not": {"enum": []}}},
+        "properties": {"use": {"type": "string", "not": {"enum": ["mlflow"]}}},
         "required": ["use"],
     }
 
 
 def test_keys_of_the_core_stand_beside_the_options(schema: dict[str, Any]) -> None:
     environment = schema["properties"]["environments"]["additionalProperties"]["anyOf"][-1]
+    assert set(schema["properties"]["registry"]["anyOf"][-1]["properties"]["sign"]["properties"]) == {"key", "public", "require"}
     assert set(environment["properties"]) == {"use", "tokens", "rollback_window", "watch"}
     stages = schema["properties"]["pipeline"]["anyOf"][0]["properties"]["stages"]["additionalProperties"]["anyOf"]
     assert {"retries", "timeout", "when", "inputs"} <= set(stages[1]["properties"])

@@ -15,6 +15,7 @@ from mlops_core.config.settings import (
     MonitoringSettings,
     PipelineSettings,
     Settings,
+    SignSettings,
     StageSettings,
     Use,
 )
@@ -24,6 +25,7 @@ FULL = Settings(
     tenant="acme",
     trackers=(Use("mlflow", {"uri": "${URI}"}, "tracker", "mlops.yaml:1:1"),),
     registry=Use("sqlite"),
+    sign=SignSettings("${file:k}", ("${file:k.pub}",), require=True),
     environments={"staging": EnvironmentSettings(Use("local", {"port": 1}), "${file:t}", timedelta(hours=2), watch=True)},
     channels={"ops": Use("log")},
     monitoring=MonitoringSettings(
@@ -51,12 +53,22 @@ def test_settings_are_frozen() -> None:
     assert evolve(FULL, tenant="other").tenant == "other"
 
 
+def test_signatures_cannot_be_required_of_nobody() -> None:
+    with pytest.raises(ValueError, match="without a key would refuse every version"):
+        SignSettings(require=True)
+    assert SignSettings(require=True, public=("pem",)).require
+
+
+def test_a_private_key_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(sign=SignSettings("secret")))
+
+
 def test_references_stay_as_they_are_written() -> None:
     assert FULL.trackers[0].options == {"uri": "${URI}"}
     assert FULL.environments["staging"].tokens == "${file:t}"
 
 
-@pytest.mark.parametrize("cls", [getattr(settings, name) for name in settings.__all__ if name not in {"Use", "StageSettings"}])
+@pytest.mark.parametrize("cls", [getattr(settings, name) for name in settings.__all__ if name not in {"SIGN", "Use", "StageSettings"}])
 def test_every_setting_is_explained(cls: Any) -> None:
     silent = {one.name for one in attrs.fields(cls) if not one.metadata.get("help")}
     assert silent <= {"deployer"}

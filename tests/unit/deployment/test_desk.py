@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
+from mlops_core.config.settings import SignSettings
+from mlops_core.deployment import ModelDeployment, Ports
+from mlops_core.deployment.bundle import write_bundle
 from mlops_core.deployment.desk import Desk, EndpointBusyError
-from mlops_core.exceptions import ConflictError, DeploymentError
+from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
 from mlops_core.records import EndpointKey, NewEntry, Variant
+from mlops_core.stack.keys import write_pair
+from mlops_core.stack.signing import Signing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = EndpointKey("acme", "production", "delays")
 ROUTES = (Variant("1-1.0.0", "1.0.0", 1.0),)
@@ -52,3 +61,29 @@ def test_the_window_is_that_of_the_environment(world: Any) -> None:
     assert Desk(world.stack, KEY).settings.rollback_window.total_seconds() == 3600
     assert not Desk(world.stack, KEY).tokens
     assert Desk(world.stack, KEY).name(3) == "production/delays/3"
+
+
+def test_a_version_that_is_not_signed_as_required_is_neither_deployed_nor_loaded(world: Any, tmp_path: Path) -> None:
+    for name in ("k", "other"):
+        write_pair(tmp_path / name)
+    signers = {name: Signing(SignSettings(f"${{file:{name}}}"), tmp_path) for name in ("k", "other")}
+    plain = world.registry.get_version("acme", "delays", "1.0.0")
+    signed = {name: signer.signed(evolve(plain, version=name, key=name)) for name, signer in signers.items()}
+    forged = evolve(signers["k"].signed(evolve(plain, version="forged", key="forged")), metadata={"accuracy": 1.0})
+    for version in (*signed.values(), forged):
+        world.registry.add_version(version)
+    world.settings = evolve(world.settings, sign=SignSettings(public=("${file:k.pub}",), require=True))
+    stack = world.compose("acme")
+    deployment = ModelDeployment(stack=stack)
+    before = list(world.registry.journals("acme", "deployments/").items)
+    for name, said in (("1.0.0", "is not signed"), ("other", "which is not trusted"), ("forged", "is not what the key")):
+        with pytest.raises(DeploymentError, match=said):
+            deployment.deploy_model("delays", name, "staging")
+        version = world.registry.get_version("acme", "delays", name)
+        with pytest.raises(MLOpsError, match=said):
+            Ports(stack, "staging", 1.0, guarded=False).load(version)
+        with pytest.raises(MLOpsError, match=said):
+            write_bundle(stack, version, tmp_path / f"bundle {name}")
+    assert list(world.registry.journals("acme", "deployments/").items) == before
+    deployment.deploy_model("delays", "k", "staging")
+    assert deployment.predict("delays", "staging", {"x": [1.0]}).version == "k"

@@ -10,11 +10,13 @@ import pytest
 from attrs import evolve
 
 from mlops_core.artifacts import Artifacts
+from mlops_core.config.settings import SignSettings
 from mlops_core.drift import DriftDetector, Reference
 from mlops_core.drift.stored import live_rows, stored_reference
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.journal import Journal
 from mlops_core.records import ArtifactRef, DriftChecked, ModelVersion, NewEntry, Segment, SeriesKey
+from mlops_core.stack.keys import write_pair
 from mlops_core.testing.stack import make_stack
 
 if TYPE_CHECKING:
@@ -159,3 +161,11 @@ def test_a_window_that_is_none(with_versions: Stack, options: dict[str, Any], to
 def test_sinks_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DriftDetectionError, match="none of the sinks can be read - add one that can"):
         DriftDetector(stack=make_stack(tmp_path)).check_live("flights")
+
+
+def test_the_reference_of_a_version_that_is_not_signed_as_required_is_not_read(with_versions: Stack) -> None:
+    with_versions.root.mkdir(exist_ok=True)
+    write_pair(with_versions.root / "k")
+    strict = evolve(with_versions, settings=evolve(with_versions.settings, sign=SignSettings(public=("${file:k.pub}",), require=True)))
+    with pytest.raises(DriftDetectionError, match="flights: version 1 is not signed"):
+        stored_reference(strict, "flights", "1")

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
+from mlops_core.config.settings import SignSettings
 from mlops_core.exceptions import VersioningError
 from mlops_core.records import (
     File,
     ModelVersion,
+    Query,
 )
+from mlops_core.stack.keys import write_pair
 from mlops_core.testing.clock import FakeClock
 from mlops_core.testing.memory_registry import MemoryRegistry
 from mlops_core.testing.registry_samples import put
 from mlops_core.testing.stack import make_stack
-from mlops_core.versioning import ModelVersioning
+from mlops_core.versioning import ModelVersioning, copy_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,3 +239,77 @@ def test_the_facade_loads_no_heavy_library(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+# --- signatures
+
+
+@pytest.fixture
+def keys(stack: Stack) -> Callable[..., ModelVersioning]:
+    """The facade with keys of the project, in a stack that reads them anew."""
+    for name in ("k", "other"):
+        write_pair(stack.root / name)
+
+    def make(key: str | None = "k", *public: str, require: bool = False) -> ModelVersioning:
+        sign = SignSettings(None if key is None else f"${{file:{key}}}", tuple(f"${{file:{name}.pub}}" for name in public), require=require)
+        return ModelVersioning(stack=evolve(stack, settings=evolve(stack.settings, sign=sign)))
+
+    return make
+
+
+def test_a_version_is_signed_with_its_number_and_loaded_by_who_trusts_the_key(
+    keys: Callable[..., ModelVersioning], tmp_path: Path, store: MemoryRegistry
+) -> None:
+    signer, reader = keys(), keys(None, "k", require=True)
+    assert signer.version_model("m", model={"x": 1}) == "1"
+    signer.version_model("m", "named", model={"x": 2})
+    assert reader.load_model("m", "1") == {"x": 1}
+    assert reader.download("m", "named", tmp_path / "to").is_file()
+    versions = store.find_versions("acme", Query()).items
+    assert [one.signature is not None for one in versions] == [True, True]
+    assert signer.version_model("m", "named", model={"x": 2}) == "named", "the same content again answers it"
+
+
+def test_an_unsigned_version_and_one_of_a_stranger_are_refused_where_signatures_are_required(
+    versioning: ModelVersioning, keys: Callable[..., ModelVersioning], tmp_path: Path
+) -> None:
+    versioning.version_model("m", model={"x": 1})
+    keys("other").version_model("m", model={"x": 2})
+    lenient, strict = keys(None, "k"), keys(None, "k", require=True)
+    for version, said in (("1", "m: version 1 is not signed"), ("2", "m: version 2 is signed by the key")):
+        assert lenient.load_model("m", version) == {"x": int(version)}
+        for call in (lambda v: strict.load_model("m", v), lambda v: strict.download("m", v, tmp_path / "to")):
+            with pytest.raises(VersioningError) as told:
+                call(version)
+            assert told.value.message.startswith(said)
+            assert "\n" not in told.value.message
+    assert not list(tmp_path.glob("to/*"))
+
+
+def test_a_row_that_was_changed_in_the_store_is_refused(
+    keys: Callable[..., ModelVersioning], store: MemoryRegistry, tmp_path: Path
+) -> None:
+    signer = keys()
+    signer.version_model("m", model={"x": 1}, metadata={"accuracy": 0.5})
+    place = ("acme", "m", "1")
+    store._versions[place] = evolve(store._versions[place], metadata={"accuracy": 0.9})  # noqa: SLF001  behind its back
+    for call in (lambda: signer.load_model("m"), lambda: signer.download("m", "1", tmp_path / "to")):
+        with pytest.raises(VersioningError, match=r"m: version 1 is not what the key .* signed: its record was changed"):
+            call()
+
+
+def test_nothing_is_registered_that_nobody_could_load(
+    keys: Callable[..., ModelVersioning], store: MemoryRegistry, model_file: Path
+) -> None:
+    for facade in (keys(None, "k", require=True), keys("missing")):
+        with pytest.raises(VersioningError, match=r"registry\.sign"):
+            facade.version_model("m", model_path=model_file)
+    assert list(store.leftovers(timedelta(0))) == []
+    assert store.find_versions("acme", Query()).items == ()
+
+
+def test_a_copy_keeps_signatures(keys: Callable[..., ModelVersioning], store: MemoryRegistry) -> None:
+    keys().version_model("m", model={"x": 1})
+    target = MemoryRegistry()
+    copy_registry(store, target)
+    assert target.get_version("acme", "m", "1") == store.get_version("acme", "m", "1")
