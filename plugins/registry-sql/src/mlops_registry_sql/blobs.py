@@ -19,7 +19,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import ArtifactError
 from mlops_registry_sql.locks import lock, release, try_lock
-from mlops_registry_sql.places import Found, Written
+from mlops_registry_sql.places import Found, Written, check_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,6 @@ __all__ = ["BlobFolder", "absolute", "make_folder", "sync_folder"]
 _BINARY = getattr(os, "O_BINARY", 0)
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 @define(eq=False)
@@ -53,14 +52,16 @@ class BlobFolder:
         Raises:
             ArtifactError: The tenant or the digest could name something else.
         """
-        if not _TENANT.fullmatch(tenant) or not _DIGEST.fullmatch(sha256):
-            raise ArtifactError(f"registry: {sha256[:80]!r} of tenant {tenant[:80]!r} is no blob - give 64 hex digits")
+        check_blob(tenant, sha256)
         return self.root / tenant / sha256[:2] / sha256
 
     @property
     def named_anew(self) -> bool:
         """A blob's name is its digest."""
         return False
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
 
     def holds(self, tenant: str, blob: Blob, location: str) -> bool:
         """Whether the file is there with all its bytes."""
@@ -110,6 +111,7 @@ class BlobFolder:
                 sync_folder(folder)
             self._synced.add(target.parent)
         (self.temporary / written.name).replace(target)
+        written.placed = True
         sync_folder(target.parent)
 
     def open(self, tenant: str, blob: Blob, location: str, offset: int) -> BinaryIO:

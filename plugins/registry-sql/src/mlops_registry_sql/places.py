@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from attrs import frozen
+from attrs import define, frozen
+
+from mlops_core.exceptions import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,10 +16,24 @@ if TYPE_CHECKING:
     from mlops_core.records import Blob
     from mlops_core.roles import Progress
 
-__all__ = ["BlobPlace", "Found", "Written"]
+__all__ = ["BlobPlace", "Found", "Written", "check_blob"]
 
 
-@frozen
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def check_blob(tenant: str, sha256: str) -> None:
+    """Refuse what could name something else.
+
+    Raises:
+        ArtifactError: The tenant is no name, or the digest no digest.
+    """
+    if not _TENANT.fullmatch(tenant) or not _DIGEST.fullmatch(sha256):
+        raise ArtifactError(f"registry: {sha256[:80]!r} of tenant {tenant[:80]!r} is no blob - give 64 hex digits")
+
+
+@define
 class Written:
     """Bytes that are complete and power-safe, under a name that nobody knows yet. ``location`` is what the database is to keep of it."""
 
@@ -24,6 +41,7 @@ class Written:
     sha256: str
     size: int
     location: str = ""
+    placed: bool = False
 
 
 @frozen
@@ -50,7 +68,7 @@ class BlobPlace(Protocol):
         """Stream the source to the place. What was not placed when the block ends is removed."""
 
     def place(self, written: Written, tenant: str) -> None:
-        """Keep what was written."""
+        """Keep what was written; called while the database's row is held."""
 
     def holds(self, tenant: str, blob: Blob, location: str) -> bool:
         """Whether the blob is there with all its bytes."""
@@ -69,6 +87,9 @@ class BlobPlace(Protocol):
 
     def drop_abandoned(self, location: str) -> bool:
         """Delete it if its writer is dead."""
+
+    def close(self) -> None:
+        """Close what this process holds open."""
 
     def sweep(self) -> None:
         """Delete at once what is certainly a dead writer's."""

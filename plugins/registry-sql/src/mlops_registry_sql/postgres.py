@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import select
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
@@ -17,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from mlops_core.exceptions import VersioningError
-from mlops_registry_sql.blobs import BlobFolder, absolute
+from mlops_registry_sql.choice import S3Options, place_of, place_text
 from mlops_registry_sql.database import Database
 from mlops_registry_sql.migrations import create, migrate, pending, stored_version
 from mlops_registry_sql.places import BlobPlace
@@ -55,16 +54,17 @@ def _schema(_: object, __: object, value: str) -> None:
 
 @define(eq=False)
 class PostgresRegistry(SqlRegistry):
-    """Model registry in PostgreSQL, with artifacts in a folder that every user of the registry reaches."""
+    """Model registry in PostgreSQL, with artifacts in a bucket, or in a folder that every machine mounts."""
 
     contract: ClassVar[int] = 1
 
     url: str = field(repr=False, metadata={"help": "the database: postgresql://user:password@host:5432/database"})
-    artifacts: Path = field(
-        default=Path(".mlops/artifacts"),
-        converter=absolute,
-        metadata={"help": "the folder of artifacts; one that every machine that uses this registry mounts at the same place"},
+    artifacts: str = field(
+        default=".mlops/artifacts",
+        converter=place_text,
+        metadata={"help": "s3://bucket/prefix, or a folder that every machine of this registry mounts at the same place", "path": True},
     )
+    s3: S3Options = field(factory=S3Options, kw_only=True, metadata={"help": "how to reach the bucket of artifacts"})
     schema: str = field(
         default="mlops", validator=_schema, metadata={"help": "the database schema that holds the tables; made when it is missing"}
     )
@@ -76,7 +76,7 @@ class PostgresRegistry(SqlRegistry):
 
     def __attrs_post_init__(self) -> None:
         self._statements = Statements(insert, literal_column("EXTRACT(EPOCH FROM clock_timestamp())::float8", Float()))
-        self._blobs = BlobFolder(self.artifacts)
+        self._blobs = place_of(_NAME, self.artifacts, self.s3, self.is_kept)
         self._server = _Server(_url(self.url), self.schema, self.busy_timeout, self._statements, self._blobs)
         self._database = Database(self._server)
 
@@ -92,7 +92,7 @@ class PostgresRegistry(SqlRegistry):
 
     @property
     def blobs(self) -> BlobPlace:
-        """The folder."""
+        """The bucket or the folder."""
         return self._blobs
 
     def migrate(self, *, dry_run: bool) -> Sequence[str]:

@@ -60,6 +60,7 @@ class SqlRegistry(RegistryStore):
     def close(self) -> None:
         """Close the connections of this process."""
         self.database.close()
+        self.blobs.close()
 
     # --- versions
 
@@ -229,12 +230,18 @@ class SqlRegistry(RegistryStore):
             mine = {"tenant": tenant, "sha256": blob.sha256, "size": size, "location": written.location}
             with self.database.write() as transaction:
                 kept = transaction.run(self.statements.touch_blob, mine)[0][0]
-                if kept != written.location and not self.blobs.holds(tenant, blob, kept):
+                if kept != written.location and (written.location == "" or self.blobs.holds(tenant, blob, kept)):
+                    return blob
+                if kept != written.location:
                     transaction.run(self.statements.move_blob, {**mine, "to": written.location})
-                    kept = written.location
-                if kept == written.location:
-                    self.blobs.place(written, tenant)
+                self.blobs.place(written, tenant)
             return blob
+
+    def is_kept(self, tenant: str, sha256: str, size: int) -> bool:
+        """Whether a blob is there, healthy; if so, its grace begins anew."""
+        mine = {"tenant": tenant, "sha256": sha256, "size": size}
+        found = self.database.write_one(self.statements.touch_kept_blob, mine)
+        return bool(found) and self.blobs.holds(tenant, Blob(sha256, size), found[0][0])
 
     def open_artifact(self, tenant: str, blob: Blob, *, offset: int = 0) -> BinaryIO:
         """The blob's bytes, from its place."""

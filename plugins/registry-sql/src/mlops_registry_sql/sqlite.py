@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from mlops_core.exceptions import VersioningError
-from mlops_registry_sql.blobs import BlobFolder, absolute, make_folder
+from mlops_registry_sql.blobs import absolute, make_folder
+from mlops_registry_sql.choice import S3Options, place_of, place_text
 from mlops_registry_sql.database import Database
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.migrations import create, migrate, pending, stored_version
@@ -35,7 +36,7 @@ _NAME = "registry.sqlite"
 
 @define(eq=False)
 class SqliteRegistry(SqlRegistry):
-    """Model registry in one SQLite file, with artifacts in a folder beside it."""
+    """Model registry in one SQLite file, with artifacts in a folder beside it or in a bucket."""
 
     contract: ClassVar[int] = 1
 
@@ -44,11 +45,12 @@ class SqliteRegistry(SqlRegistry):
         converter=absolute,
         metadata={"help": "the database file; created with its folder when missing"},
     )
-    artifacts: Path | None = field(
+    artifacts: str | None = field(
         default=None,
-        converter=converters.optional(absolute),
-        metadata={"help": "the folder of artifacts; by default the database's path with .artifacts behind it"},
+        converter=converters.optional(place_text),
+        metadata={"help": "a folder or s3://bucket/prefix; by default the database's path with .artifacts behind it", "path": True},
     )
+    s3: S3Options = field(factory=S3Options, kw_only=True, metadata={"help": "how to reach the bucket of artifacts"})
     busy_timeout: float = field(default=60.0, metadata={"help": "seconds that a writer waits for the others"})
     _database: Database = field(init=False, repr=False)
     _statements: Statements = field(init=False, repr=False)
@@ -58,7 +60,8 @@ class SqliteRegistry(SqlRegistry):
     def __attrs_post_init__(self) -> None:
         path = self.path
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
-        self._blobs = BlobFolder(self.artifacts or path.with_name(path.name + ".artifacts"))
+        beside = str(path.with_name(path.name + ".artifacts"))
+        self._blobs = place_of(_NAME, self.artifacts or beside, self.s3, self.is_kept)
         self._file = _File(path, self.busy_timeout, self._statements, self._blobs)
         self._database = Database(self._file)
 
@@ -74,7 +77,7 @@ class SqliteRegistry(SqlRegistry):
 
     @property
     def blobs(self) -> BlobPlace:
-        """The folder beside it."""
+        """The folder beside it, or a bucket."""
         return self._blobs
 
     def migrate(self, *, dry_run: bool) -> Sequence[str]:

@@ -105,6 +105,8 @@ class Statements:
         fresh = self._insert_or(blob).values(touched=self._now, **{name: _bind(blob, name) for name in names})
         same = ["tenant", "sha256"]
         self.touch_blob = fresh.on_conflict_do_update(index_elements=same, set_={"touched": self._now}).returning(blob.c.location)
+        sized = (*_where(blob, *same), blob.c.size == _bind(blob, "size"))
+        self.touch_kept_blob = update(blob).where(*sized).values(touched=self._now).returning(blob.c.location)
         self.move_blob = update(blob).where(*_where(blob, *same)).values(location=_bind(blob, "location", "to"))
         self.claim_blob = fresh.on_conflict_do_nothing().returning(blob.c.location)
         mine = _where(blob, *same)
