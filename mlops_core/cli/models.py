@@ -137,13 +137,13 @@ def _inputs(version: ModelVersion) -> dict[str, str]:
 @command.command("lineage")
 @click.argument("model")
 @click.argument("version", required=False)
-@click.option("--mermaid", is_flag=True, help="Print a Mermaid diagram.")
+@click.option("--format", "form", type=click.Choice(["text", "mermaid", "svg"]), default="text", show_default=True, help="How to print it.")
 @project_options
-def _lineage(session: Session, model: str, version: str | None, mermaid: bool) -> None:  # noqa: FBT001  click passes flags so
-    """Where a version comes from, and what comes from it."""
+def _lineage(session: Session, model: str, version: str | None, form: str) -> None:
+    """Where a version comes from, and what comes from it: a tree, a Mermaid diagram, or a picture for a file."""
     lineage = session.project.versioning.get_lineage(model, version)
     session.out.record(lineage)
-    session.out.line(lineage.to_mermaid() if mermaid else lineage.to_text())
+    session.out.line({"text": lineage.to_text, "mermaid": lineage.to_mermaid, "svg": lineage.to_svg}[form]().rstrip("\n"))
 
 
 @command.command("diff")
@@ -164,7 +164,7 @@ def _diff(session: Session, model: str, before: str, after: str) -> None:
 @click.argument("version", required=False)
 @click.option("--delete", is_flag=True, help="Let the alias point to nothing.")
 @project_options
-def _alias(session: Session, model: str, alias: str, version: str | None, delete: bool) -> None:  # noqa: FBT001  as above
+def _alias(session: Session, model: str, alias: str, version: str | None, delete: bool) -> None:  # noqa: FBT001  click passes flags so
     """Point ALIAS to VERSION; without a version, show the alias's history."""
     if delete and version is not None:
         raise click.UsageError(f"--delete takes no version, got {version!r} - leave one of them out")

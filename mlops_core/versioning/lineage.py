@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve, field, frozen
 
 from mlops_core.records import Comparison, LineageLink, ModelVersion, Query, Record
+from mlops_core.versioning.drawing import draw
 
 if TYPE_CHECKING:
     from mlops_core.roles import RegistryStore
@@ -98,6 +99,10 @@ class Lineage(Record):
         for node in self.downstream:
             chart.add(node, here, upwards=False)
         return "\n".join(["flowchart LR", *chart.lines])
+
+    def to_svg(self) -> str:
+        """A picture: one SVG document that needs nothing else. A pointer that rests on a box is shown the whole of its text."""
+        return draw(self)
 
     def __str__(self) -> str:
         return self.to_text()

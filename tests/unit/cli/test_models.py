@@ -49,7 +49,9 @@ def test_figures_stand_beside_their_baseline_and_columns_by_type(mlops: Callable
 
 def test_lineage_and_difference(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
     assert "line" in mlops("models", "lineage", "line").out
-    assert mlops("models", "lineage", "line", "--mermaid").out.startswith(("graph", "flowchart"))
+    assert mlops("models", "lineage", "line", "--format", "mermaid").out.startswith(("graph", "flowchart"))
+    assert mlops("models", "lineage", "line", "--format", "svg").out.startswith("<svg")
+    assert mlops("models", "lineage", "line", "--format", "png").code == 2
     assert "slope" in mlops("models", "diff", "line", *versions).out
 
 
