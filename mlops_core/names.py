@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from mlops_core.exceptions import MLOpsError, NameRuleError, checks_input
@@ -10,7 +11,7 @@ from mlops_core.exceptions import MLOpsError, NameRuleError, checks_input
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_name", "inside", "is_name"]
+__all__ = ["check_name", "inside", "is_name", "quoted"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _SHOWN = 40
@@ -37,8 +38,22 @@ def check_name(value: Any, what: str, error: type[MLOpsError] = NameRuleError) -
         return str(value)
     if not isinstance(value, str):
         raise error(f"{what}: expected text, got {type(value).__name__} - give a name such as 'ticket_classifier'")
-    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}... ({len(value)} characters)"
-    raise error(f"{what}: {shown!r} is not a name - use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
+    rule = "use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
+    raise error(f"{what}: {quoted(value)} is not a name - {rule}{_foreign(value)}")
+
+
+def quoted(text: str, longest: int = _SHOWN) -> str:
+    """A text that somebody gave, in quotes, on one line and short whatever it holds."""
+    shown = repr(text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)")
+    if len(shown) <= 2 * longest + _SHOWN:
+        return shown
+    return f"{shown[: 2 * longest]}... ({len(text)} characters)"  # letters that are written as codes
+
+
+def _foreign(text: str) -> str:
+    """The first character that is not ASCII, by its own name: it may look like one that is, or like nothing."""
+    found = next((one for one in text if not one.isascii()), None)
+    return "" if found is None else f" (it has {unicodedata.name(found, 'a character').lower()}, U+{ord(found):04X})"
 
 
 @checks_input

@@ -39,14 +39,16 @@ class Compared(Record):
     digest: str = ""
 
 
-def compare_tenant(source: RegistryStore, target: RegistryStore, tenant: str) -> Compared:
+def compare_tenant(source: RegistryStore, target: RegistryStore, tenant: str, known: dict[tuple[str, str], int] | None = None) -> Compared:
     """Compare each record of the target with the source's, and hash each of its blobs.
+
+    ``known`` are sizes by (tenant, sha256) of blobs that an earlier call has hashed, which is not done again; those of this call are added.
 
     Raises:
         VersioningError: Something differs, or is in the target only.
         CorruptArtifactError: A blob is missing in the target, or is not what its name says.
     """
-    return _Comparison(source, target, tenant).run()
+    return _Comparison(source, target, tenant, {} if known is None else known).run()
 
 
 @define(eq=False)
@@ -54,6 +56,7 @@ class _Comparison:
     source: RegistryStore
     target: RegistryStore
     tenant: str
+    known: dict[tuple[str, str], int]
     counts: dict[str, int] = field(factory=lambda: dict.fromkeys(("versions", "journals", "entries", "blobs", "size", "behind"), 0))
     _digest: Any = field(factory=hashlib.sha256, init=False)
     _blobs: dict[str, int] = field(factory=dict, init=False)
@@ -101,8 +104,11 @@ class _Comparison:
                     self._read(blob, f"journal {journal}")
 
     def _read(self, blob: Blob, named_by: str) -> None:
-        if blob.sha256 in self._blobs:
-            return
+        if (size := self.known.get((self.tenant, blob.sha256))) is None:
+            size = self.known[self.tenant, blob.sha256] = self._hash(blob, named_by)
+        self._blobs[blob.sha256] = size
+
+    def _hash(self, blob: Blob, named_by: str) -> int:
         try:
             with closing(self.target.open_artifact(self.tenant, blob)) as stream:
                 size, found = _hashed(iter(lambda: stream.read(_CHUNK), b""))
@@ -110,7 +116,7 @@ class _Comparison:
             raise CorruptArtifactError(f"copy: tenant {self.tenant}: {named_by}: {error.message}") from error
         if found != blob.sha256 or blob.size not in {-1, size}:
             raise CorruptArtifactError(f"copy: tenant {self.tenant}: {named_by}: the target's blob {blob.sha256} has other bytes")
-        self._blobs[blob.sha256] = size
+        return size
 
     def _count(self, what: str, by: int = 1) -> None:
         self.counts[what] += by

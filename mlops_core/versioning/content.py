@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from mlops_core.exceptions import VersioningError
-from mlops_core.names import check_name
+from mlops_core.names import check_name, quoted
 from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of, masked_url
 
 __all__ = ["Content", "check_artifacts", "check_key", "check_metadata", "check_parents", "check_schema", "check_source", "check_version"]
@@ -93,7 +93,7 @@ def check_key(key: Any) -> str | None:
         return None
     if not isinstance(key, str) or not 0 < len(key) <= _KEY_LIMIT or not key.isprintable():
         raise VersioningError(
-            f"key: {str(key)[:_SHOWN]!r} is no request key - give 1 to {_KEY_LIMIT} printable characters, such as 'run-7/training'"
+            f"key: {quoted(str(key))} is no request key - give 1 to {_KEY_LIMIT} printable characters, such as 'run-7/training'"
         )
     return key
 
@@ -106,8 +106,8 @@ def check_metadata(metadata: Any) -> dict[str, Any]:
         raise VersioningError(f"metadata: expected a mapping, got {type(metadata).__name__} - give {{'accuracy': 0.95}}")
     for name in metadata:
         if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT or not name.isprintable():
-            raise VersioningError(f"metadata: {str(name)[:_SHOWN]!r} is no key - use 1 to {_NAME_LIMIT} printable characters")
-        _check_value(metadata[name], f"metadata.{name}")
+            raise VersioningError(f"metadata: {quoted(str(name))} is no key - use 1 to {_NAME_LIMIT} printable characters")
+        _check_value(metadata[name], f"metadata.{name}" if len(name) <= _SHOWN else f"metadata.{name[:_SHOWN]}...")
     plain = json.dumps(dict(metadata), default=_plain, allow_nan=False)
     return json.loads(plain)  # type: ignore[no-any-return]  # an object in, an object out
 
@@ -164,16 +164,16 @@ def check_source(path: Any) -> Path:
     if not isinstance(text, str):
         raise VersioningError(f"model_path: expected a path, got {type(path).__name__} - give a file or a folder")
     plain = masked_url(text) if _URL.match(text) else text
-    shown = plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}... ({len(text)} characters)"
+    shown = quoted(plain, _SHOWN)
     if _URL.match(text):
-        raise VersioningError(f"model_path: {shown!r} is a URL - download it first and give the file")
+        raise VersioningError(f"model_path: {shown} is a URL - download it first and give the file")
     if not text or "\0" in text:
-        raise VersioningError(f"model_path: {shown!r} is no path - give a file or a folder")
+        raise VersioningError(f"model_path: {shown} is no path - give a file or a folder")
     try:
         real = Path(text).resolve(strict=True)
     except (OSError, RuntimeError) as error:  # a ring of links is a RuntimeError before Python 3.13
         cause = getattr(error, "strerror", None) or "a ring of links"
-        raise VersioningError(f"model_path: {shown!r} cannot be read ({cause}) - give an existing file or folder") from error
+        raise VersioningError(f"model_path: {shown} cannot be read ({cause}) - give an existing file or folder") from error
     if real == Path(real.anchor) or any(real == Path(place) or Path(place) in real.parents for place in _SYSTEM):
-        raise VersioningError(f"model_path: {shown!r} belongs to the system - give the model's own file or folder")
+        raise VersioningError(f"model_path: {shown} belongs to the system - give the model's own file or folder")
     return Path(text)

@@ -117,12 +117,16 @@ def draw(lineage: Lineage) -> str:
     width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
     title = _text(f"Lineage of {lineage.model} {lineage.version}")
     lines = [
-        (f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage" role="img" aria-label="{title}"'
-        f' width="{width:.0f}" height="{height:.0f}" viewBox="{-_MARGIN:g} {-_MARGIN:g} {width:.1f} {height:.1f}">'),
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage" role="img" aria-label="{title}"'
+            f' width="{width:.0f}" height="{height:.0f}" viewBox="{-_MARGIN:g} {-_MARGIN:g} {width:.1f} {height:.1f}">'
+        ),
         f"<title>{title}</title>",
         f"<style>{_STYLE}</style>",
-        ('<defs><marker id="lineage-head" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="head" d="M0 0.5 L8 4 L0 7.5 z"/></marker></defs>'),
+        (
+            '<defs><marker id="lineage-head" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+            '<path class="head" d="M0 0.5 L8 4 L0 7.5 z"/></marker></defs>'
+        ),
         f'<rect class="ground" x="{-_MARGIN:g}" y="{-_MARGIN:g}" width="{width:.1f}" height="{height:.1f}"/>',
         *_arrows(layout.routes),
         *(line for key, box in graph.boxes.items() for line in _drawn(box, layout.spots[key])),

@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 from mlops_core.artifacts import Artifacts
 from mlops_core.artifacts.manifest import hash_file, scan
 from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
-from mlops_core.names import check_name
+from mlops_core.names import check_name, is_name
 from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
 from mlops_core.stack import Stack
 from mlops_core.structure import nearest
@@ -99,7 +99,7 @@ class Registration:
             return _living(taken)
         self.stack.signing.check_ready()
         parents = tuple(self._parent(request.model, parent) for parent in request.parents)
-        self._check_run(request.run_id)
+        self._check_run(request)
         self._check_format(request.format)
         if taken is not None and _differs(taken, request):
             raise _taken(taken)
@@ -184,14 +184,18 @@ class Registration:
             raise VersioningError(f"parents: {name!r} is another content than the link's digest says - leave the digest out, or correct it")
         return LineageLink("model", parent_name(found.model, found.version), found.digest)
 
-    def _check_run(self, run_id: str | None) -> None:
-        """A run that neither a pipeline nor a tracker knows is a mistake; a tracker that cannot answer is none."""
-        if run_id is None or self._is_pipeline_run(run_id):
+    def _check_run(self, request: Request) -> None:
+        """A run that neither a pipeline nor a tracker knows is a mistake; a tracker that cannot answer is none.
+
+        The likely places are asked first: going through all runs takes a read for each thousand.
+        """
+        run_id = request.run_id
+        if run_id is None or self._is_likely_run(run_id, request.key) or self._is_tracked(run_id) or self._is_pipeline_run(run_id):
             return
         for _ in range(_PATIENCE):
-            if any(_may_know(tracker, self.stack.tenant, run_id) for tracker in self.stack.parts.trackers.values()):
-                return
             self.stack.clock.sleep(_PAUSE)
+            if self._is_tracked(run_id):
+                return
         raise VersioningError(
             f"run_id: no run {run_id!r} in the pipelines or trackers of tenant {self.stack.tenant!r} - give its run's id, or none"
         )
@@ -201,6 +205,16 @@ class Registration:
         known = self.stack.parts.formats
         if name and name not in known:
             raise VersioningError(f"format: no format {name!r} is configured - {nearest(name, known)}")
+
+    def _is_tracked(self, run_id: str) -> bool:
+        return any(_may_know(tracker, self.stack.tenant, run_id) for tracker in self.stack.parts.trackers.values())
+
+    def _is_likely_run(self, run_id: str, key: str | None) -> bool:
+        """A run of the pipeline that the request's key begins with (``pipeline/run_id/stage``), or of the project's."""
+        settings = self.stack.settings
+        likely = {(key or "").partition("/")[0], settings.pipeline.name if settings.pipeline is not None else settings.project}
+        names = [f"runs/{pipeline}/{run_id}" for pipeline in sorted(likely) if is_name(pipeline)]
+        return any(self._store.read(self.stack.tenant, name, limit=1) for name in names)
 
     def _is_pipeline_run(self, run_id: str) -> bool:
         cursor = None

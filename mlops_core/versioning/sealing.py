@@ -26,9 +26,16 @@ _PASSES: Final = 10
 
 
 def copy_registry(
-    source: RegistryStore, target: RegistryStore, tenants: Sequence[str] | None = None, *, said: Callable[[str], object] = str
+    source: RegistryStore,
+    target: RegistryStore,
+    tenants: Sequence[str] | None = None,
+    *,
+    known: dict[tuple[str, str], int] | None = None,
+    said: Callable[[str], object] = str,
 ) -> tuple[Compared, ...]:
     """Copy tenants, all by default, and compare what was copied. The source stays in use: ``behind`` tells what came meanwhile.
+
+    ``known``: see ``compare_tenant``. ``said`` hears what is being done.
 
     Raises:
         VersioningError: The stores diverged, or there is no such tenant.
@@ -42,7 +49,7 @@ def copy_registry(
     for tenant in wanted:
         copy_tenant(source, target, tenant, said)
     said("comparing")
-    return tuple(compare_tenant(source, target, tenant) for tenant in wanted)
+    return tuple(compare_tenant(source, target, tenant, known) for tenant in wanted)
 
 
 def move_registry(
@@ -58,13 +65,14 @@ def move_registry(
         ArtifactError: A blob of either store is missing or damaged.
     """
     clock = clock or SystemClock()
-    copy_registry(source, target, said=said)
+    known: dict[tuple[str, str], int] = {}  # so that blobs are read back while the source is still in use, and not again behind the seal
+    copy_registry(source, target, known=known, said=said)
     seal(source, to, clock=clock)
     try:
         for _ in range(_PASSES):
             said("waiting for the writers to see the seal")
             clock.sleep(_SETTLE)
-            found = copy_registry(source, target, said=said)
+            found = copy_registry(source, target, known=known, said=said)
             if not any(one.behind for one in found):
                 return found
     except MLOpsError as error:

@@ -51,6 +51,25 @@ def test_what_is_no_text_is_no_name(value: object) -> None:
         check_name(value, "version", VersioningError)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("p\u0430ypal", "cyrillic small letter a, U+0430"), ("a\u200b", "zero width space, U+200B"), ("a\x85", "a character, U+0085")],
+)
+def test_a_character_that_looks_like_another_is_called_by_its_name(name: str, told: str) -> None:
+    with pytest.raises(NameRuleError) as caught:
+        check_name(name, "model")
+    assert caught.value.message.endswith(f"begin with a letter or digit (it has {told})")
+
+
+@pytest.mark.parametrize("letter", ["\U000e0001", "\ud800", "\0", "\n", "\\", "\u0430"])
+@pytest.mark.parametrize("count", [1, 40, 1_000_000])
+def test_any_name_is_shown_in_one_short_line(letter: str, count: int) -> None:
+    with pytest.raises(NameRuleError) as caught:
+        check_name(letter * count, "model")
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 300
+
+
 def test_a_megabyte_is_shown_in_a_line() -> None:
     with pytest.raises(ExperimentError) as caught:
         check_name("x" * 1_000_000, "experiment", ExperimentError)

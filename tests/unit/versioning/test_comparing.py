@@ -106,3 +106,13 @@ def test_a_record_that_differs_is_named(
     with pytest.raises(VersioningError) as told:
         compare_tenant(source, target, "acme")
     assert said in told.value.message
+
+
+def test_a_blob_is_hashed_once_where_what_is_known_is_kept(source: MemoryRegistry, target: MemoryRegistry) -> None:
+    known: dict[tuple[str, str], int] = {}
+    first = compare_tenant(source, target, "acme", known)
+    assert sorted(known.values()) == [6, 7]
+    damage(target, b"weights", b"wrights")
+    assert compare_tenant(source, target, "acme", known) == first
+    with pytest.raises(CorruptArtifactError):
+        compare_tenant(source, target, "acme")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from mlops_core.config.settings import PipelineSettings, Settings
 from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
 from mlops_core.records import (
     ArtifactRef,
@@ -205,7 +207,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "model with NUL": ({"model_id": "m\0"}, "is not a name"),
     "model with newline": ({"model_id": "m\n"}, "is not a name"),
     "huge model": ({"model_id": HUGE}, "1000000 characters"),
-    "homoglyph": ({"model_id": "ti\u0441ket"}, "is not a name"),
     "model of another type": ({"model_id": 7}, "expected text, got int"),
     "empty model": ({"model_id": ""}, "is not a name"),
     "empty version": ({"version": ""}, "is not a name"),
@@ -213,6 +214,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "version with a slash": ({"version": "1/0"}, "is not a name"),
     "huge version": ({"version": HUGE}, "1000000 characters"),
     "version of another type": ({"version": 1.0}, "expected text, got float"),
+    "look-alike": ({"model_id": "ti\u0441ket"}, "(it has cyrillic small letter es, U+0441)"),
+    "version that climbs": ({"version": "../../etc"}, "is not a name"),
+    "version with NUL": ({"version": "1.0\0"}, "is not a name"),
+    "version with newline": ({"version": "1.0\n"}, "is not a name"),
+    "version look-alike": ({"version": "1.\u0430"}, "(it has cyrillic small letter a, U+0430)"),
+    "run that climbs": ({"run_id": "../../etc"}, "is not a name"),
+    "run with newline": ({"run_id": "r\n"}, "is not a name"),
+    "huge run": ({"run_id": HUGE}, "1000000 characters"),
+    "path of a file": ({"model_path": "file:///etc/passwd"}, "is a URL"),
+    "url with a password": ({"model_path": "https://me:secret@example.org/m"}, "is a URL"),
+    "huge url": ({"model_path": "https://example.org/" + HUGE}, "is a URL"),
+    "path of codes": ({"model_path": "\U000e0001" * 200}, "cannot be read"),
+    "key of codes": ({"key": "\U000e0001" * 300}, "is no request key"),
+    "metadata key of codes": ({"metadata": {"\U000e0001" * 100: 1}}, "is no key"),
+    "missing path with newline": ({"model_path": "no\nwhere.json"}, "No such file"),
+    "system folder by dots": ({"model_path": "/usr/../etc"}, "belongs to the system"),
+    "link to a system folder": ({"model_path": "to-etc"}, "belongs to the system"),
     "missing path": ({"model_path": "nowhere.json"}, "No such file"),
     "system folder": ({"model_path": "/etc"}, "belongs to the system"),
     "system file": ({"model_path": "/etc/passwd"}, "belongs to the system"),
@@ -236,6 +254,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "metadata no JSON": ({"metadata": {"a": {1, 2}}}, "metadata.a: cannot be kept"),
     "metadata an array": ({"metadata": {"a": np.arange(2)}}, "metadata.a: cannot be kept"),
     "metadata half a character": ({"metadata": {"a": "\ud800"}}, "metadata.a: cannot be kept"),
+    "metadata of a long name": ({"metadata": {"x" * 200: {1}}}, "cannot be kept"),
     "metadata key": ({"metadata": {1: "a"}}, "is no key"),
     "metadata key with newline": ({"metadata": {"a\n": 1}}, "is no key"),
     "metadata key empty": ({"metadata": {"": 1}}, "is no key"),
@@ -260,6 +279,35 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+ODD_NAMES: dict[str, Any] = {
+    "climbs": "../../etc",
+    "NUL": "m\0",
+    "newline": "m\n",
+    "huge": HUGE,
+    "look-alike": "\u0430",
+    "empty": "",
+    "line separator": "m\u2028",
+    "half a character": "m\ud800",
+    "right to left": "m\u202e",
+    "bytes": b"m",
+}
+CALLS: dict[str, tuple[Callable[..., object], tuple[str, ...]]] = {
+    "get": (ModelVersioning.get_version, ("m", "1.0")),
+    "list": (ModelVersioning.list_versions, ("m",)),
+    "find": (lambda facade, model: facade.find("", model_id=model), ("m",)),
+    "delete": (ModelVersioning.delete_version, ("m", "1.0")),
+    "lineage": (ModelVersioning.get_lineage, ("m", "1.0")),
+    "diff": (ModelVersioning.diff, ("m", "1.0", "1.0")),
+    "set alias": (ModelVersioning.set_alias, ("m", "champion", "1.0")),
+    "get alias": (ModelVersioning.get_alias, ("m", "champion")),
+    "alias history": (ModelVersioning.alias_history, ("m", "champion")),
+    "delete alias": (ModelVersioning.delete_alias, ("m", "champion")),
+    "list aliases": (ModelVersioning.list_aliases, ("m",)),
+    "load": (ModelVersioning.load_model, ("m", "1.0")),
+    "download": (lambda facade, model, version: facade.download(model, version, "downloads"), ("m", "1.0")),
+}
+
+
 class TestBadInput:
     @pytest.mark.parametrize("name", BAD)
     def test_it_is_one_line_and_nothing_is_written(
@@ -270,15 +318,34 @@ class TestBadInput:
         Path("linked", "secret").symlink_to("/etc/hostname")
         Path("ring").symlink_to("ring")
         Path("empty").mkdir()
+        Path("to-etc").symlink_to("/etc")
         Path("09:30.json").write_text("{}")
         bad, message = BAD[name]
         with pytest.raises(VersioningError) as caught:
             versioning.version_model(**{"model_id": "m", "version": None, **bad})
         assert message in caught.value.message
         assert "\n" not in caught.value.message
-        assert len(caught.value.message) < 400
+        assert len(caught.value.message) < 300
         assert_empty(store)
         assert events(stack) == []
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    @pytest.mark.parametrize("call", CALLS)
+    def test_no_call_takes_an_odd_name(
+        self, versioning: ModelVersioning, store: MemoryRegistry, register: Callable[..., str], tmp_path: Path, call: str, name: str
+    ) -> None:
+        register("1.0")
+        before = copy.deepcopy((store.find_versions("acme", Query()), store.journals("acme", "")))
+        files = sorted(tmp_path.rglob("*"))
+        for number in range(len(CALLS[call][1])):
+            given = list(CALLS[call][1])
+            given[number] = ODD_NAMES[name]
+            with pytest.raises(VersioningError) as caught:
+                CALLS[call][0](versioning, *given)
+            assert "\n" not in caught.value.message
+            assert len(caught.value.message) < 300
+        assert (store.find_versions("acme", Query()), store.journals("acme", "")) == before
+        assert sorted(tmp_path.rglob("*")) == files
 
     @pytest.mark.parametrize("tenant", ["", "../x", "a b", 7])
     def test_a_bad_tenant_is_refused(self, stack: Stack, tenant: Any) -> None:
@@ -328,3 +395,14 @@ class TestRuns:
             store.append("acme", f"runs/p/r{i:04}", 0, sample_entry())
         versioning = ModelVersioning(stack=make_stack(tmp_path, registry=store))
         assert versioning.version_model("m", run_id="r1000") == "1"
+
+    @pytest.mark.parametrize(("key", "run"), [("p/r1/training", "runs/p/r1"), (None, "runs/demo/r1"), ("a b/r1", "runs/demo/r1")])
+    def test_a_run_in_a_likely_place_is_found_without_going_through_all(self, tmp_path: Path, key: str | None, run: str) -> None:
+        class Counting(MemoryRegistry):
+            def journals(self, *given: Any, **more: Any) -> Any:
+                raise AssertionError("it went through all")
+
+        store = Counting()
+        store.append("acme", run, 0, sample_entry())
+        stack = make_stack(tmp_path, registry=store, settings=Settings(pipeline=PipelineSettings("demo")))
+        assert ModelVersioning(stack=stack).version_model("m", run_id="r1", key=key) == "1"
