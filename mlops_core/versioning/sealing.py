@@ -17,6 +17,7 @@ from mlops_core.versioning.walking import heads_of, tenants_of, versions_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mlops_core.records import Entry
     from mlops_core.roles import Clock, RegistryStore
 
 __all__ = ["copy_registry", "move_registry", "seal", "unseal"]
@@ -68,6 +69,9 @@ def move_registry(
     known: dict[tuple[str, str], int] = {}  # so that blobs are read back while the source is still in use, and not again behind the seal
     copy_registry(source, target, known=known, said=said)
     seal(source, to, clock=clock)
+    if _newest(source) == _newest(target):
+        unseal(source, clock=clock)
+        raise VersioningError("copy: source and target are the same store by two names - give another target")
     try:
         for _ in range(_PASSES):
             said("waiting for the writers to see the seal")
@@ -102,6 +106,10 @@ def unseal(store: RegistryStore, *, clock: Clock | None = None) -> bool:
         return NewEntry(now, "unseal", state={"sealed": False}) if head.state.get("sealed") else None
 
     return update(store, SEAL_TENANT, SEAL, decide) is not None
+
+
+def _newest(store: RegistryStore) -> Sequence[Entry]:
+    return tuple(store.read(SEAL_TENANT, SEAL, limit=1, newest_first=True))
 
 
 def _tenants(store: RegistryStore) -> tuple[str, ...]:

@@ -136,3 +136,10 @@ def test_a_source_that_somebody_writes_past_its_seal(source: SealGuard) -> None:
     busy.add_version(sample_version())
     with pytest.raises(VersioningError, match="copy: the source does not come to rest although it is sealed"):
         move_registry(busy, MemoryRegistry(), "production", clock=FakeClock())
+
+
+def test_a_store_is_not_moved_to_itself(source: SealGuard, clock: FakeClock) -> None:
+    with pytest.raises(VersioningError, match="copy: source and target are the same store by two names"):
+        move_registry(source, SealGuard(source.store, clock), "production", clock=clock)
+    clock.advance(1)
+    assert not refused(source)
