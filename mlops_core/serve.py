@@ -211,7 +211,7 @@ def _from_bundle(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
         project=version.model,
         tenant=version.tenant,
         environments={"bundle": EnvironmentSettings(deployer, tokens=f"${{file:{options.tokens}}}" if options.tokens else None)},
-        formats=(version.format,),
+        formats=(Use(version.format),),
         models=ModelsSettings(trust=tuple(options.trust)),
         sign=SignSettings(public=tuple(f"${{file:{path}}}" for path in options.public), require=bool(options.public)),
     )

@@ -214,6 +214,7 @@ def _placed(settings: Settings, origin: Origin, kept: _Kept) -> Settings:
         monitoring=evolve(settings.monitoring, sinks=many(settings.monitoring.sinks, "monitoring.sinks")),
         drift=evolve(settings.drift, tests=many(settings.drift.tests, "drift.tests")),
         observers=many(settings.observers, "observers"),
+        formats=many(settings.formats, "formats") if "formats" in origin.places else settings.formats,
         pipeline=pipeline and _placed_stages(pipeline, origin, one),
     )
 

@@ -21,6 +21,7 @@ _ROLES: Final = {
     "registry": "registry",
     "channels": "alert",
     "observers": "observer",
+    "formats": "format",
     "sinks": "sink",
     "tests": "drift",
 }

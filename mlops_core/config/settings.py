@@ -38,6 +38,7 @@ _NAME: Final = Check(rules.name)
 _COUNT: Final = Check(rules.not_negative)
 _SPAN: Final = Check(rules.span)
 _LONGER: Final = Check(rules.longer_span)
+_FORMATS: Final = ("json", "npy", "arrow", "parquet", "skops", "onnx", "safetensors", "mlflow", "joblib", "mlflow-pyfunc")
 
 
 def _says(text: str, key: str | None = None) -> dict[str, str]:
@@ -187,8 +188,8 @@ class Settings(Record):
     monitoring: MonitoringSettings = field(factory=MonitoringSettings, metadata=_says("measurements, health and alerts"))
     drift: DriftSettings = field(factory=DriftSettings, metadata=_says("drift checks"))
     models: ModelsSettings = field(factory=ModelsSettings, metadata=_says("how models are loaded"))
-    formats: tuple[str, ...] = field(
-        default=("json", "npy", "arrow", "parquet", "skops", "joblib"),
+    formats: tuple[Use, ...] = field(
+        default=tuple(map(Use, _FORMATS)),
         metadata=_says("formats of values and models in the order asked; of the default, those that are installed"),
     )
     observers: tuple[Use, ...] = field(default=(), metadata=_says("who listens to events and guards deployments"))

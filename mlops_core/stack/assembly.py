@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from mlops_core.config.origin import Origin
 from mlops_core.config.references import Resolver
@@ -75,16 +75,16 @@ class Assembly:
         """
         return self._fitted(self.load(role, use), use, self._resolver.tried(use.options))
 
-    def formats(self, names: tuple[str, ...]) -> Mapping[str, Use]:
+    def formats(self, uses: tuple[Use, ...]) -> Mapping[str, Use]:
         """Formats by the name that stored values carry."""
-        return {self._format_name(use) if is_inline(use.use) else use.use: use for use in self.format_uses(names)}
+        return {self._format_name(use) if is_inline(use.use) else use.use: use for use in self.format_uses(uses)}
 
-    def format_uses(self, names: tuple[str, ...]) -> list[Use]:
-        """Formats to compose; of the default list, those that are installed."""
-        if names == Settings().formats:
+    def format_uses(self, uses: tuple[Use, ...]) -> list[Use]:
+        """Formats to compose; of the default list, which no file wrote, those that are installed."""
+        if uses == Settings().formats:
             there = self.loader.catalogue.names("format")
-            names = tuple(name for name in names if name in there)
-        return [Use(name, key="formats") for name in names]
+            uses = tuple(use for use in uses if use.use in there)
+        return [evolve(use, key=use.key or "formats") for use in uses]
 
     def _format_name(self, use: Use) -> str:
         cls: type[Format] = self.load("format", use).cls  # type: ignore[assignment]  # the loader checked the role

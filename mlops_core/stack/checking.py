@@ -82,15 +82,15 @@ def _observers(parts: ComposedParts) -> Iterator[str]:
 
 
 def _formats(parts: ComposedParts) -> Iterator[str]:
-    names = parts.settings.formats
-    for index, use in enumerate(parts.assembly.format_uses(names)):
+    for use in parts.assembly.format_uses(parts.settings.formats):
         try:
-            parts.assembly.try_options("format", Use(use.use))
+            parts.assembly.try_options("format", use)
         except MLOpsError as error:
-            yield from _at(parts, ("formats", index), error.message)
+            yield from _lines(error)
+    names = {one.use for one in parts.settings.formats}
     known = {*names, *Catalogue().names("format")}
     for index, name in enumerate(parts.settings.models.trust):
-        if name not in known and not any(is_inline(one) for one in names):
+        if name not in known and not any(map(is_inline, names)):
             yield from _at(parts, ("models", "trust", index), f"there is no format {name!r} - {nearest(name, sorted(known))}")
 
 

@@ -179,7 +179,7 @@ class ComposedParts:
         return None
 
     def uses(self) -> Iterator[tuple[str, Use]]:
-        """Every plugin that the configuration names, with its role; formats and executors go by name alone."""
+        """Every plugin that the configuration names, with its role, but formats and executors."""
         settings = self.settings
         yield from (("tracker", use) for use in settings.trackers)
         yield from (("registry", use) for use in (settings.registry,) if use is not None)

@@ -59,7 +59,7 @@ def settings(**environment: Any) -> Settings:
         registry=Use("sqlite", key="registry"),
         environments={"staging": EnvironmentSettings(Use("local", key="environments.staging"), **environment)},
         monitoring=MonitoringSettings(sinks=(Use("sqlite", key="monitoring.sinks"),)),
-        formats=("./factor.py:Factor", "./danger.py:Danger"),
+        formats=(Use("./factor.py:Factor"), Use("./danger.py:Danger")),
     )
 
 
@@ -270,7 +270,7 @@ def test_a_bundle_that_runs_code_is_not_loaded_untrusted(stack: Stack, tmp_path:
     folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path / "bundle")
     (folder / "factor.py").write_text(FORMAT.replace("runs_code: ClassVar[bool] = False", "runs_code: ClassVar[bool] = True"))
     for trust in ((), ("factor",)):
-        chosen = Settings(tenant="acme", formats=("./factor.py:Factor",), models=ModelsSettings(trust=trust))
+        chosen = Settings(tenant="acme", formats=(Use("./factor.py:Factor"),), models=ModelsSettings(trust=trust))
         version = stack.parts.registry.get_version("acme", "delays", "1.0.0")
         assert version is not None
         host = serve.BundleHost(compose(chosen, folder), "bundle", folder=folder, bundled=version)

@@ -70,7 +70,8 @@ def test_a_whole_configuration(tmp_path: Path) -> None:
     assert [use.use for use in found.drift.tests] == ["ks", "psi"]
     assert found.drift.min_effect == 0.1
     assert found.models.trust == ("joblib",)
-    assert found.formats == ("json", "npy", "arrow", "skops")
+    assert [one.use for one in found.formats] == ["json", "npy", "arrow", "skops"]
+    assert (found.formats[3].key, found.formats[3].at.count(":")) == ("formats[3]", 2)
     assert found.observers == ()
     assert found.pipeline is not None
     assert [stage.name for stage in found.pipeline.stages] == [

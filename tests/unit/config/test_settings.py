@@ -33,7 +33,7 @@ FULL = Settings(
     ),
     drift=DriftSettings((Use("ks"),), 0.01, "holm", 0.2),
     models=ModelsSettings(("joblib",)),
-    formats=("json",),
+    formats=(Use("json"), Use("skops", {"trusted": ["mine.Model"]})),
     observers=(Use("x:Y"),),
     executor="process",
     pipeline=PipelineSettings(

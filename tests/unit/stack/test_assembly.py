@@ -2,7 +2,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import Settings, Use
 from mlops_core.exceptions import ConfigError, PluginError, PluginNotFoundError
@@ -76,5 +75,5 @@ def test_secrets_are_masked_in_messages(assembly: Assembly, monkeypatch: pytest.
 def test_of_the_default_formats_those_that_are_there_are_used(assembly: Assembly) -> None:
     default = assembly.format_uses(Settings().formats)
     assert [use.use for use in default][:2] == ["json", "npy"]
-    assert {use.use for use in default} <= set(Settings().formats)
-    assert [use.use for use in assembly.format_uses(("json", "jsn"))] == ["json", "jsn"]
+    assert {use.use for use in default} <= {use.use for use in Settings().formats}
+    assert [use.use for use in assembly.format_uses((Use("json"), Use("jsn")))] == ["json", "jsn"]

@@ -26,7 +26,7 @@ WHOLE = """
     channels: {ops: log}
     monitoring: {sinks: "backends.py:Sinks"}
     drift: {tests: [{use: "backends.py:Energy", bins: 5}, {use: "backends.py:Energy", bins: 7}]}
-    formats: [npy, json]
+    formats: [npy, {use: joblib, compress: 1}, json]
     observers: ["backends.py:Listens"]
     executor: "backends.py:Away"
     pipeline:
@@ -44,7 +44,7 @@ def test_parts_keep_the_names_and_the_order_of_the_configuration(configure: Conf
     assert list(parts.channels) == ["ops"]
     assert list(parts.sinks) == ["Sinks"]
     assert list(parts.drift_tests) == ["Energy", "Energy-2"]
-    assert list(parts.formats) == ["npy", "json"]
+    assert list(parts.formats) == ["npy", "joblib", "json"]
 
 
 def test_a_second_part_of_a_name_gets_a_number() -> None:
@@ -57,6 +57,7 @@ def test_options_reach_the_backend(configure: Configure) -> None:
     parts: Any = locate().parts
     assert parts.registry.url == "y"
     assert [one.port for one in parts.environments.values()] == [1, 2]
+    assert parts.formats["joblib"].compress == 1
     assert [one.bins for one in parts.drift_tests.values()] == [5, 7]
     assert parts.stage("training").run(None, "data") == ("data", 3, 0.25)
     assert type(parts.executor("backends.py:Away")).__name__ == "Away"
@@ -117,11 +118,11 @@ def test_of_the_default_formats_those_that_are_installed_are_composed(tmp_path: 
     default = list(compose(Settings(), tmp_path).parts.formats)
     assert default[:2] == ["json", "npy"]
     with pytest.raises(PluginNotFoundError, match=r"formats: format\.jsn: .* did you mean 'json'"):
-        compose(Settings(formats=("jsn",)), tmp_path).parts.formats["jsn"]
+        compose(Settings(formats=(Use("jsn"),)), tmp_path).parts.formats["jsn"]
 
 
 def test_an_inline_format_goes_by_the_name_that_stored_values_carry(tmp_path: Any) -> None:
-    uses = ("mlops_core.builtin.npy_format:NpyFormat", "json")
+    uses = (Use("mlops_core.builtin.npy_format:NpyFormat"), Use("json"))
     parts = compose(Settings(formats=uses), tmp_path).parts
     assert list(parts.formats) == ["npy", "json"]
     assert type(parts.formats["npy"]).__name__ == "NpyFormat"
