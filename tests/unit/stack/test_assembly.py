@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import Settings, Use
 from mlops_core.exceptions import ConfigError, PluginError, PluginNotFoundError
