@@ -28,7 +28,8 @@ Y = (X[:, 0] > 0).astype(int)
 
 @functools.cache
 def converted() -> onnx.ModelProto:
-    return to_onnx(LogisticRegression().fit(X, Y), X[:1], options={"zipmap": False})
+    model: onnx.ModelProto = to_onnx(LogisticRegression().fit(X, Y), X[:1], options={"zipmap": False})
+    return model
 
 
 def graph_of(*nodes: onnx.NodeProto, weights: Sequence[onnx.TensorProto] = (), functions: Sequence[Any] = ()) -> onnx.ModelProto:

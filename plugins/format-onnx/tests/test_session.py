@@ -41,9 +41,11 @@ def graph(
     *nodes: Any,
     **weights: Any,
 ) -> Any:
-    ends = [[helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in side.items()] for side in (inputs, outputs)]
-    given = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    made = helper.make_graph(nodes, "graph", *ends, initializer=given)
+    taken, given = [
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in side.items()] for side in (inputs, outputs)
+    ]
+    held = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    made = helper.make_graph(nodes, "graph", taken, given, initializer=held)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 

@@ -41,7 +41,7 @@ def read_model(path: Path, where: str, *, beside: bool) -> onnx.ModelProto:
     try:
         if path.stat().st_size > _LARGEST:
             raise ArtifactError(f"{where}: {path.name} is larger than 2 GiB - keep its tensors in files beside it")  # noqa: TRY301  here for all
-        model = onnx.ModelProto.FromString(path.read_bytes())
+        model: onnx.ModelProto = onnx.ModelProto.FromString(path.read_bytes())
         if beside:
             _take_in(model, path, where)
         check_model(model, where)

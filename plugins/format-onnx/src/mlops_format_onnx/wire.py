@@ -29,7 +29,7 @@ def is_model(path: Path) -> bool:
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        seen = set()
+        seen: set[int] = set()
         for _ in range(_MOST):
             if stream.tell() == size:
                 return seen >= _NEEDED
