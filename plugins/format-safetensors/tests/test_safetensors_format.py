@@ -67,7 +67,7 @@ class TestSafetensorsFormatConforms(FormatSuite):
         return SafetensorsFormat()
 
     def values(self) -> Sequence[Any]:
-        kinds = "bool complex64 float16 float32 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64".split()
+        kinds = [
             "bool",
             "complex64",
             "float16",
@@ -81,7 +81,7 @@ class TestSafetensorsFormatConforms(FormatSuite):
             "uint32",
             "int64",
             "uint64",
-        )
+        ]
         grid = np.arange(12.0).reshape(3, 4)
         return [
             {kind: np.array([0, 1, 1]).astype(kind) for kind in kinds},
