@@ -105,7 +105,7 @@ def test_the_hostile_files_run_where_they_are_unpickled(tmp_path: Path) -> None:
     """They are no blanks: plain pickle runs each of those that it can read."""
     marker = tmp_path / "marker"
     for name, content in hostile_pickles(marker).items():
-        if name.startswith(("protocol", "nested", "by ", "followed", "after")):
+        if not name.startswith("packed "):
             pickle.loads(content)  # noqa: S301  to show that they are hostile
             assert marker.exists(), name
             marker.rmdir()
