@@ -182,6 +182,16 @@ def test_a_plugin_has_the_shape_of_all_plugins(plugin: Path) -> None:
     assert list((plugin / "tests").glob("test_*.py")), "no tests"
 
 
+@pytest.mark.parametrize("module", ["graphs", "session"])
+def test_plugins_that_share_a_module_keep_it_equal(module: str) -> None:
+    """Plugins do not import each other, so that two which serve ONNX models have the same code twice."""
+    texts = [
+        (ROOT / "plugins" / plugin / "src" / package / f"{module}.py").read_text(encoding="utf-8").replace(package, "")
+        for plugin, package in (("format-onnx", "mlops_format_onnx"), ("format-mlflow", "mlops_format_mlflow"))
+    ]
+    assert texts[0] == texts[1]
+
+
 def test_every_plugin_is_known_to_the_tools() -> None:
     """Lists that a tool cannot derive from the folder name every plugin; nox itself reads the folder."""
     tools = pyproject(ROOT)["tool"]

@@ -162,7 +162,7 @@ def test_a_secret_shows_nowhere(
     caplog.set_level(logging.DEBUG, "mlops_core")
     KEPT.clear()
     with Project.open(tmp_path) as project:
-        _ = project.stack.parts.channels["ops"]  # by its options the process knows the secret; executors and formats take none
+        _ = project.stack.parts.channels["ops"]  # by its options the process knows the secret; executors take none
         try:
             KEPT.append(act(project))
         except MLOpsError as error:

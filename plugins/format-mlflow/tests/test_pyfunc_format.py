@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,19 @@ def test_every_flavour_with_a_function_is_read(folders: Folders) -> None:
 def test_nothing_is_left_in_the_current_folder(folders: Folders, tmp_path: Path) -> None:
     PyfuncFormat().write(PyfuncFormat().read(folders.python), tmp_path / "model")
     assert [one.name for one in tmp_path.iterdir()] == ["model"]
+
+
+def test_reading_a_folder_runs_its_code_and_looking_at_it_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder, marker = tmp_path / "model", tmp_path / "marker"
+    (folder / "code").mkdir(parents=True)
+    (folder / "code" / "loader_of_the_folder.py").write_text(f"from pathlib import Path\n\nPath({str(marker)!r}).mkdir()\n")
+    (folder / "MLmodel").write_text("flavors: {python_function: {loader_module: loader_of_the_folder, code: code}}\n")
+    assert PyfuncFormat().sniff(folder)
+    assert not marker.exists()
+    with pytest.raises(ArtifactError, match="loader_of_the_folder"):  # it has nothing that loads
+        PyfuncFormat().read(folder)
+    assert marker.exists()
 
 
 def test_a_folder_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
