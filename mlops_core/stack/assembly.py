@@ -76,8 +76,19 @@ class Assembly:
         return self._fitted(self.load(role, use), use, self._resolver.tried(use.options))
 
     def formats(self, uses: tuple[Use, ...]) -> Mapping[str, Use]:
-        """Formats by the name that stored values carry."""
-        return {self._format_name(use) if is_inline(use.use) else use.use: use for use in self.format_uses(uses)}
+        """Formats by the name that stored values carry.
+
+        Raises:
+            ConfigError: One is named twice: the options of the first would count for nothing.
+        """
+        named: dict[str, Use] = {}
+        for use in self.format_uses(uses):
+            name = self._format_name(use) if is_inline(use.use) else use.use
+            if name in named:
+                where = ": ".join(part for part in (use.at, use.key) if part)
+                raise ConfigError(f"{where}: the format {name!r} is there already - name it once, with its options")
+            named[name] = use
+        return named
 
     def format_uses(self, uses: tuple[Use, ...]) -> list[Use]:
         """Formats to compose; of the default list, which no file wrote, those that are installed."""

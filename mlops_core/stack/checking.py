@@ -87,6 +87,10 @@ def _formats(parts: ComposedParts) -> Iterator[str]:
             parts.assembly.try_options("format", use)
         except MLOpsError as error:
             yield from _lines(error)
+    try:
+        parts.assembly.formats(parts.settings.formats)
+    except MLOpsError as error:
+        yield from _lines(error)
     names = {one.use for one in parts.settings.formats}
     known = {*names, *Catalogue().names("format")}
     for index, name in enumerate(parts.settings.models.trust):

@@ -162,7 +162,7 @@ def test_a_file_of_another_tool_with_notes_is_read(tmp_path: Path) -> None:
         ("Line", "'Line' names no class - write 'my_module:MyModel'"),
         ("line.py:", "names no class"),
         ("line.py:Lin", "has no 'Lin' - name a class that it has"),
-        ("gone.py:Line", "'gone.py' cannot be imported: FileNotFoundError: there is no such file - files are written './file.py:MyModel'"),
+        ("gone.py:Line", "'gone.py' cannot be imported: FileNotFoundError: there is no such file; one beside the configuration is written"),
         ("no_such_module:Line", "'no_such_module' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
         ("broken.py:Line", "'broken.py' cannot be imported: ZeroDivisionError: division by zero"),
         ("line.py:Silent", "has no method 'predict' - write"),

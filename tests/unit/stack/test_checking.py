@@ -56,7 +56,7 @@ def test_mistakes_of_the_file_of_options_and_of_names_are_shown_at_once(configur
         channels: {ops: {use: log, level: loud}}
         monitoring: {sinks: [sqlite, sqlit], alerts: [{name: e, when: error_rat > 1, notify: [opps]}]}
         drift: {tests: ["backends.py:Energ"], alpha: 7}
-        formats: [json, npi, {use: joblib, compres: 1}]
+        formats: [json, npi, {use: joblib, compres: 1}, npi]
         models: {trust: [jobli]}
         observers: [bomb, "gone.py:X"]
         executor: proces
@@ -81,6 +81,8 @@ def test_mistakes_of_the_file_of_options_and_of_names_are_shown_at_once(configur
         ),
         "mlops.yaml:9:17: formats[1]: format.npi: no installed distribution offers this plugin - did you mean 'npy'?",
         "mlops.yaml:9:36: formats[2]: unknown key 'compres' - did you mean 'compress'?",
+        "mlops.yaml:9:49: formats[3]: format.npi: no installed distribution offers this plugin - did you mean 'npy'?",
+        "mlops.yaml:9:49: formats[3]: the format 'npi' is there already - name it once, with its options",
         "mlops.yaml:10:18: models.trust[0]: there is no format 'jobli' - did you mean 'joblib'?",
         "mlops.yaml:11:13: observers[0]: observer.bomb (acme-extras 1.2): raises at import: RuntimeError: boom",
         (

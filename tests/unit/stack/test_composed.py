@@ -126,6 +126,8 @@ def test_an_inline_format_goes_by_the_name_that_stored_values_carry(tmp_path: An
     parts = compose(Settings(formats=uses), tmp_path).parts
     assert list(parts.formats) == ["npy", "json"]
     assert type(parts.formats["npy"]).__name__ == "NpyFormat"
+    with pytest.raises(ConfigError, match="formats: the format 'npy' is there already - name it once, with its options"):
+        _ = compose(Settings(formats=(*uses, Use("npy"))), tmp_path).parts.formats
 
 
 def test_a_mistake_in_an_option_points_to_the_file(configure: Configure) -> None:

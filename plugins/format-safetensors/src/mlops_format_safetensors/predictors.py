@@ -46,7 +46,7 @@ def predictor_class(named: str) -> Any:
 def _from_file(path: Path) -> ModuleType:
     """Import a file once, under a name that no other module has."""
     if not path.is_file():
-        raise FileNotFoundError("there is no such file - files are written './file.py:MyModel', relative to the configuration")
+        raise FileNotFoundError("there is no such file; one beside the configuration is written './file.py:MyModel'")
     name = f"mlops_predictor_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
