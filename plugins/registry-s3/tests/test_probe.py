@@ -61,9 +61,11 @@ def test_a_bucket_that_is_not_there_is_not_made(opener: Callable[..., S3Registry
                 store.check()
 
 
-@pytest.mark.parametrize("change", [{"secret_key": "wrong word"}, {"access_key": "nobody"}])
-def test_who_may_not_is_told_so(opener: Callable[..., S3Registry], change: dict[str, str]) -> None:
-    with closing(evolve(opener(), **change)) as store, pytest.raises(VersioningError, match="denies access") as refused:
+@pytest.mark.parametrize(("option", "value"), [("secret_key", "wrong word"), ("access_key", "nobody")])
+def test_who_may_not_is_told_so(opener: Callable[..., S3Registry], option: str, value: str) -> None:
+    store = opener()
+    setattr(store._client, option, value)  # noqa: SLF001  nothing was connected yet
+    with closing(store), pytest.raises(VersioningError, match="denies access") as refused:
         store.add_version(sample_version())
     assert "wrong word" not in str(refused.value) + repr(store)
 

@@ -8,11 +8,11 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from mlops_core.exceptions import MLOpsError, VersioningError
 from mlops_registry_s3.client import S3Client
-from mlops_registry_s3.failures import code_of, status_of
+from mlops_registry_s3.failures import BROKEN, code_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,19 +73,22 @@ class Bucket:
     def get(self, key: str) -> Stored | None:
         """The object, or None."""
         with self.errors(key):
-            for left in reversed(range(_TRIES)):
+            left = _TRIES
+            while True:
                 try:
                     answer = self.call("get_object", key)
-                    with closing(answer["Body"]) as body:
-                        return Stored(body.read(), answer["ETag"])
                 except ClientError as error:
                     if code_of(error) == "NoSuchKey":
                         return None
                     raise
-                except HTTPClientError:  # the body broke off, which boto3 does not try again
+                try:
+                    with closing(answer["Body"]) as body:
+                        return Stored(body.read(), answer["ETag"])
+                except BROKEN:
+                    left -= 1
                     if not left:
                         raise
-        return None
+                    _wait(_TRIES - left)
 
     def need(self, key: str) -> bytes:
         """The bytes of an object that must be there."""
@@ -99,12 +102,12 @@ class Bucket:
         with self.errors(key):
             while len(got) < stop - start:
                 before = len(got)
+                answer = self.call("get_object", key, Range=f"bytes={start + before}-{stop - 1}")
                 try:
-                    body = self.call("get_object", key, Range=f"bytes={start + before}-{stop - 1}")["Body"]
-                    with closing(body):
+                    with closing(answer["Body"]) as body:
                         for part in body.iter_chunks(_SLICE):
                             got += part
-                except HTTPClientError:
+                except BROKEN:
                     left = _TRIES if len(got) > before else left - 1
                     if not left:
                         raise

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, NoCredentialsError, PartialCredentialsError
 from botocore.exceptions import ConnectionError as Unreachable
 
-__all__ = ["code_of", "reason", "status_of"]
+__all__ = ["BROKEN", "code_of", "reason", "status_of"]
 
 _DENIED: Final = frozenset({"403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+BROKEN: Final = (HTTPClientError, IncompleteReadError)  # an answer that ended before its end, which boto3 does not try again
 _LONGEST: Final = 300  # characters of a server's own words
 
 
@@ -36,6 +37,6 @@ def reason(error: BaseException, place: str) -> str:
             return f"{place} answers {code or status_of(error)}: {words}"
         case NoCredentialsError() | PartialCredentialsError():
             return "no credentials - set access_key and secret_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        case Unreachable() | HTTPClientError():
+        case Unreachable() | HTTPClientError() | IncompleteReadError():
             return f"{place} cannot be reached ({type(error).__name__}) - is it running, and is endpoint_url right?"
     return f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from attrs import define, evolve
 
 from mlops_core.records import And, Comparison, ModelVersion, Page, Query
 from mlops_registry_s3.keys import part
-from mlops_registry_s3.segments import SMALL
+from mlops_registry_s3.segments import LARGE, SMALL
 from mlops_registry_s3.tombstones import Tombstones
 from mlops_registry_s3.versions import VersionLog
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from mlops_registry_s3.versions import Added
 
 __all__ = ["Search"]
-
-_CHUNK: Final = 1024
 
 Order = tuple[int, str, int]
 
@@ -52,7 +50,7 @@ class Search:
     def living(self, tenant: str, models: Iterable[str]) -> Iterator[str]:
         """Those models that have a living version."""
         for model, newest, hidden in self._heads(tenant, list(models)):
-            if any(True for _ in self._walk(tenant, model, newest, hidden, retired=False, newest_first=True)):
+            if any(True for _ in self._walk((tenant, model, newest, hidden), SMALL, retired=False, newest_first=True)):
                 yield model
 
     def find(self, tenant: str, query: Query, *, retired: bool, newest_first: bool) -> Page[ModelVersion]:
@@ -60,7 +58,8 @@ class Search:
         only = _model_of(query.where)
         heads = self._heads(tenant, self.models(tenant) if only is None else [only])
         behind = _order_of(query.cursor) if query.cursor is not None and not query.order_by else None
-        walks = [self._walk(*place, behind, retired=retired, newest_first=newest_first) for place in ((tenant, *head) for head in heads)]
+        size = LARGE if query.limit is None else SMALL
+        walks = [self._walk((tenant, *head), size, behind, retired=retired, newest_first=newest_first) for head in heads]
         merged = heapq.merge(*walks, key=lambda found: found[0], reverse=newest_first)
         if query.order_by:
             return query.apply((version for _, version in merged), ModelVersion.fields)
@@ -78,10 +77,11 @@ class Search:
         return model, newest, self.tombstones.hidden(tenant, model) if newest else set()
 
     def _walk(
-        self, tenant: str, model: str, newest: int, hidden: set[str], behind: Order | None = None, *, retired: bool, newest_first: bool
+        self, head: tuple[str, str, int, set[str]], size: int, behind: Order | None = None, *, retired: bool, newest_first: bool
     ) -> Iterator[tuple[Order, ModelVersion]]:
         """A model's versions, in chunks that grow: a small page is answered by few requests."""
-        for first, last in _chunks(newest, _seq_of(behind, model), newest_first=newest_first):
+        tenant, model, newest, hidden = head
+        for first, last in _chunks(newest, _seq_of(behind, model), size, newest_first=newest_first):
             places = self.log.places(tenant, model, first, last)
             for added in reversed(places) if newest_first else places:
                 order = (added.order, model, added.seq)
@@ -97,21 +97,20 @@ def _as_it_is(added: Added, hidden: set[str]) -> ModelVersion:
     return evolve(added.version, retired=True) if gone else added.version
 
 
-def _chunks(newest: int, start: int | None, *, newest_first: bool) -> Iterator[tuple[int, int]]:
-    """Ranges of places, as segments are cut: first one small segment, then more and more."""
-    size = SMALL
+def _chunks(newest: int, start: int | None, size: int, *, newest_first: bool) -> Iterator[tuple[int, int]]:
+    """Ranges of places, as segments are cut: ``size`` at first, then more and more."""
     if newest_first:
         last = newest if start is None else min(newest, start)
         while last > 0:
             first = (last - 1) // size * size + 1
             yield first, last
-            last, size = first - 1, min(size * 2, _CHUNK)
+            last, size = first - 1, min(size * 2, LARGE)
     else:
         first = start or 1
         while first <= newest:
             last = min(newest, (first - 1) // size * size + size)
             yield first, last
-            first, size = last + 1, min(size * 2, _CHUNK)
+            first, size = last + 1, min(size * 2, LARGE)
 
 
 def _model_of(condition: Condition | None) -> str | None:
