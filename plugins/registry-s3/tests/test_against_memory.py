@@ -195,4 +195,4 @@ def digest_of(leftover: Leftover) -> str:
 
 def test_the_same_as_in_memory(server: S3Server, bucket: str) -> None:
     machine = type("Machine", (SameAsMemory,), {"server": server, "bucket": bucket})
-    run_state_machine_as_test(machine, settings=settings(max_examples=8, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=settings(max_examples=5, stateful_step_count=30))

@@ -7,13 +7,16 @@ import sysconfig
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from mlops_core.exceptions import ArtifactError, VersioningError
-from mlops_core.testing.registry_samples import put, sample_version
+from mlops_core.records import Query
+from mlops_core.testing.registry_samples import put, sample_entry, sample_version
 from mlops_core.testing.servers import free_ports
 from mlops_registry_s3.client import S3Client
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mlops_registry_s3.registry import S3Registry
+
+    from .conftest import Wire
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def test_no_credentials(opener: Callable[..., S3Registry], monkeypatch: pytest.M
         store.check()
 
 
-def test_nobody_there(opener: Callable[..., S3Registry], wire: object) -> None:
+def test_nobody_there(opener: Callable[..., S3Registry], wire: Wire) -> None:
     """The URL's password is not told."""
     url = f"http://user:hidden@127.0.0.1:{free_ports(1)[0]}"
     with closing(evolve(opener(), endpoint_url=url)) as store, pytest.raises(VersioningError, match="cannot be reached") as refused:
@@ -105,6 +110,23 @@ def test_what_another_hand_wrote_is_told(store: S3Registry, opener: Callable[...
     store._parts.bucket.put("acme/x/m/1.0.0", b"not JSON")  # noqa: SLF001  as another hand would
     with closing(opener()) as fresh, pytest.raises(VersioningError, match="not what this registry wrote"):
         fresh.get_version("acme", "m", "1.0.0")
+
+
+def test_whoever_may_only_read_reads(store: S3Registry, opener: Callable[..., S3Registry], wire: Wire) -> None:
+    added = store.add_version(sample_version())
+    store._parts.bucket.delete("acme/x/m/1.0.0")  # noqa: SLF001  so that the name would be written again
+    wire.fault, wire.every = (lambda request, go: refused(request)), True
+    with closing(opener()) as reader:
+        assert reader.get_version("acme", "m", "1.0.0") == added
+        assert reader.find_versions("acme", Query()).items == (added,)
+        with pytest.raises(VersioningError, match="denies access"):
+            reader.append("acme", "j", 0, sample_entry())
+
+
+def refused(request: Any) -> Any:
+    body = b"<Error><Code>AccessDenied</Code></Error>"
+    raw = type("Raw", (), {"stream": lambda self: iter([body]), "read": lambda self, *_: body})()
+    return AWSResponse(request.url, 403, HTTPHeaders(), raw)
 
 
 def test_errors_of_artifacts_are_artifact_errors(opener: Callable[..., S3Registry]) -> None:

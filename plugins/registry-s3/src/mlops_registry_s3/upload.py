@@ -137,18 +137,18 @@ def _in_parts(bucket: Bucket, source: Source, key: str) -> str:
     length = max(PART, -(-source.size // _PARTS))
     with bucket.errors(key):
         upload_id = bucket.call("create_multipart_upload", key)["UploadId"]
-    pending: deque[Future[str]] = deque()
+    pending: deque[Future[dict[str, Any]]] = deque()
     try:
-        digest, tags = hashlib.sha256(), []
+        digest, parts = hashlib.sha256(), list[dict[str, Any]]()
         for number, chunk in enumerate(source.chunks(length), 1):
             if len(pending) >= max(1, _HELD // length):
-                tags.append(pending.popleft().result())
+                parts.append(pending.popleft().result())
             pending.append(bucket.client.pool.submit(_part, bucket, key, UploadId=upload_id, PartNumber=number, Body=chunk))
             digest.update(chunk)
         source.confirm(found := digest.hexdigest())
         while pending:
-            tags.append(pending.popleft().result())
-        _complete(bucket, key, upload_id, tags, source.size)
+            parts.append(pending.popleft().result())
+        _complete(bucket, key, upload_id, parts, source.size)
     except BaseException:
         for part in pending:
             part.cancel()
@@ -159,14 +159,16 @@ def _in_parts(bucket: Bucket, source: Source, key: str) -> str:
     return found
 
 
-def _part(bucket: Bucket, key: str, **arguments: Any) -> str:
+def _part(bucket: Bucket, key: str, **arguments: Any) -> dict[str, Any]:
+    """What the end of the upload tells of the part: also the checksum that boto3 sent, which AWS wants to hear again."""
     with bucket.errors(key):
-        return str(bucket.call("upload_part", key, **arguments)["ETag"])
+        answer = bucket.call("upload_part", key, **arguments)
+    checksums = {name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"}
+    return {"PartNumber": arguments["PartNumber"], "ETag": answer["ETag"], **checksums}
 
 
-def _complete(bucket: Bucket, key: str, upload_id: str, tags: list[str], size: int) -> None:
+def _complete(bucket: Bucket, key: str, upload_id: str, parts: list[dict[str, Any]], size: int) -> None:
     """Where the first answer was lost, the upload is gone and the object is there."""
-    parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
     with bucket.errors(key):
         try:
             bucket.call("complete_multipart_upload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})

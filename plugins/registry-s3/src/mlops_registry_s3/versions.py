@@ -194,8 +194,9 @@ class VersionLog:
         return True
 
     def gather(self, tenant: str, model: str, seq: int) -> None:
-        """Write the segments that end here, from what is at hand: without them a search would read place by place."""
+        """Write the segments that end here, if this process has nearly all of their places: otherwise the next who searches does."""
         for size in (SMALL, LARGE):
-            if seq % size == 0:
-                places = self.places(tenant, model, seq - size + 1, seq)
-                self.segments.fill(tenant, model, {one.seq: one for one in places}, self.segments.known(tenant, model))
+            wanted = range(seq - size + 1, seq + 1)
+            if seq % size == 0 and sum(self._bodies.get((tenant, model, one)) is None for one in wanted) <= _FEW:
+                places = self.places(tenant, model, wanted[0], seq)
+                self.segments.fill(tenant, model, {one.seq: one for one in places}, set())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, field
 
-from mlops_core.exceptions import ConflictError
+from mlops_core.exceptions import ConflictError, MLOpsError
 from mlops_core.records import ModelVersion
 from mlops_registry_s3.gate import gate
 from mlops_registry_s3.generations import Generations
@@ -112,7 +113,8 @@ class Writer:
         if (seq := self.log.catch_up(history).names.get(version)) is None:
             return None
         added = self.log.place(tenant, model, seq)
-        self.log.bucket.put(key, added.body())
+        with suppress(MLOpsError):  # whoever may only read goes without
+            self.log.bucket.put(key, added.body())
         return added
 
 
