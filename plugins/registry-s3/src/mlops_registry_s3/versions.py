@@ -71,6 +71,10 @@ class Added:
         except (KeyError, TypeError, ValueError) as error:
             raise VersioningError(f"registry.s3: {what} holds no version: {error} - restore the object from a backup") from error
 
+    def again(self) -> Added:
+        """As it will be read."""
+        return Added.read(self.body(), "the version")
+
     @property
     def brief(self) -> Brief:
         """What the next places tell of it."""

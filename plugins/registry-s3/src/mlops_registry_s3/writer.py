@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, field
@@ -17,12 +19,12 @@ from mlops_registry_s3.generations import Generations
 from mlops_registry_s3.keys import by_name, log
 from mlops_registry_s3.segments import SMALL
 from mlops_registry_s3.tombstones import Tombstones
-from mlops_registry_s3.versions import VersionLog
+from mlops_registry_s3.versions import Added, VersionLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlops_registry_s3.versions import Added, History
+    from mlops_registry_s3.versions import History
 
 __all__ = ["Writer"]
 
@@ -44,6 +46,8 @@ class Writer:
     def add(self, tenant: str, model: str, make: Callable[[int], ModelVersion], key: str | None) -> ModelVersion:
         """Add what ``make`` makes of the next number, behind everything that was added before; a known key answers the stored version."""
         history, bucket = self.log.history(tenant, model), self.log.bucket
+        if not history.seq:
+            _prepare()
         with history.lock, gate(f"{bucket.client.place} {bucket.name} {bucket.path(log(tenant, model))}"):
             seq, new = self._commit(history, make, key)
         version = self.log.place(tenant, model, seq).version
@@ -116,6 +120,13 @@ class Writer:
         with suppress(MLOpsError):  # whoever may only read goes without
             self.log.bucket.put(key, added.body())
         return added
+
+
+@functools.cache
+def _prepare() -> None:
+    """The first use of a record builds what writes and reads it, which takes a third of a second: not while others queue."""
+    at = datetime.fromtimestamp(0, UTC)
+    Added(1, 1, "", ModelVersion("tenant", "model", "1", "key", "digest", (), at)).again()
 
 
 @define(eq=False)
