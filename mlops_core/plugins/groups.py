@@ -78,6 +78,7 @@ GROUPS: Final[Mapping[str, Group]] = {
 
 FIRST_PARTY: Final[Mapping[str, str]] = {
     "tracker.mlflow": "motadata-mlops-tracker-mlflow",
+    "registry.postgres": "motadata-mlops-registry-sql",
     "registry.s3": "motadata-mlops-registry-s3",
     "registry.sqlite": "motadata-mlops-registry-sql",
     "deployer.local": "motadata-mlops-deployer-local",

@@ -408,7 +408,7 @@ def bundle_host(folder: Path, public: Path) -> serve.BundleHost:
     """As a serving process makes it, with the formats of this test."""
     (folder / "factor.py").write_text(FORMAT)
     version = read_bundle(folder)
-    chosen = Settings(tenant="acme", formats=("./factor.py:Factor",), sign=SignSettings(public=(f"${{file:{public}}}",), require=True))
+    chosen = Settings(tenant="acme", formats=(Use("./factor.py:Factor"),), sign=SignSettings(public=(f"${{file:{public}}}",), require=True))
     host = serve.BundleHost(compose(chosen, folder), "bundle", folder=folder, bundled=version)
     host.load(version)
     return host
