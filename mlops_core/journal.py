@@ -17,6 +17,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,7 +53,7 @@ class Head(Record):
 
 
 Decide = Callable[[Head], NewEntry | None]
-"""A pure function of the head: what to append, or None for nothing. It may be called several times, each time with a newer head."""
+"""A pure function of the head: what to append, or None for nothing. It may be called several times, each time with a head that is as new or newer."""
 
 
 def merged(state: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,11 +144,10 @@ class Journal:
         Raises:
             ConflictError: Other writers were first a thousand times.
         """
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             if key and (known := self.find(key)):
                 return known
-            head = self.head()
-            new = decide(head)
+            head, new = self._decided(decide, afresh=attempt > 0)
             if new is None:
                 return None
             new = self._complete(head, evolve(new, key=key or new.key))
@@ -158,6 +158,18 @@ class Journal:
             self._head = head.then(entry)
             return entry
         raise ConflictError(f"journal {self.name}: other writers were first {_ATTEMPTS} times - try again later")
+
+    def _decided(self, decide: Decide, *, afresh: bool) -> tuple[Head, NewEntry | None]:
+        """A journal of changes has one writer at a time: the head as it left it will do to append behind, since the store refuses an old one.
+
+        It will not do to append nothing, or to raise.
+        """
+        if self.snapshot_every > 1 and self._head.position and not afresh:
+            with suppress(Exception):
+                if (new := decide(self._head)) is not None:
+                    return self._head, new
+        head = self.head()
+        return head, decide(head)
 
     def _complete(self, head: Head, new: NewEntry) -> NewEntry:
         if new.state is not None or (head.position + 1) % self.snapshot_every:

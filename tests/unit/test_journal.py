@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -44,10 +44,15 @@ class Unlucky(MemoryRegistry):
     rivals: int = 0
     lost: int = 0
     calls: int = 0
+    reads: int = 0
     rival: Callable[[Unlucky, str, str], None] = field(default=lambda store, tenant, journal: store.intrude(tenant, journal))
 
     def intrude(self, tenant: str, journal: str) -> None:
         super().append(tenant, journal, len(self.read(tenant, journal)), sample_entry("rival", state={"by": "rival"}))
+
+    def read(self, tenant: str, journal: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> Sequence[Entry]:
+        self.reads += 1
+        return super().read(tenant, journal, after=after, limit=limit, newest_first=newest_first)
 
     def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
         self.calls += 1
@@ -114,6 +119,37 @@ class TestJournal:
         assert journal.update(nothing) is None
         assert [(head.position, head.state) for head in seen] == [(1, {"version": "1"})]
         assert journal.head().position == 1
+
+    def test_a_sole_writer_of_changes_looks_no_further_than_its_own_last_entry(self, store: Unlucky) -> None:
+        journal = Journal(store, "acme", "j", snapshot_every=64)
+        other = Journal(store, "acme", "j", snapshot_every=64)
+        journal.append(delta({"a": 1}))
+        reads = store.reads
+        journal.append(delta({"b": 2}))
+        assert store.reads == reads
+        other.append(delta({"c": 3}))
+        seen: list[int] = []
+
+        def nothing_more(head: Head) -> NewEntry | None:
+            seen.append(head.position)
+            return delta({"d": 4}) if "c" not in head.state else None
+
+        assert journal.update(nothing_more) is None
+        assert seen == [2, 3]
+
+    def test_an_old_head_refuses_nothing(self, store: Unlucky) -> None:
+        journal = Journal(store, "acme", "j", snapshot_every=64)
+        journal.append(delta({"owner": "other"}))
+        Journal(store, "acme", "j", snapshot_every=64).append(delta({"owner": "mine"}))
+
+        def mine(head: Head) -> NewEntry:
+            if head.state["owner"] != "mine":
+                raise VersioningError("taken over")
+            return delta({"done": True})
+
+        added = journal.update(mine)
+        assert added is not None
+        assert added.position == 3
 
     def test_what_decide_raises_changes_nothing(self, store: Unlucky) -> None:
         def refuse(head: Head) -> NewEntry:
