@@ -53,7 +53,7 @@ class Head(Record):
 
 
 Decide = Callable[[Head], NewEntry | None]
-"""A pure function of the head: what to append, or None for nothing. It may be called several times, each time with a head that is as new or newer."""
+"""A pure function of the head: what to append, or None for nothing. It may be called several times, with a head as new or newer."""
 
 
 def merged(state: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Journal:
         raise ConflictError(f"journal {self.name}: other writers were first {_ATTEMPTS} times - try again later")
 
     def _decided(self, decide: Decide, *, afresh: bool) -> tuple[Head, NewEntry | None]:
-        """A journal of changes has one writer at a time: the head as it left it will do to append behind, since the store refuses an old one.
+        """A journal of changes has one writer at a time: its last head will do to append behind, since the store refuses an old one.
 
         It will not do to append nothing, or to raise.
         """

@@ -13,7 +13,7 @@ from mlops_core.roles import RegistryStore
 from mlops_registry_sql.database import CollisionError
 from mlops_registry_sql.rows import entry_of, entry_row, field_rows, version_of, version_row
 from mlops_registry_sql.schema import version as version_table
-from mlops_registry_sql.search import candidates, sorts
+from mlops_registry_sql.search import candidates, is_exact, sorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -136,13 +136,14 @@ class SqlRegistry(RegistryStore):
             column = version_table.c.sequence
             return statement.where(column < sequence if newest_first else column > sequence)
 
+        exact = is_exact(query)
         batch = None if query.limit is None or not sorts(query) else min(query.limit + 1, _BATCH)
         offset = 0
         part = statement if query.order_by or query.cursor is None else behind(int(query.cursor))
         while True:
             rows = self.database.select(part.limit(batch))
             found = ((sequence, version_of(body, retired)) for sequence, body, retired in rows)
-            yield from ((sequence, one) for sequence, one in found if query.matches(one.fields()))
+            yield from found if exact else ((sequence, one) for sequence, one in found if query.matches(one.fields()))
             if batch is None or len(rows) < batch:
                 return
             offset += batch

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Query
     from mlops_core.records.query import Condition
 
-__all__ = ["candidates", "sorts"]
+__all__ = ["candidates", "is_exact", "sorts"]
 
 _SORTED = frozenset({"model", "version", "format", "digest", "created"})
 _TEXTS = _SORTED | {"run_id"}
@@ -44,6 +44,17 @@ def sorts(query: Query) -> bool:
     return all(key.field in _SORTED for key in query.order_by)
 
 
+def is_exact(query: Query) -> bool:
+    """Whether what the database finds is all that matches, and no more: texts of columns that must equal."""
+    terms = query.where.terms if isinstance(query.where, And) else (query.where,)
+    return all(term is None or (isinstance(term, Comparison) and term.operator == "=" and _is_text(term)) for term in terms)
+
+
+def _is_text(wanted: Comparison) -> bool:
+    """Whether a column of text is compared with a text that every database takes: PostgreSQL knows no NUL."""
+    return wanted.field in _TEXTS and isinstance(wanted.value, str) and "\0" not in wanted.value
+
+
 def _all_of(condition: Condition | None) -> Iterator[Comparison]:
     if isinstance(condition, Comparison):
         yield condition
@@ -62,7 +73,7 @@ def _narrow(wanted: Comparison) -> ColumnElement[bool] | None:
             return None
         same = [index[name] == version.c[name] for name in ("tenant", "model", "version")]
         return exists().where(*same, index.name == wanted.field, compared)
-    if wanted.field in _TEXTS and isinstance(wanted.value, str) and "\0" not in wanted.value:  # PostgreSQL takes no NUL
+    if _is_text(wanted):
         return _compare(version.c[wanted.field], wanted.operator, wanted.value)
     return None
 
