@@ -33,6 +33,7 @@ def quick_decoder(cls: type) -> Quick | None:
     try:
         return _MADE[cls]
     except KeyError:
+        _MADE[cls] = None  # as a class that holds its own kind finds itself, and goes the general way
         found = _MADE[cls] = _make(cls)
         return found
 

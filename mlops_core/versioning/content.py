@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from mlops_core.exceptions import VersioningError
 from mlops_core.names import check_name, quoted
-from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of, masked_url
+from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, digest_of, masked_url
 
 __all__ = ["Content", "check_artifacts", "check_key", "check_metadata", "check_parents", "check_schema", "check_source", "check_version"]
 
@@ -107,16 +107,26 @@ def check_metadata(metadata: Any) -> dict[str, Any]:
     for name in metadata:
         if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT or not name.isprintable():
             raise VersioningError(f"metadata: {quoted(str(name))} is no key - use 1 to {_NAME_LIMIT} printable characters")
-        _check_value(metadata[name], f"metadata.{name}" if len(name) <= _SHOWN else f"metadata.{name[:_SHOWN]}...")
-    plain = json.dumps(dict(metadata), default=_plain, allow_nan=False)
-    return json.loads(plain)  # type: ignore[no-any-return]  # an object in, an object out
+    try:
+        return _kept(dict(metadata))  # type: ignore[no-any-return]  # an object in, an object out
+    except (TypeError, ValueError, RecursionError):
+        for name in metadata:
+            _check_value(metadata[name], f"metadata.{name}" if len(name) <= _SHOWN else f"metadata.{name[:_SHOWN]}...")
+        raise
 
 
 def _check_value(value: Any, where: str) -> None:
     try:
-        canonical_json(json.loads(json.dumps(value, default=_plain, allow_nan=False))).encode()
+        _kept(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise VersioningError(f"{where}: cannot be kept ({error}) - use texts, finite numbers, true/false, lists and mappings") from error
+
+
+def _kept(value: Any) -> Any:
+    """As it will be read; raises for what JSON cannot hold, or UTF-8 not write."""
+    text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False)
+    text.encode()
+    return json.loads(text)
 
 
 def _plain(value: Any) -> Any:

@@ -202,8 +202,7 @@ class Registration:
 
     def _check_format(self, name: str) -> None:
         """A version that nothing here could load is a mistake, unless it never named a format."""
-        known = self.stack.parts.formats
-        if name and name not in known:
+        if name and name not in (known := self.stack.parts.formats):
             raise VersioningError(f"format: no format {name!r} is configured - {nearest(name, known)}")
 
     def _is_tracked(self, run_id: str) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,16 @@ def test_a_refusal_does_not_tell_the_password() -> None:
         use_of("mysql://svc:p@ss:w0rd@db/x?password=again")
 
 
-def test_a_dialect_whose_plugin_is_not_installed_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(PluginNotFoundError, match=r"registry\.postgres: no installed distribution"):
+def test_a_dialect_whose_plugin_is_not_installed_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "distributions", lambda **_: ())
+    with pytest.raises(PluginNotFoundError, match=r"registry\.postgres: its plugin is not installed - run: pip install motadata-mlops-registry-sql"):
         store_of("postgresql://host/db", tmp_path)
+
+
+def test_a_postgres_url_makes_the_installed_plugin_and_opens_nothing(tmp_path: Path) -> None:
+    store = store_of("postgresql://127.0.0.1:1/db", tmp_path)
+    assert type(store).__name__ == "PostgresRegistry"
+    store.close()
 
 
 def test_a_url_opens_the_installed_plugin_only_when_used(tmp_path: Path) -> None:
