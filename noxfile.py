@@ -88,11 +88,25 @@ def build_one(source: Path, *options: str, into: Path) -> None:
 
 
 def install_project(session: nox.Session, *groups: str, extras: Sequence[str] = EXTRAS) -> None:
-    """Install the wheels of the core and of every plugin (for tests also the examples), with the tools of these groups."""
-    wheels = build_wheels()
-    core = f"motadata-mlops-core[{','.join(extras)}] @ {wheels[ROOT].as_uri()}"
-    plugins = [str(wheels[source]) for source in (*PLUGINS, *(STRANGERS if "test" in groups else ()))]
-    install(session, "--no-sources", core, *plugins, *group(*groups))
+    """Install the wheels of the core and of every plugin (for tests also the examples), with the tools of these groups.
+
+    With tools the plugins come with all of their extras, since they are to be looked at as a whole.
+    """
+    core = requirement(ROOT, extras)
+    plugins = [requirement(source, extras_of(source) if groups else ()) for source in PLUGINS]
+    strangers = [requirement(source) for source in STRANGERS if "test" in groups]
+    install(session, "--no-sources", core, *plugins, *strangers, *group(*groups))
+
+
+def requirement(source: Path, extras: Sequence[str] = ()) -> str:
+    """The wheel of a distribution, as pip takes it."""
+    name = nox.project.load_toml(source / "pyproject.toml")["project"]["name"]
+    return f"{name}[{','.join(extras)}] @ {build_wheels()[source].as_uri()}"
+
+
+def extras_of(source: Path) -> Sequence[str]:
+    """The extras that a distribution offers."""
+    return sorted(nox.project.load_toml(source / "pyproject.toml")["project"].get("optional-dependencies", ()))
 
 
 def run_pytest(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
@@ -169,9 +183,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def bench(session: nox.Session) -> None:
-    """Run benchmarks/NAME.py (all without a name) with further arguments passed on."""
+    """Run benchmarks/NAME.py (all without a name) with further arguments passed on: `nox -s bench -- --check` holds all to their goals."""
     install_project(session, "test")
-    name, *arguments = session.posargs or ["all"]
+    named = bool(session.posargs) and not session.posargs[0].startswith("-")
+    name, arguments = (session.posargs[0], session.posargs[1:]) if named else ("all", session.posargs)
     found = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
     if not found or name not in {"all", *found}:
         session.error(f"benchmarks: no {name!r}; there are: {', '.join(found) or 'none'}")

@@ -1,11 +1,12 @@
 """The model registry beside MLflow's on the same databases, under many writers at once, and as the journal of a run.
 
-    python benchmarks/registry.py [compare] [writers] [journal] [--small] [--json] [--check]
+    python benchmarks/registry.py [compare] [writers] [journal] [scale] [--small] [--json] [--check]
 
 ``compare``: this project's facade and MLflow's client, in turn, on SQLite (both WAL, every commit synced) and on one PostgreSQL server,
 with 100 and with 10,000 versions of one model; medians, and their ratio. ``writers``: 16 processes that register one model 50 times each,
 and 8 that move one alias 25 times each, on SQLite, PostgreSQL and SeaweedFS. ``journal``: what 1,000 stages of a run cost. ``--check``
-exits 1 where a goal is missed; ``--small`` tries everything in a minute or two, and checks nothing.
+exits 1 where a goal is missed. ``scale``, only when asked: the first look of a fresh process at 100 to 10,000 versions. ``--small``
+tries everything in a minute or two, and checks nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+from _registry_scale import fill, look
 from _registry_sides import Mlflow, Ours, sides
 from _registry_writers import STORES, Crowd, crowd, openers
 from attrs import frozen
@@ -31,7 +34,8 @@ from mlops_core.records import StageResult, StageStatus
 from mlops_core.testing.stack import make_stack
 from mlops_registry_sql.sqlite import SqliteRegistry
 
-PARTS: Final = ("compare", "writers", "journal")
+PARTS: Final = ("compare", "writers", "journal", "scale")
+USUAL: Final = PARTS[:-1]
 OPERATIONS: Final = {"get": 300, "resolve": 300, "list_100": 40, "set_alias": 30, "register": 100}  # and how often each side does it
 RATIOS: Final = {  # how many times faster than MLflow
     "sqlite": {"get": 30, "resolve": 20, "set_alias": 100, "list_100": 10, "register": 5},
@@ -139,6 +143,22 @@ def _writers(store: str, act: str, seen: Crowd, count: int, each: int) -> Line:
     return Line(f"{store} {count} x {each} {act}", figure, goal, complete and (act == "alias" or slow <= limit), data)
 
 
+def scale(store: str, sizes: Sequence[int]) -> list[Line]:
+    """The first look of a fresh process at a registry of each size."""
+    lines, there = [], 0
+    with openers(store) as opener:
+        filling = opener()
+        for size in sizes:
+            each = fill(filling, there + 1, size)
+            there = size + 1  # a look adds one
+            seen = look(opener, size)
+            data = {"store": store, "versions": size, "fill_s": each, **attrs.asdict(seen)}
+            told = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in attrs.asdict(seen).items())
+            lines.append(Line(f"{store} of {size} versions", f"{told} ms; {each * 1000:.1f} ms to add one", "", holds=True, data=data))
+        filling.close()
+    return lines
+
+
 def journal(stages: int) -> list[Line]:
     """The entries of a run of so many stages, each started and ended, on SQLite."""
     names = tuple(f"stage-{number}" for number in range(stages))
@@ -167,6 +187,9 @@ def measure(parts: Sequence[str], *, small: bool) -> list[Line]:
     if "writers" in parts:
         for store in STORES:
             lines += writers(store, *((4, 5) if small else (16, 50)))
+    if "scale" in parts:
+        for store in STORES:
+            lines += scale(store, (50, 100) if small else (100, 1000, 10_000))
     if "journal" in parts:
         lines += journal(100 if small else 1000)
     return lines
@@ -175,7 +198,9 @@ def measure(parts: Sequence[str], *, small: bool) -> list[Line]:
 def main() -> int:
     """Measure and print; 0 where every goal holds or none is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="part", help=f"of {', '.join(PARTS)} (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", default=list(USUAL), metavar="part", help=f"of {', '.join(PARTS)}; the last, of some minutes, when asked"
+    )
     parser.add_argument("--small", action="store_true", help="fewer of everything, and no goals")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--check", action="store_true", help="exit 1 where a goal is missed")

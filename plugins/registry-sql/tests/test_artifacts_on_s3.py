@@ -13,6 +13,7 @@ import pytest
 
 from mlops_core.exceptions import ArtifactError, MLOpsError, VersioningError
 from mlops_core.records import Blob, File
+from mlops_core.testing.registry_artifact_suite import ArtifactSuite
 from mlops_core.testing.registry_samples import put, sample_version
 from mlops_core.testing.registry_suite import Opener, SharedRegistryStoreSuite
 from mlops_registry_sql.choice import S3Options
@@ -37,7 +38,19 @@ def bucket(bucket_server: S3Server) -> str:
     return bucket_server.bucket()
 
 
-class _OnS3(SharedRegistryStoreSuite):
+class TestSqlite(ArtifactSuite):
+    """The rest of the suite touches no artifact."""
+
+    shortest_grace = timedelta(seconds=1)
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, bucket: str, s3: S3Options) -> Iterator[RegistryStore]:
+        store = SqliteRegistry(tmp_path / "registry.db", f"s3://{bucket}/models", s3=s3)
+        yield store
+        store.close()
+
+
+class TestPostgres(SharedRegistryStoreSuite):
     shortest_grace = timedelta(seconds=1)
 
     @pytest.fixture
@@ -46,14 +59,6 @@ class _OnS3(SharedRegistryStoreSuite):
         yield store
         store.close()
 
-
-class TestSqlite(_OnS3):
-    @pytest.fixture
-    def opener(self, tmp_path: Path, bucket: str, s3: S3Options) -> Opener:
-        return partial(SqliteRegistry, tmp_path / "registry.db", f"s3://{bucket}/models", s3=s3)
-
-
-class TestPostgres(_OnS3):
     @pytest.fixture
     def opener(self, postgres: PostgresServer, bucket: str, s3: S3Options) -> Opener:
         return partial(PostgresRegistry, postgres.database(), f"s3://{bucket}", s3=s3)

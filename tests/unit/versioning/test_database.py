@@ -78,7 +78,7 @@ def test_a_refusal_does_not_tell_the_password() -> None:
 
 def test_a_dialect_whose_plugin_is_not_installed_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "distributions", lambda **_: ())
-    with pytest.raises(PluginNotFoundError, match=r"registry\.postgres: its plugin is not installed - run: pip install motadata-mlops-registry-sql"):
+    with pytest.raises(PluginNotFoundError, match=r"registry\.postgres: its plugin is not installed - run: pip install motadata"):
         store_of("postgresql://host/db", tmp_path)
 
 
