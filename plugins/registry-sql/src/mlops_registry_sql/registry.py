@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mlops_core.exceptions import ArtifactError, ConflictError, VersioningError
 from mlops_core.records import Blob, JournalHead, Leftover, ModelVersion, Page
@@ -31,6 +32,13 @@ __all__ = ["SqlRegistry"]
 _LAST_NAME = "\U0010ffff"
 _BATCH = 500
 _DIGITS = 64
+_COLLISIONS = 10
+
+
+class _Add(Protocol):
+    """Adds a version in a transaction; ``looking`` first at what is there."""
+
+    def __call__(self, transaction: Transaction, *, looking: bool) -> ModelVersion: ...
 
 
 class SqlRegistry(RegistryStore):
@@ -66,19 +74,34 @@ class SqlRegistry(RegistryStore):
 
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Add a version, its searchable metadata and its claim to its blobs, in one transaction."""
-        with self.database.write() as transaction:
+
+        def add(transaction: Transaction, *, looking: bool) -> ModelVersion:
             if stored := self._stored(transaction, version.tenant, version.model, version.key):
                 return stored
-            if version.number is not None and (following := self._following(transaction, version.tenant, version.model)) != version.number:
+            following = version.number and self._following(transaction, version.tenant, version.model)
+            if following != version.number:
                 raise ConflictError(f"registry: the next number of {version.model!r} is {following}, not {version.number}")
-            return self._add(transaction, version)
+            return self._add(transaction, version, looking=looking)
+
+        return self._until_settled(add)
 
     def add_next_version(self, tenant: str, model: str, make: Callable[[int], ModelVersion], *, key: str | None = None) -> ModelVersion:
         """The number and its version are one transaction: a rolled back one gives the number back."""
-        with self.database.write() as transaction:
+
+        def add(transaction: Transaction, *, looking: bool) -> ModelVersion:
             if key is not None and (stored := self._stored(transaction, tenant, model, key)):
                 return stored
-            return self._add(transaction, make(self._following(transaction, tenant, model)))
+            return self._add(transaction, make(self._following(transaction, tenant, model)), looking=looking)
+
+        return self._until_settled(add)
+
+    def _until_settled(self, add: _Add) -> ModelVersion:
+        """Add without looking at what is there; where that collides, look first, until what is there can be seen."""
+        for attempt in range(_COLLISIONS):
+            with suppress(CollisionError), self.database.write() as transaction:
+                return add(transaction, looking=attempt > 0)
+        with self.database.write() as transaction:
+            return add(transaction, looking=True)
 
     def _following(self, transaction: Transaction, tenant: str, model: str) -> int:
         """The next number; it is given back if the transaction is rolled back."""
@@ -88,17 +111,16 @@ class SqlRegistry(RegistryStore):
         rows = transaction.run(self.statements.version_by_key, {"tenant": tenant, "model": model, "key": key})
         return version_of(*rows[0]) if rows else None
 
-    def _add(self, transaction: Transaction, version: ModelVersion) -> ModelVersion:
-        """Insert first: what is taken, by a transaction that may have come meanwhile, is found out by that."""
+    def _add(self, transaction: Transaction, version: ModelVersion, *, looking: bool) -> ModelVersion:
         row = version_row(version)
-        for blob in version.blobs():
-            self._claim(transaction, version, blob)
-        if not transaction.run(self.statements.add_version, row):
-            stored = self._stored(transaction, version.tenant, version.model, version.key)
-            if stored is None:
-                raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
+        if looking and (stored := self._stored(transaction, version.tenant, version.model, version.key)):
             transaction.undo()
             return stored
+        if looking and transaction.run(self.statements.version_by_name, row):
+            raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
+        for blob in version.blobs():
+            self._claim(transaction, version, blob)
+        transaction.run(self.statements.add_version, row)
         transaction.run_many(self.statements.add_fields, list(field_rows(version)))
         return version
 
@@ -177,11 +199,18 @@ class SqlRegistry(RegistryStore):
         """One statement that inserts only behind the expected head."""
         row = {"tenant": tenant, "journal": journal, "expected": expected, **entry_row(entry)}
         if entry.digests():
-            with self.database.write() as transaction:
-                return self._append(transaction, row, entry)
+            return self._append_naming(row, entry)
         if not self.database.write_one(self.statements.append, row):
             raise _behind(journal, expected, self.database.read(self.statements.head, row)[0][0])
         return _appended(row)
+
+    def _append_naming(self, row: Mapping[str, Any], entry: NewEntry) -> Entry:
+        """With a claim to the blobs that it names; once more where a sweep takes one at that moment."""
+        for _ in range(_COLLISIONS):
+            with suppress(CollisionError), self.database.write() as transaction:
+                return self._append(transaction, row, entry)
+        with self.database.write() as transaction:
+            return self._append(transaction, row, entry)
 
     def _append(self, transaction: Transaction, row: Mapping[str, Any], entry: NewEntry) -> Entry:
         if not transaction.run(self.statements.append, row):

@@ -45,8 +45,7 @@ class Statements:
         self.next_number = counter.on_conflict_do_update(
             index_elements=["tenant", "name"], set_={"last_number": model.c.last_number + 1}
         ).returning(model.c.last_number)
-        columns = {name: _bind(version, name) for name in version.c.keys() if name != "sequence"}  # noqa: SIM118  a column collection is no mapping
-        self.add_version = self._insert_or(version).values(columns).on_conflict_do_nothing().returning(version.c.sequence)
+        self.add_version = insert(version).values({name: _bind(version, name) for name in version.c.keys() if name != "sequence"})  # noqa: SIM118  a column collection is no mapping
         stored = select(version.c.body, version.c.retired)
         self.version_by_name = stored.where(*_where(version, "tenant", "model", "version"))
         self.version_by_key = stored.where(*_where(version, "tenant", "model", "key"))
