@@ -24,9 +24,9 @@ from mlops_core.deployment import Ports, Tokens
 from mlops_core.deployment.bundle import model_path, read_bundle
 from mlops_core.deployment.ports import environment_folder, write_private
 from mlops_core.deployment.tokens import tokens_of
-from mlops_core.exceptions import DeploymentError, MLOpsError, VersioningError
+from mlops_core.exceptions import DeploymentError, MLOpsError, UntrustedFormatError, VersioningError
 from mlops_core.monitoring import ModelMonitoring
-from mlops_core.names import check_name
+from mlops_core.names import check_name, is_name, quoted
 from mlops_core.records import ModelVersion, SeriesKey, StackRef, canonical_json
 from mlops_core.stack import Stack, compose, from_ref
 
@@ -206,6 +206,7 @@ def _from_project(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
 def _from_bundle(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
     folder = Path(options.bundle).absolute()
     version = read_bundle(folder)
+    _check_format(version.format, options.trust)
     deployer = Use(options.deployer, {"port": options.port, "host": options.host}, key="environments.bundle")
     settings = Settings(
         project=version.model,
@@ -219,6 +220,15 @@ def _from_bundle(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
     stack.signing.check(version)
     host = BundleHost(stack, "bundle", folder=folder, bundled=version)
     return host, ["alone", f"{version.tenant}/{version.model}/{version.version}"]
+
+
+def _check_format(named: str, trusted: Sequence[str]) -> None:
+    """A format that is no installed plugin's name is a module or a file, which may lie in the bundle: composing it runs it."""
+    if named and not is_name(named) and named not in trusted:
+        raise UntrustedFormatError(
+            f"bundle: its format {quoted(named)} is code and no installed format - if you trust where the bundle comes from, "
+            "name the same with --trust"
+        )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -13,6 +13,7 @@ from mlops_core.artifacts import Artifacts
 from mlops_core.artifacts.manifest import root_of, verify
 from mlops_core.artifacts.scratch import scratch
 from mlops_core.exceptions import DeploymentError
+from mlops_core.names import check_name
 from mlops_core.records import ModelVersion, canonical_json
 
 if TYPE_CHECKING:
@@ -61,9 +62,12 @@ def read_bundle(folder: Path) -> ModelVersion:
         data = json.loads((folder / _MANIFEST).read_bytes())
         if data["bundle"] != _FORMAT:
             raise DeploymentError(f"bundle {folder}: format {data['bundle']} is not known to this release - install a newer one")
-        return ModelVersion.from_dict(data["version"])
+        version = ModelVersion.from_dict(data["version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DeploymentError(f"bundle {folder}: {_MANIFEST} cannot be read ({type(error).__name__}) - write the bundle again") from error
+    for name, what in ((version.tenant, "tenant"), (version.model, "model"), (version.version, "version")):
+        check_name(name, f"bundle: {what}", DeploymentError)
+    return version
 
 
 def model_path(folder: Path, version: ModelVersion) -> Path:

@@ -220,6 +220,7 @@ def test_a_bundle_is_served_without_project_or_registry(stack: Stack, project: P
     (folder / "tokens").write_text(f"acme:{TOKEN}\n")
     port = free_port()
     command = [sys.executable, "-m", "mlops_core.serve", "--bundle", str(folder), "--port", str(port), "--tokens", str(folder / "tokens")]
+    command += ["--trust", "./factor.py:Factor"]
     with subprocess.Popen(command, cwd=folder) as process:
         try:
             wait_until_ready(port, process)
@@ -237,7 +238,7 @@ def test_a_bundle_on_a_free_port_tells_its_address(stack: Stack, tmp_path_factor
     manifest = json.loads((folder / "bundle.json").read_text())
     manifest["version"]["format"] = "./factor.py:Factor"
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    command = [sys.executable, "-m", "mlops_core.serve", "--bundle", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "mlops_core.serve", "--bundle", str(folder), "--port", "0", "--trust", "./factor.py:Factor"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
@@ -283,6 +284,17 @@ def test_a_bundle_that_runs_code_is_not_loaded_untrusted(stack: Stack, tmp_path:
         else:
             with pytest.raises(UntrustedFormatError):
                 host.load(version)
+
+
+def test_a_bundle_brings_no_code_of_its_own_untrusted(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path / "bundle")
+    (folder / "factor.py").write_text("from pathlib import Path\nPath(__file__).with_name('ran').touch()\n")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["version"]["format"] = "./factor.py:Factor"
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert serve.main(["--bundle", str(folder), "--port", "0", "--trust", "factor"]) == 1
+    assert capsys.readouterr().err.startswith("bundle: its format './factor.py:Factor' is code and no installed format - if you trust")
+    assert not (folder / "ran").exists()
 
 
 def test_a_project_is_served_from_a_process_of_its_own(stack: Stack) -> None:

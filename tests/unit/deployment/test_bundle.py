@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,3 +54,13 @@ def test_a_file_that_was_changed_is_not_loaded(world: Any, tmp_path: Path) -> No
     path.write_text(path.read_text().replace("1.0.0", "6.6.6"))
     with pytest.raises(CorruptArtifactError):
         model_path(folder, version)
+
+
+def test_a_bundle_whose_names_lead_elsewhere_is_refused(world: Any, tmp_path: Path) -> None:
+    folder = write_bundle(world.stack, world.registry.get_version("acme", "delays", "1.0.0"), tmp_path / "bundle")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    for what in ("tenant", "model", "version"):
+        hostile = {"bundle": 1, "version": {**manifest["version"], what: "../elsewhere"}}
+        (folder / "bundle.json").write_text(json.dumps(hostile))
+        with pytest.raises(DeploymentError, match=rf"bundle: {what}: '\.\./elsewhere' is not a name"):
+            read_bundle(folder)
