@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final
 from attrs import define, field
 
 from mlops_core.clock import SystemClock
-from mlops_core.exceptions import VersioningError
+from mlops_core.exceptions import CorruptArtifactError, VersioningError
 from mlops_core.roles import Clock, RegistryStore
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def is_seal(tenant: str, journal: str) -> bool:
 
 @define(eq=False)
 class SealGuard(RegistryStore):
-    """Passes everything on to ``store``, and refuses writes while the store's seal says so. Reads the seal once a second at most."""
+    """Passes everything on to ``store``, and refuses writes while the store's seal says so. Reads the seal once a second at most.
+
+    It also refuses a version's record that stands in the place of another: a signature tells that somebody signed it, not that it is what
+    was asked for.
+    """
 
     contract: ClassVar[int] = 1
 
@@ -118,12 +122,19 @@ class SealGuard(RegistryStore):
     # --- reads
 
     def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
-        """Pass on."""
-        return self.store.get_version(tenant, model, version)
+        """Pass on; raises ``CorruptArtifactError`` where the record is another version's."""
+        found = self.store.get_version(tenant, model, version)
+        if found is not None and (found.tenant, found.model, found.version) != (tenant, model, version):
+            raise _other(f"{model} {version}", found)
+        return found
 
     def find_versions(self, tenant: str, query: Query, *, retired: bool = False, newest_first: bool = False) -> Page[ModelVersion]:
-        """Pass on."""
-        return self.store.find_versions(tenant, query, retired=retired, newest_first=newest_first)
+        """Pass on; raises ``CorruptArtifactError`` where a record is another tenant's."""
+        page = self.store.find_versions(tenant, query, retired=retired, newest_first=newest_first)
+        for found in page.items:
+            if found.tenant != tenant:
+                raise _other(f"a version of {tenant}", found)
+        return page
 
     def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
         """Pass on."""
@@ -148,3 +159,8 @@ class SealGuard(RegistryStore):
     def tenants(self, *, cursor: str | None = None) -> Page[str]:
         """Pass on."""
         return self.store.tenants(cursor=cursor)
+
+
+def _other(wanted: str, found: ModelVersion) -> CorruptArtifactError:
+    there = f"{found.model[:128]} {found.version[:128]} of tenant {found.tenant[:128]}"
+    return CorruptArtifactError(f"registry: in the place of {wanted} is {there}: the store's records were changed - restore the registry")

@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
-from mlops_core.exceptions import VersioningError
-from mlops_core.records import Leftover, Query
+from mlops_core.exceptions import CorruptArtifactError, VersioningError
+from mlops_core.records import Leftover, ModelVersion, Page, Query
 from mlops_core.roles import RegistryStore
 from mlops_core.stack.sealed import SEAL, SEAL_LOOK, SEAL_TENANT, SealGuard, is_seal
 from mlops_core.testing.clock import FakeClock
@@ -105,6 +106,29 @@ def test_what_only_this_store_has_is_asked_of_it(guard: SealGuard) -> None:
     assert SealGuard(guard).store.store is guard.store  # type: ignore[attr-defined]  # a guard's is a store too
     with pytest.raises(AttributeError):
         _ = guard.nothing
+
+
+@pytest.mark.parametrize("other", [{"version": "2.0.0"}, {"model": "evil"}, {"tenant": "rival"}])
+def test_the_record_of_another_version_is_not_what_was_asked_for(other: dict[str, str]) -> None:
+    class Swapped(MemoryRegistry):
+        def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
+            found = super().get_version(tenant, model, version)
+            return evolve(found, **other) if found is not None else None
+
+    guard = SealGuard(Swapped())
+    guard.add_version(sample_version())
+    with pytest.raises(CorruptArtifactError, match=r"in the place of m 1\.0\.0 is .*: the store's records were changed"):
+        guard.get_version("acme", "m", "1.0.0")
+    assert guard.get_version("acme", "m", "3.0.0") is None
+
+
+def test_no_search_answers_a_record_of_another_tenant() -> None:
+    class Swapped(MemoryRegistry):
+        def find_versions(self, tenant: str, query: Query, *, retired: bool = False, newest_first: bool = False) -> Page[ModelVersion]:
+            return Page((sample_version(tenant="rival"),))
+
+    with pytest.raises(CorruptArtifactError, match=r"in the place of a version of acme is m 1\.0\.0 of tenant rival"):
+        SealGuard(Swapped()).find_versions("acme", Query())
 
 
 def test_the_seal_is_one_journal_of_one_tenant() -> None:
