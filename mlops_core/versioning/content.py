@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 
@@ -17,6 +17,8 @@ from mlops_core.names import check_name, quoted
 from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, digest_of, masked_url
 
 __all__ = ["Content", "check_artifacts", "check_key", "check_metadata", "check_parents", "check_schema", "check_source", "check_version"]
+
+R = TypeVar("R", bound=Record)
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SYSTEM: Final = ("/boot", "/dev", "/etc", "/proc", "/sys")
@@ -139,8 +141,10 @@ def _plain(value: Any) -> Any:
 
 def check_schema(schema: Any) -> Schema | None:
     """A schema, or its mapping."""
-    if schema is None or isinstance(schema, Schema):
-        return schema
+    if schema is None:
+        return None
+    if isinstance(schema, Schema):
+        return _sound(schema, "schema")
     if not isinstance(schema, Mapping):
         raise VersioningError(f"schema: expected a Schema, got {type(schema).__name__} - give mlops_core.records.Schema(inputs, outputs)")
     try:
@@ -149,11 +153,22 @@ def check_schema(schema: Any) -> Schema | None:
         raise VersioningError(f"schema: {error} - give {{'inputs': [{{'name': 'x', 'dtype': 'float64'}}]}}") from error
 
 
+def _sound(record: R, where: str) -> R:
+    """A record that can be read back. Its class takes what it is given, and a version with one that cannot be read hides all beside it."""
+    try:
+        plain = record.to_dict()
+        canonical_json(plain).encode()
+        type(record).from_dict(plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VersioningError(f"{where}: {' '.join(str(error).split())} - correct the {type(record).__name__}") from error
+    return record
+
+
 def check_parents(parents: Any) -> Sequence[LineageLink | str]:
     """A list of links or names; whether they exist is asked later."""
     if isinstance(parents, str) or not isinstance(parents, Sequence):
         raise VersioningError(f"parents: expected a list, got {type(parents).__name__} - give ['model:version'] or links")
-    return parents
+    return [_sound(one, f"parents[{at}]") if isinstance(one, LineageLink) else one for at, one in enumerate(parents)]
 
 
 def check_artifacts(artifacts: Any) -> dict[str, ArtifactRef | Path]:
@@ -163,7 +178,9 @@ def check_artifacts(artifacts: Any) -> dict[str, ArtifactRef | Path]:
     if not isinstance(artifacts, Mapping):
         raise VersioningError(f"artifacts: expected a mapping, got {type(artifacts).__name__} - give {{'reference': path}}")
     return {
-        check_name(name, "artifact", VersioningError): one if isinstance(one, ArtifactRef) else check_source(one)
+        check_name(name, "artifact", VersioningError): _sound(one, f"artifacts.{name}")
+        if isinstance(one, ArtifactRef)
+        else check_source(one)
         for name, one in artifacts.items()
     }
 

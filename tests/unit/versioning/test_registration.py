@@ -264,6 +264,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown parent of the model": ({"parents": ["0.9"]}, "register the parent first"),
     "parents a text": ({"parents": "m:1.0"}, "expected a list, got str"),
     "parent of another type": ({"parents": [3]}, "expected a LineageLink"),
+    "link without text": ({"parents": [LineageLink("data", 7)]}, "parents[0]: not a LineageLink: TypeError: expected text, got 7"),  # type: ignore[arg-type]
+    "link of no kind": ({"parents": [LineageLink("magic", "x")]}, "parents[0]: not a LineageLink"),  # type: ignore[arg-type]
+    "link that UTF-8 cannot hold": ({"parents": [LineageLink("data", "\ud800")]}, "parents[0]: 'utf-8' codec"),
+    "schema without text": ({"schema": Schema((Column(7, "int64"),))}, "schema: not a Schema: TypeError: expected text, got 7"),  # type: ignore[arg-type]
+    "artifact without text": ({"artifacts": {"r": ArtifactRef("a" * 64, 1, None, "r")}}, "artifacts.r: not a ArtifactRef: "),  # type: ignore[arg-type]
     "parent with a bad name": ({"parents": ["../x:1"]}, "is not a name"),
     "schema of another type": ({"schema": "x: float"}, "expected a Schema, got str"),
     "schema with an unknown key": ({"schema": {"inputs": [], "colour": 1}}, "not a Schema"),
