@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -125,8 +126,12 @@ def _crossings(columns: list[list[Spot]]) -> int:
     count = 0
     for left, right in itertools.pairwise(columns):
         place = {id(spot): index for index, spot in enumerate(right)}
-        ends = [[place[id(one)] for one in spot.after] for spot in left]
-        count += sum(1 for upper, lower in itertools.combinations(ends, 2) for a in upper for b in lower if a > b)
+        above: list[int] = []  # where the arrows of the spots above end, in order
+        for spot in left:
+            ends = [place[id(one)] for one in spot.after]
+            count += sum(len(above) - bisect.bisect_right(above, end) for end in ends)
+            for end in ends:
+                bisect.insort(above, end)
     return count
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_core.versioning.layering import Layout, arrange
+from mlops_core.versioning.layering import Layout, Spot, _crossings, arrange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,3 +93,20 @@ def test_nothing_overlaps_whatever_the_graph(pairs: list[tuple[int, int]]) -> No
     assert_apart(layout)
     for source, target in pairs:
         assert layout.spots[str(source)].column < layout.spots[str(target)].column
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=25))
+def test_crossings_are_counted_as_one_would_by_hand(arrows: list[tuple[int, int]]) -> None:
+    left, right = ([Spot(str(index), 1.0, 1.0, column) for index in range(8)] for column in (0, 1))
+    arrows = list(dict.fromkeys(arrows))
+    for source, target in arrows:
+        left[source].after.append(right[target])
+    crossed = [(a, b) for a, b in itertools.combinations(sorted(arrows), 2) if a[0] < b[0] and a[1] > b[1]]
+    assert _crossings([left, right]) == len(crossed)
+
+
+def test_a_thousand_users_are_arranged_in_a_moment() -> None:
+    """Counted pair by pair, their crossings took minutes."""
+    names = [f"n{index}" for index in range(3000)]
+    layout = arrange(dict.fromkeys(["root", "data", *names], SIZE), [(source, name) for name in names for source in ("root", "data")])
+    assert {layout.spots[name].column for name in names} == {1}
