@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Lineage", "LineageNode", "parent_name", "trace"]
 
 _DEEPEST = 50
+_MARKS = str.maketrans({"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"})  # else "#lt;" in a name is a "<"
 _Tree = tuple[str, list[Any]]
 
 
@@ -191,10 +192,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004  a terminal's line
 
 
+def _one_line(text: str) -> str:
+    """A fact on its own line, whatever a name holds: no line that looks like another fact, and nothing that a terminal obeys."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
 def _lines(trees: list[_Tree], indent: str) -> Iterator[str]:
     for at, (label, inner) in enumerate(trees, 1):
         last = at == len(trees)
-        yield f"{indent}{'└── ' if last else '├── '}{label}"
+        yield f"{indent}{'└── ' if last else '├── '}{_one_line(label)}"
         yield from _lines(inner, indent + ("    " if last else "│   "))
 
 
@@ -204,18 +210,18 @@ class _Chart:
 
     lines: list[str] = field(factory=list)
     boxes: dict[str, str] = field(factory=dict)
+    arrows: set[tuple[str, str]] = field(factory=set)
 
     def box(self, label: str) -> str:
         if label not in self.boxes:
             self.boxes[label] = f"n{len(self.boxes)}"
-            text = label.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
-            self.lines.append(f'    {self.boxes[label]}["{text}"]')
+            self.lines.append(f'    {self.boxes[label]}["{_one_line(label).translate(_MARKS)}"]')
         return self.boxes[label]
 
     def arrow(self, source: str, target: str) -> None:
-        line = f"    {source} --> {target}"
-        if line not in self.lines:
-            self.lines.append(line)
+        if (source, target) not in self.arrows:
+            self.arrows.add((source, target))
+            self.lines.append(f"    {source} --> {target}")
 
     def links(self, links: tuple[LineageLink, ...], target: str) -> None:
         for link in links:

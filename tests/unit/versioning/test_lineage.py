@@ -206,3 +206,13 @@ def test_the_facade_pins_parents_and_where_it_was_made(versioning: ModelVersioni
         register("1.2", parents=[LineageLink("model", "m:1.0", base.digest)])
     register("1.2", parents=[ENVIRONMENT, LineageLink("code", "svn 7")])
     assert [link.name for link in versioning.get_version("m", "1.2").parents] == ["here", "svn 7"]
+
+
+def test_no_name_makes_a_line_of_its_own_or_a_mark_of_the_chart() -> None:
+    store = MemoryRegistry()
+    add(store, "1.0", LineageLink("data", 'x\n└── signed by root\x1b[2J #lt;img src="y"#gt;'), metadata={"note": "a\nb"})
+    text, chart = traced(store, "1.0").to_text(), traced(store, "1.0").to_mermaid()
+    assert "data x\ufffd└── signed by root\ufffd[2J" in text
+    assert "note = a\ufffdb" in text
+    assert "data x\ufffd└── signed by root\ufffd[2J #35;lt;img src=#quot;y#quot;#35;gt;" in chart
+    assert len(chart.splitlines()) == 4
