@@ -27,6 +27,11 @@ _STYLES: Final = {
 }
 
 
+_HARMLESS: Final = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+"""What a terminal obeys may stand in a name or in metadata, which come from elsewhere."""
+_ON_ONE_LINE: Final = {**_HARMLESS, ord("\t"): " ", ord("\n"): " "}
+
+
 def plain(value: Any) -> Any:
     """JSON values of a record or of a container of records."""
     if isinstance(value, Record):
@@ -78,6 +83,7 @@ class Output:
         """Print a line for people; ``wrap``: a terminal breaks it between words."""
         if self.as_json:
             return
+        text = text.translate(_HARMLESS)
         if not self.fancy:
             click.echo(text)
             return
@@ -104,7 +110,7 @@ class Output:
         """Print rows; ``empty`` stands in for none."""
         if self.as_json:
             return
-        cells = [[cell(value) for value in row] for row in rows]
+        cells = [[cell(value).translate(_ON_ONE_LINE) for value in row] for row in rows]
         if not cells:
             click.echo(f"{title}: {empty}" if title else empty)
         elif self.fancy:

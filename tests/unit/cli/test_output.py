@@ -76,3 +76,9 @@ def test_a_terminal_gets_a_drawn_table(capsys: pytest.CaptureFixture[str], monke
     assert "┃" in told
     assert "[red]x" in told
     assert "said" in told
+
+
+def test_what_a_terminal_obeys_is_not_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().line("a\x1b[2J\x9b1m\r\tb\nc")
+    Output().pairs("", {"note": "one\ntwo\x1b]0;title\x07"})
+    assert capsys.readouterr().out == "a\ufffd[2J\ufffd1m\ufffd\tb\nc\n  note  one two\ufffd]0;title\ufffd\n"
