@@ -111,7 +111,7 @@ def _gc(session: Session, grace: timedelta, yes: bool, all_tenants: bool) -> Non
     left = [one for one in found if (one.kind, one.location) not in gone]
     session.out.record({"dry_run": not yes, "removed": removed, "left": left})
     if not found:
-        session.out.line(f"nothing is left over that is older than {grace}")
+        session.out.line(f"nothing is left over that is older than {_age(grace.total_seconds())}")
     elif not yes:
         _show_leftovers(session, "Left over", left)
         session.out.line(f"{len(left)} would go, {_size(sum(one.size for one in left))} - call again with --yes to remove them")

@@ -87,13 +87,15 @@ def move_registry(
 
 
 def seal(store: RegistryStore, to: str, *, clock: Clock | None = None) -> None:
-    """Let the store refuse writes. Sealing it again changes nothing."""
+    """Let the store refuse writes. Sealing it again changes nothing but where its records went."""
     now = (clock or SystemClock()).now()
 
     def decide(head: Head) -> NewEntry | None:
-        if head.state.get("sealed"):
+        sealed = bool(head.state.get("sealed"))
+        if sealed and head.state.get("to") == to:
             return None
-        return NewEntry(now, "seal", state={"sealed": True, "to": to, "since": now.isoformat(timespec="seconds")})
+        since = head.state["since"] if sealed else now.isoformat(timespec="seconds")
+        return NewEntry(now, "seal", state={"sealed": True, "to": to, "since": since})
 
     update(store, SEAL_TENANT, SEAL, decide)
 

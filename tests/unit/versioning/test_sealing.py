@@ -143,3 +143,13 @@ def test_a_store_is_not_moved_to_itself(source: SealGuard, clock: FakeClock) -> 
         move_registry(source, SealGuard(source.store, clock), "production", clock=clock)
     clock.advance(1)
     assert not refused(source)
+
+
+def test_a_store_that_is_sealed_again_tells_where_its_records_went_last(source: SealGuard, clock: FakeClock) -> None:
+    seal(source, "first", clock=clock)
+    clock.advance(60)
+    for _ in range(2):
+        seal(source, "second", clock=clock)
+    states = [entry.state or {} for entry in source.read(SEAL_TENANT, SEAL)]
+    assert [state["to"] for state in states] == ["first", "second"]
+    assert states[0]["since"] == states[1]["since"]
