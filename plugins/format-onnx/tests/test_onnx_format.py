@@ -117,6 +117,21 @@ CIRCLE = graph_of(
     ],
 )
 
+BOMB = graph_of(
+    helper.make_node("F0", ["x"], ["y"], domain="mine"),
+    functions=[
+        helper.make_function(
+            "mine",
+            f"F{depth}",
+            ["a"],
+            ["b"],
+            [helper.make_node(f"F{depth + 1}" if depth < 39 else "Identity", ["a"], ["b"], domain="mine" if depth < 39 else "")] * 2,
+            [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)],
+        )
+        for depth in range(40)
+    ],
+)
+
 
 @pytest.mark.parametrize(
     ("model", "cause"),
@@ -124,7 +139,8 @@ CIRCLE = graph_of(
         (CUSTOM, "the operator 'PyOp' of 'ai.onnx.contrib' needs a library, which would run as code - export"),
         (CHOOSING, "the operator 'Mine' of 'mine' needs a library"),
         (LOCAL, "the operator 'Inner' of 'other' needs a library"),
-        (CIRCLE, "the model is not sound: Cycle detected"),
+        (CIRCLE, "its functions call each other in rings, 64 deep, or stand for more"),
+        (BOMB, "or stand for more than 1000000 operators - export the model without nested functions"),
         (graph_of(helper.make_node("NoSuch", ["x"], ["y"])), "the model is not sound: No Op registered for NoSuch"),
         (graph_of(helper.make_node("Add", ["x", "z"], ["y"])), "the model is not sound: .*z"),
         (graph_of(helper.make_node("Add", ["x", "w"], ["y"]), weights=[elsewhere()]), "the tensor 'w' is in another file - register"),

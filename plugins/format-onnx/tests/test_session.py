@@ -174,3 +174,14 @@ def test_several_threads_get_their_own_answers(capfd: pytest.CaptureFixture[str]
         answers = list(pool.map(one.predict, requests))
     np.testing.assert_allclose([answer["variable"][0, 0] for answer in answers], range(40), atol=1e-4)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("columns", [{}, {"a": np.ones(2), "b": np.ones(3)}, {"a": np.float64(1)}])
+def test_columns_that_are_no_rows_are_an_error_of_deployment(columns: Any) -> None:
+    with pytest.raises(DeploymentError, match="the request needs at least one column, and every column as many rows"):
+        predictor(same(TensorProto.FLOAT, (None, 2))).predict(columns)
+
+
+def test_no_rows_give_no_rows() -> None:
+    answer = predictor(same(TensorProto.FLOAT, (None, 2))).predict({"a": np.ones(0), "b": np.ones(0)})
+    assert answer["y"].shape == (0, 2)

@@ -80,11 +80,11 @@ class OnnxPredictor:
         if missing:
             raise DeploymentError(f"model: no column {missing[0]!r} in the request - the model takes {', '.join(names)}")
         arrays = {name: np.asarray(columns[name]) for name in names}
+        rows = _rows(arrays)
         if self._by_name(names):
             feed = {one.name: _fitted(arrays[one.name], one) for one in self._inputs}
         else:
             feed = {self._inputs[0].name: _matrix(arrays, self._inputs[0])}
-        rows = len(next(iter(arrays.values()))) if arrays else 0
         try:
             answers = self._session.run(None, feed)
         except Exception as error:  # onnxruntime has a class for each of its codes
@@ -107,6 +107,14 @@ class OnnxPredictor:
             raise DeploymentError(
                 f"model: the input {self._inputs[0].name!r} takes {wanted[1]} columns, the schema has {width} - correct it"
             )
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]]) -> int:
+    """How many rows every column has."""
+    lengths = {array.shape[:1] for array in arrays.values()}
+    if len(lengths) != 1 or lengths == {()}:
+        raise DeploymentError("model: the request needs at least one column, and every column as many rows - send one value for each row")
+    return int(lengths.pop()[0])
 
 
 def _session(content: bytes, threads: int) -> Any:
@@ -145,7 +153,7 @@ def _fitted(array: NDArray[Any], wanted: _Input) -> NDArray[Any]:
 def _matrix(arrays: Mapping[str, NDArray[Any]], wanted: _Input) -> NDArray[Any]:
     import numpy as np
 
-    return np.hstack([_cast(array, wanted.dtype, name).reshape(len(array), -1) for name, array in arrays.items()])
+    return np.hstack([_cast(array, wanted.dtype, name).reshape(len(array), math.prod(array.shape[1:])) for name, array in arrays.items()])
 
 
 def _cast(array: NDArray[Any], dtype: str, name: str) -> NDArray[Any]:
@@ -179,7 +187,10 @@ def _answer(name: str, answer: Any, rows: int) -> NDArray[Any]:
 
     if isinstance(answer, list) and answer and isinstance(answer[0], dict):
         answer = np.array([list(one.values()) for one in answer])
-    array = np.asarray(answer)
+    try:
+        array = np.asarray(answer)
+    except ValueError as error:  # a sequence of tensors of several shapes
+        raise DeploymentError(f"model: the output {name!r} is no one array - export one row for each row") from error
     if array.ndim == 0 or len(array) != rows:
         raise DeploymentError(f"model: the output {name!r} has the shape {array.shape} for {rows} rows - export one row for each row")
     return array.astype(str) if array.dtype == object else array

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["check_model", "one_line", "read_model"]
 
 _LARGEST: Final = (1 << 31) - 1  # what a protocol buffer can hold
+_MOST: Final = 1_000_000  # nodes, once each call of a function is replaced with its body, as onnxruntime does
+_DEEPEST: Final = 64  # functions that call functions
 _DOMAINS: Final = frozenset(
     {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "ai.onnx.training", "com.microsoft"}
 )
@@ -60,6 +62,7 @@ def check_model(model: onnx.ModelProto, where: str) -> None:
     """
     import onnx
 
+    _check_size(model, where)
     local = {(function.domain, function.name) for function in model.functions}
     for part in _parts(model):
         if isinstance(part, onnx.TensorProto):
@@ -83,6 +86,33 @@ def one_line(error: Exception) -> str:
     """The message of an error of ONNX or onnxruntime, shortened to one line."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else f"{text[:300]}..."  # noqa: PLR2004  a line that is still read
+
+
+def _check_size(model: onnx.ModelProto, where: str) -> None:
+    """Refuse a model that is small only as long as nobody writes its functions out: each that calls the next one twice doubles it."""
+    bodies = {(one.domain, one.name): one for one in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Any) -> int:
+        """How many there are written out; more than the most is as good as any number."""
+        count, waiting = 0, list(nodes)
+        while waiting and count <= _MOST:
+            node = waiting.pop()
+            count += 1 + sizes.get((node.domain, node.op_type), 0)
+            waiting += [inner for one in node.attribute for graph in (one.g, *one.graphs) for inner in graph.node]
+        return min(count, _MOST + 1)
+
+    settled = False
+    for _ in range(_DEEPEST):  # each round settles the functions that call settled ones
+        found = {name: size(body.node) for name, body in bodies.items()}
+        settled, sizes = found == sizes, found
+        if settled:
+            break
+    if not settled or size(model.graph.node) > _MOST:
+        raise ArtifactError(
+            f"{where}: its functions call each other in rings, {_DEEPEST} deep, or stand for more than {_MOST} operators - "
+            "export the model without nested functions"
+        )
 
 
 def _parts(model: onnx.ModelProto) -> Iterator[Any]:
