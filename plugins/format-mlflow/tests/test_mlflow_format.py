@@ -150,6 +150,9 @@ BROKEN = {
     "an object": "flavors: {onnx: !!python/object/apply:os.mkdir [marker]}\n",
     "a bomb of merge keys": BOMB + "flavors: {onnx: {}}\n",
     "too deep": "[" * 5_000,
+    "a truth value that is none": "flavors: {onnx: !!bool maybe}\n",
+    "a number without digits": "flavors: {onnx: !!int '_'}\n",
+    "a time that is none": "flavors: {onnx: !!timestamp soon}\n",
     "no text": "\x00\x01",
     "too large": ONNX + "#" * (256 << 10),
 }
