@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from mlops_core.exceptions import VersioningError
 from mlops_core.names import check_name, quoted
-from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, digest_of, masked_url
+from mlops_core.records import ArtifactRef, File, LineageLink, ModelVersion, Record, Schema, canonical_json, digest_of, masked_url
 
 __all__ = ["Content", "check_artifacts", "check_key", "check_metadata", "check_parents", "check_schema", "check_source", "check_version"]
 

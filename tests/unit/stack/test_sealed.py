@@ -109,7 +109,7 @@ def test_what_only_this_store_has_is_asked_of_it(guard: SealGuard) -> None:
 
 
 @pytest.mark.parametrize("other", [{"version": "2.0.0"}, {"model": "evil"}, {"tenant": "rival"}])
-def test_the_record_of_another_version_is_not_what_was_asked_for(other: dict[str, str]) -> None:
+def test_the_record_of_another_version_is_not_what_was_asked_for(other: dict[str, Any]) -> None:
     class Swapped(MemoryRegistry):
         def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
             found = super().get_version(tenant, model, version)
