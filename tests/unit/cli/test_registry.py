@@ -164,6 +164,6 @@ def test_a_pair_of_keys_is_made_and_signs(mlops: Callable[..., Answer], project:
         signed.versioning.version_model("line", model_path=tmp_path / "model")
     assert f"signed by   {made['key_id']}" in mlops("models", "show", "line").out
     assert mlops("check", "--connect").code == 0
-    (tmp_path / "model.key").write_text("nothing")
+    (tmp_path / "model.key").write_text("no key of any kind")
     told = mlops("check", "--connect")
     assert told.err.startswith("mlops.yaml:6:54: registry.sign.key: it is no private Ed25519 key in PEM without a password - make one")
