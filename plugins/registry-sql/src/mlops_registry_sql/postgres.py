@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
-from sqlalchemy import Float, create_engine, literal_column, text
+from sqlalchemy import Float, create_engine, event, literal_column, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -24,7 +24,7 @@ from mlops_registry_sql.registry import SqlRegistry
 from mlops_registry_sql.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -33,6 +33,7 @@ __all__ = ["PostgresRegistry"]
 _NAME = "registry.postgres"
 _DRIVER = "postgresql+psycopg"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+_LATE = 1.0  # seconds
 _LOCK = 0x6D6C6F70735F7265  # of pg_advisory_xact_lock, for whoever makes or changes the tables
 
 
@@ -148,7 +149,7 @@ class _Server:
         return self._engine(isolation_level="AUTOCOMMIT")
 
     def migrate(self, *, dry_run: bool) -> Sequence[str]:
-        with self._engine().begin() as connection:
+        with self._engine(patient=False).begin() as connection:  # a table of millions is not changed within the patience of a writer
             self._lock(connection)
             stored = stored_version(connection, self.statements)
             if stored is None:
@@ -158,7 +159,7 @@ class _Server:
                 migrate(connection, self.statements, stored)
             return steps
 
-    def _engine(self, **options: Any) -> Engine:
+    def _engine(self, *, patient: bool = True, **options: Any) -> Engine:
         milliseconds = int(self.timeout * 1000)
         settings = {
             "search_path": self.schema,
@@ -170,9 +171,24 @@ class _Server:
         alive = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": milliseconds}
         arguments = {"options": " ".join(f"-c {name}={value}" for name, value in settings.items()), **alive}
         try:
-            return create_engine(self.url, poolclass=NullPool, connect_args={**arguments, "application_name": "mlops"}, **options)
+            engine = create_engine(self.url, poolclass=NullPool, connect_args={**arguments, "application_name": "mlops"}, **options)
+            if patient:
+                self._make_patient(engine)
         except ModuleNotFoundError as error:
             raise VersioningError(f"{_NAME}: needs {error.name} - run `pip install 'motadata-mlops-registry-sql[postgres]'`") from error
+        return engine
+
+    def _make_patient(self, engine: Engine) -> None:
+        """A silent server is given up; a second late, since of a lock that was not to be had the server tells by itself."""
+        from mlops_registry_sql.patience import PatientConnection
+
+        connection = PatientConnection.within(self.timeout + _LATE)
+
+        def connect(dialect: object, record: object, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+            del dialect, record
+            return connection.connect(*given, **named)
+
+        event.listen(engine, "do_connect", connect)
 
     def _lock(self, connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
