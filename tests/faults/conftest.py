@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WRITER = Path(__file__).with_name("registry_writer.py")
 REQUEST = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
@@ -36,7 +32,6 @@ class Proxy:
     _down: bool = field(default=False, init=False)
     _lost: bytes = field(default=b"", init=False)
     _refused: tuple[int, int] = field(default=(0, 0), init=False)
-    _watch: Callable[[bytes], object] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -107,10 +102,11 @@ class Proxy:
             with self._lock:
                 self._open |= {client, server}
             losing = threading.Event()
-            self._begin(self._pump, client, server, losing, True)
-            self._begin(self._pump, server, client, losing, False)
+            self._begin(self._pump, client, server, losing, client)
+            self._begin(self._pump, server, client, losing, client)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, losing: threading.Event, asking: bool) -> None:  # noqa: FBT001  of a thread
+    def _pump(self, source: socket.socket, sink: socket.socket, losing: threading.Event, client: socket.socket) -> None:
+        asking = source is client
         try:
             while data := source.recv(1 << 16):
                 self._flowing.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import psycopg
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
-from mlops_core.exceptions import MLOpsError, VersioningError
+from mlops_core.exceptions import MLOpsError
 from mlops_core.journal import Journal
 from mlops_core.records import File, ModelVersion, NewEntry, Query
 from mlops_core.testing.registry_samples import sample_entry, sample_version
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from .conftest import Proxy
 
 PATIENCE = 0.5
+CALLS = 2  # of boto3, for each request that it cannot get through
 FULL = """
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
@@ -155,3 +155,78 @@ class TestPostgres:
             connection.execute("DROP TRIGGER full_disk ON mlops.model_version")
         register(store, "second")
         check_whole(store, ["first", "second"])
+
+
+class TestS3:
+    @pytest.fixture
+    def between(self, bucket_server: S3Server, proxy: Callable[[int], Proxy]) -> Proxy:
+        return proxy(urlsplit(bucket_server.url).port or 0)
+
+    @pytest.fixture
+    def store(self, bucket_server: S3Server, between: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Registry]:
+        monkeypatch.setattr("mlops_registry_s3.client._READ", 2 * PATIENCE)
+        monkeypatch.setattr("mlops_registry_s3.client._ATTEMPTS", CALLS)
+        monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+        keys = {"region": bucket_server.region, "access_key": bucket_server.access_key, "secret_key": bucket_server.secret_key}
+        bucket = bucket_server.bucket()
+        with closing(bucket_server.client()) as client:
+            client.put_object(Bucket=bucket, Key="other", Body=b"")  # the first object takes the server longest
+        store = S3Registry(bucket, endpoint_url=f"http://127.0.0.1:{between.port}", settle=-1e9, **keys)
+        store.check()
+        yield store
+        store.close()
+
+    @pytest.mark.parametrize("act", ["write", "lease", "search"])
+    def test_a_server_that_hangs_is_given_up(self, store: S3Registry, between: Proxy, act: str) -> None:
+        blob = register(store, "first").files[0].blob
+        acts: dict[str, Callable[[], object]] = {
+            "write": lambda: register(store, "second"),
+            "append": lambda: store.append("acme", "j", 0, sample_entry()),
+            "read": lambda: store.open_artifact("acme", blob).read(),
+            "lease": lambda: store.lease("acme", "watch", "a", timedelta(hours=1)),
+            "search": lambda: store.find_versions("acme", Query()),
+        }
+        between.hang()
+        assert refused(acts[act], "cannot be reached (ReadTimeoutError)") < 2 * CALLS * 2 * PATIENCE
+        between.recover()
+        register(store, "second")
+        check_whole(store, ["first", "second"])
+
+    def test_one_that_is_lost_is_one_line_and_used_again(self, store: S3Registry, between: Proxy) -> None:
+        register(store, "first")
+        between.cut()
+        for act in (lambda: register(store, "second"), lambda: store.read("acme", "j"), lambda: store.find_versions("acme", Query())):
+            refused(act, "cannot be reached")
+        between.recover()
+        register(store, "second")
+        check_whole(store, ["first", "second"])
+
+    @pytest.mark.parametrize("status", [500, 503, 507])
+    def test_one_that_is_full_or_fails_half_way_leaves_no_half(self, store: S3Registry, between: Proxy, status: int) -> None:
+        """At each of the requests that a registration makes."""
+        keys: list[str] = []
+        for after in range(100):
+            key = f"{status} after {after}"
+            between.answer(status, after=after)
+            keys.append(key)
+            try:
+                register(store, key, key.encode())
+            except MLOpsError as error:
+                assert str(status) in error.message or "Refused" in error.message, error.message  # noqa: PT017  until one gets through
+                assert "\n" not in error.message  # noqa: PT017  the same
+                between.recover()
+                register(store, key, key.encode())
+            else:
+                break
+        assert 4 < len(keys) < 40
+        between.recover()
+        check_whole(store, keys)
+
+    def test_a_write_whose_answer_was_lost_is_found_by_its_key(self, store: S3Registry, between: Proxy) -> None:
+        keys = ["first"]
+        register(store, "first")
+        for turn, method in enumerate((b"PUT /", b"POST /")):
+            between.lose_answer(method)
+            keys.append(f"lost {turn}")
+            register(store, keys[-1])
+        check_whole(store, keys)

@@ -5,6 +5,7 @@ TCP tells of a host that is gone. Of a server that is stopped, or of a proxy who
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,3 +47,13 @@ class PatientConnection(Connection[Any]):
                 wanted = gen.send(ready)
         except StopIteration as ended:
             return ended.value
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what psycopg writes beside an error that is raised anyway: that the pipeline of a lost connection cannot be ended."""
+    told = record.args if isinstance(record.args, tuple) else ()
+    ours = any(isinstance(getattr(one, "_conn", None), PatientConnection) for one in told)
+    return not (ours and str(record.msg).startswith("error ignored terminating"))
+
+
+logging.getLogger("psycopg").addFilter(_is_news)
