@@ -196,9 +196,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def faults(session: nox.Session) -> None:
-    """Kill and starve the program at many moments: `nox -s faults -- --fault-rounds 200`."""
+    """Kill and starve the program at many moments: `nox -s faults -- --fault-rounds 200`; `-- long` takes hours, and leaves nothing out."""
     install_project(session, "test")
-    run_pytest(session, str(ROOT / "tests" / "faults"), *(session.posargs or ["--fault-rounds=20"]))
+    asked = session.posargs or ["--fault-rounds=20"]
+    run_pytest(session, str(ROOT / "tests" / "faults"), *(["--fault-long", "--fault-rounds=200"] if asked == ["long"] else asked))
 
 
 @nox.session(python=PYTHON, default=False)

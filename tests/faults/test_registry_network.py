@@ -148,7 +148,7 @@ class TestPostgres:
         """While the statement runs, or at its commit."""
         register(store, "first")
         with psycopg.connect(url) as connection:
-            connection.execute(FULL.format(when=when))  # type: ignore[arg-type]  # no literal, but no stranger's either
+            connection.execute(FULL.format(when=when))
         refused(lambda: register(store, "second"), "could not extend file: No space left on device")
         assert store.get_version("acme", "m", "2") is None
         with psycopg.connect(url) as connection:
@@ -167,7 +167,11 @@ class TestS3:
         monkeypatch.setattr("mlops_registry_s3.client._READ", 2 * PATIENCE)
         monkeypatch.setattr("mlops_registry_s3.client._ATTEMPTS", CALLS)
         monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
-        keys = {"region": bucket_server.region, "access_key": bucket_server.access_key, "secret_key": bucket_server.secret_key}
+        keys: dict[str, Any] = {
+            "region": bucket_server.region,
+            "access_key": bucket_server.access_key,
+            "secret_key": bucket_server.secret_key,
+        }
         bucket = bucket_server.bucket()
         with closing(bucket_server.client()) as client:
             client.put_object(Bucket=bucket, Key="other", Body=b"")  # the first object takes the server longest
