@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import socket
+import sqlite3
+import subprocess
+import sys
 import threading
-from contextlib import suppress
+import time
+import uuid
+from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
+import psycopg
 import pytest
 from attrs import define, field
+
+from mlops_core.records import Blob, ModelVersion, Query
+from mlops_registry_sql.postgres import PostgresRegistry
+from mlops_registry_sql.sqlite import SqliteRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mlops_registry_sql.registry import SqlRegistry
+
 WRITER = Path(__file__).with_name("registry_writer.py")
+ROUNDS = 2
 REQUEST = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
 
 
@@ -167,3 +183,162 @@ def proxy() -> Iterator[Callable[[int], Proxy]]:
     for one in made:
         with one:
             pass
+
+
+@define(eq=False)
+class Writer:
+    """The process that starts the processes that die."""
+
+    process: subprocess.Popen[str]
+    stdin: IO[str]
+    stdout: IO[str]
+
+    def run(self, place: Place, *, worker: int = 0, rounds: int = ROUNDS, **dies: Any) -> dict[str, int]:
+        """How the child ended."""
+        self.begin(place, worker=worker, rounds=rounds, **dies)
+        return self.end()
+
+    def begin(self, place: Place, **request: Any) -> None:
+        self.stdin.write(json.dumps({**place.request(), **request}) + "\n")
+        self.stdin.flush()
+
+    def end(self) -> dict[str, int]:
+        answer: dict[str, int] = json.loads(self.stdout.readline())
+        return answer
+
+
+@define(eq=False)
+class Place:
+    """A registry of its own, of either kind: in PostgreSQL where there is a URL, else in SQLite. What it promised is checked here."""
+
+    folder: Path
+    url: str = ""
+    schema: str = field(factory=lambda: f"s{uuid.uuid4().hex}")
+
+    def request(self) -> dict[str, str]:
+        """What a writer has to know."""
+        return {"folder": str(self.folder), "url": self.url, "schema": self.schema}
+
+    def open(self) -> SqlRegistry:
+        artifacts = self.folder / "artifacts"
+        if self.url:
+            return PostgresRegistry(self.url, artifacts, schema=self.schema)
+        return SqliteRegistry(self.folder / "registry.db", artifacts)
+
+    def acknowledged(self) -> list[dict[str, Any]]:
+        path = self.folder / "acknowledged"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def temporary(self) -> list[str]:
+        place = self.folder / "artifacts" / ".tmp"
+        return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+
+    def settle(self) -> None:
+        """Wait until the server has ended what dead clients had sent to it."""
+        if not self.url:
+            return
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'mlops'"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            until = time.monotonic() + 30
+            while connection.execute(others).fetchone() != (0,):
+                assert time.monotonic() < until, "a dead client's transaction goes on"
+                time.sleep(0.005)
+
+    def check_promises(self) -> None:
+        """Open the registry as the next process does, and compare with what was acknowledged."""
+        self.settle()
+        with closing(self.open()) as store:
+            store.check()
+            assert self.temporary() == []
+            swept = list(store.leftovers(timedelta(0)))
+            there = {one.number or 0: one for one in store.find_versions("acme", Query(), retired=True).items}
+            assert sorted(there) == list(range(1, len(there) + 1))
+            assert len({one.key for one in there.values()}) == len(there)
+            check_bytes(store, there)
+            self._check_acknowledged(store, there)
+            unnamed = {leftover.location.rpartition("/")[2] for leftover in swept}
+            named = {blob.sha256 for one in there.values() for blob in one.blobs()}
+            assert {what["blob"] for what in self.acknowledged() if "blob" in what} <= unnamed | named
+            assert not unnamed & named
+            assert all(store.discard(leftover) for leftover in swept)
+            self._forget_blobs()
+            assert list(store.leftovers(timedelta(0))) == []
+            check_bytes(store, there)
+        self._check_database()
+
+    def _check_acknowledged(self, store: SqlRegistry, there: dict[int, ModelVersion]) -> None:
+        living = {one.version for one in store.find_versions("acme", Query()).items}
+        entries = store.read("acme", "aliases/m/champion")
+        assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+        assert [(entry.state or {})["moves"] for entry in entries] == list(range(1, len(entries) + 1))
+        for what in self.acknowledged():
+            if "version" in what:
+                assert there[int(what["version"])].key == what["key"]
+            elif "alias" in what:
+                assert entries[what["position"] - 1].key == what["alias"]
+            elif "retired" in what:
+                assert what["retired"] not in living
+                assert what["retired"] in {entry.change["version"] for entry in store.read("acme", "versions/m")}
+
+    def _forget_blobs(self) -> None:
+        """A sweep without grace took those that no version names yet: the next check must not ask for them."""
+        kept = [json.dumps(what) for what in self.acknowledged() if "blob" not in what]
+        (self.folder / "acknowledged").write_text("".join(f"{line}\n" for line in kept))
+
+    def _check_database(self) -> None:
+        if not self.url:
+            with closing(sqlite3.connect(self.folder / "registry.db")) as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+    def check_retry(self, writer: Writer, workers: int = 1, rounds: int = ROUNDS) -> None:
+        """The same requests again complete, and register nothing twice."""
+        for worker in range(workers):
+            assert writer.run(self, worker=worker, rounds=rounds) == {"signal": 0, "code": 0}
+        self.check_promises()
+        with closing(self.open()) as store:
+            assert len(store.find_versions("acme", Query(), retired=True).items) == workers * rounds
+            assert len(store.read("acme", "aliases/m/champion")) == workers * rounds
+            assert len(store.read("acme", "versions/m")) == workers
+
+
+def check_bytes(store: SqlRegistry, versions: dict[int, ModelVersion]) -> None:
+    """Every artifact of every version is there, whole."""
+    assert all(digest(store, blob) == blob.sha256 for one in versions.values() for blob in one.blobs())
+
+
+def digest(store: SqlRegistry, blob: Blob) -> str:
+    with closing(store.open_artifact("acme", blob)) as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def start_writer() -> Iterator[Writer]:
+    with subprocess.Popen([sys.executable, str(WRITER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Writer(process, process.stdin, process.stdout)
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Writer]:
+    yield from start_writer()
+
+
+@pytest.fixture(scope="module")
+def rival() -> Iterator[Writer]:
+    yield from start_writer()
+
+
+@pytest.fixture(scope="module")
+def place_of(request: pytest.FixtureRequest) -> Callable[..., Place]:
+    """A fresh registry in a folder that is made, of a kind (``sqlite``, ``postgres``) or in the database of a URL."""
+    urls: dict[str, str] = {"sqlite": ""}
+
+    def make(kind: str, folder: Path) -> Place:
+        if kind == "postgres" and kind not in urls:
+            urls[kind] = request.getfixturevalue("postgres").database()
+        folder.mkdir(exist_ok=True)
+        return Place(folder, urls.get(kind, kind))
+
+    return make

@@ -1,186 +1,150 @@
-"""A registering process is killed at every step: nothing acknowledged is lost, nothing half is visible, a retry completes."""
+"""A registering process or its server is killed at every step: nothing acknowledged is lost, nothing half is seen, a retry completes."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
-from datetime import timedelta
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from attrs import define
 
-from mlops_core.records import Blob, Query
-from mlops_registry_sql.sqlite import SqliteRegistry
+from mlops_core.records import File, Query
+from mlops_core.testing.registry_samples import put, sample_version
+from mlops_core.testing.servers import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
-WRITER = Path(__file__).with_name("registry_writer.py")
-POINTS = ("fsync", "replace", "mkdir", "unlink", "begin", "run", "commit")
+    from .conftest import Place, Writer
+
+    Places = Callable[[str, Path], Place]
+
+KINDS = ("sqlite", "postgres")
+FILES = ("fsync", "replace", "mkdir", "unlink")
+POINTS = {"sqlite": (*FILES, "begin", "run", "commit"), "postgres": (*FILES, "begin", "run", "commit", "wait")}
 ROUNDS = 2
 
+LITTLE_SPACE = """
+import resource, sys
+from mlops_core.exceptions import MLOpsError
+from mlops_core.testing.registry_samples import put
+from mlops_registry_sql.postgres import PostgresRegistry
 
-@define(eq=False)
-class Writer:
-    """The process that starts the processes that die."""
-
-    process: subprocess.Popen[str]
-    stdin: IO[str]
-    stdout: IO[str]
-
-    def run(self, folder: Path, *, worker: int = 0, rounds: int = ROUNDS, **dies: Any) -> dict[str, int]:
-        self.begin(folder, worker=worker, rounds=rounds, **dies)
-        return self.end()
-
-    def begin(self, folder: Path, **request: Any) -> None:
-        self.stdin.write(json.dumps({"folder": str(folder), **request}) + "\n")
-        self.stdin.flush()
-
-    def end(self) -> dict[str, int]:
-        answer: dict[str, int] = json.loads(self.stdout.readline())
-        return answer
-
-
-def start() -> Iterator[Writer]:
-    with subprocess.Popen([sys.executable, str(WRITER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield Writer(process, process.stdin, process.stdout)
-        process.stdin.close()
+store = PostgresRegistry(sys.argv[1], sys.argv[2], schema=sys.argv[3])
+store.check()
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    put(store, b"w" * 300_000)
+except MLOpsError as error:
+    print(f"{type(error).__name__}: {error.message}")
+"""
 
 
 @pytest.fixture(scope="module")
-def writer() -> Iterator[Writer]:
-    yield from start()
+def passes(writer: Writer, place_of: Places, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, int]]:
+    """How often a writer of a kind that is left alone passes each point."""
+    known: dict[str, dict[str, int]] = {}
 
+    def count(kind: str) -> dict[str, int]:
+        if kind not in known:
+            place = place_of(kind, tmp_path_factory.mktemp("alone"))
+            assert writer.run(place) == {"signal": 0, "code": 0}
+            known[kind] = json.loads((place.folder / "passed").read_text())
+        return known[kind]
 
-@pytest.fixture(scope="module")
-def rival() -> Iterator[Writer]:
-    yield from start()
-
-
-@pytest.fixture(scope="module")
-def passes(writer: Writer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
-    """How often a writer that is left alone passes each point."""
-    folder = tmp_path_factory.mktemp("alone")
-    assert writer.run(folder) == {"signal": 0, "code": 0}
-    passed: dict[str, int] = json.loads((folder / "passed").read_text())
-    return passed
-
-
-def acknowledged(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "acknowledged"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def temporary(folder: Path) -> list[str]:
-    place = folder / "registry.db.artifacts" / ".tmp"
-    return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-
-
-def check_promises(folder: Path) -> None:
-    """Open the registry as the next process does, and compare with what was acknowledged."""
-    store = SqliteRegistry(folder / "registry.db")
-    store.check()
-    assert temporary(folder) == []
-    swept = list(store.leftovers(timedelta(0)))
-    living = {one.version: one for one in store.find_versions("acme", Query()).items}
-    versions = {number: store.get_version("acme", "m", str(number)) for number in range(1, 100)}
-    there = {number: version for number, version in versions.items() if version is not None}
-    assert sorted(there) == list(range(1, len(there) + 1))
-    assert len({version.key for version in there.values()}) == len(there)
-    for version in there.values():
-        for blob in version.blobs():
-            assert digest(store, blob) == blob.sha256
-    entries = store.read("acme", "aliases/m/champion")
-    assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
-    assert [(entry.state or {})["moves"] for entry in entries] == list(range(1, len(entries) + 1))
-    for what in acknowledged(folder):
-        if "version" in what:
-            assert there[int(what["version"])].key == what["key"]
-        elif "alias" in what:
-            assert entries[what["position"] - 1].key == what["alias"]
-        elif "retired" in what:
-            assert what["retired"] not in living
-            assert what["retired"] in {entry.change["version"] for entry in store.read("acme", "versions/m")}
-    unnamed = {leftover.location.rpartition("/")[2] for leftover in swept}
-    blobs = {what["blob"] for what in acknowledged(folder) if "blob" in what}
-    named = {blob.sha256 for version in there.values() for blob in version.blobs()}
-    assert blobs <= unnamed | named
-    assert not unnamed & named
-    assert all(store.discard(leftover) for leftover in swept)
-    forget_blobs(folder)
-    assert list(store.leftovers(timedelta(0))) == []
-    for version in there.values():
-        assert all(digest(store, blob) == blob.sha256 for blob in version.blobs())
-    store.close()
-    with closing(sqlite3.connect(folder / "registry.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-
-
-def forget_blobs(folder: Path) -> None:
-    """A sweep without grace took those that no version names yet: the next check must not ask for them."""
-    kept = [json.dumps(what) for what in acknowledged(folder) if "blob" not in what]
-    (folder / "acknowledged").write_text("".join(f"{line}\n" for line in kept))
-
-
-def digest(store: SqliteRegistry, blob: Blob) -> str:
-    with closing(store.open_artifact("acme", blob)) as stream:
-        return hashlib.sha256(stream.read()).hexdigest()
-
-
-def check_retry(writer: Writer, folder: Path, workers: int = 1) -> None:
-    """The same requests again complete, and register nothing twice."""
-    for worker in range(workers):
-        assert writer.run(folder, worker=worker) == {"signal": 0, "code": 0}
-    check_promises(folder)
-    store = SqliteRegistry(folder / "registry.db")
-    assert store.get_version("acme", "m", str(workers * ROUNDS)) is not None
-    assert store.get_version("acme", "m", str(workers * ROUNDS + 1)) is None
-    assert len(store.read("acme", "aliases/m/champion")) == workers * ROUNDS
-    store.close()
+    return count
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_every_step(writer: Writer, passes: dict[str, int], tmp_path: Path, fault_rounds: int, point: str, when: str) -> None:
+@pytest.mark.parametrize(("kind", "point"), [(kind, point) for kind, points in POINTS.items() for point in points])
+def test_killed_at_every_step(
+    writer: Writer,
+    passes: Callable[[str], dict[str, int]],
+    place_of: Places,
+    tmp_path: Path,
+    fault_rounds: int,
+    kind: str,
+    point: str,
+    when: str,
+) -> None:
     name = f"{point}.{when}"
-    assert passes[name] >= 1
-    step = max(1, passes[name] // fault_rounds)
-    for nth in range(1, passes[name] + 1, step):
-        folder = tmp_path / f"{nth}"
-        folder.mkdir()
-        assert writer.run(folder, point=name, nth=nth)["signal"] == signal.SIGKILL
-        check_promises(folder)
-        check_retry(writer, folder)
+    passed = passes(kind)[name]
+    assert passed >= 1
+    # Both kinds share what happens to files: with few rounds, a database server's cost is spent where it is passed.
+    for nth in range(1, passed + 1, max(1, passed // (fault_rounds if kind == "sqlite" else max(1, fault_rounds // 2)))):
+        place = place_of(kind, tmp_path / f"{nth}")
+        assert writer.run(place, point=name, nth=nth)["signal"] == signal.SIGKILL
+        place.check_promises()
+        place.check_retry(writer)
 
 
-def test_killed_at_random_moments_beside_another_writer(writer: Writer, rival: Writer, tmp_path: Path, fault_rounds: int) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_at_random_moments_beside_another_writer(
+    writer: Writer, rival: Writer, place_of: Places, tmp_path: Path, fault_rounds: int, kind: str
+) -> None:
     rng = random.Random(20240501)
     for turn in range(2 * fault_rounds):
-        folder = tmp_path / f"{turn}"
-        folder.mkdir()
-        rival.begin(folder, worker=1, rounds=ROUNDS)
-        writer.run(folder, worker=0, seconds=rng.uniform(0, 0.08))
+        place = place_of(kind, tmp_path / f"{turn}")
+        rival.begin(place, worker=1, rounds=ROUNDS)
+        writer.run(place, worker=0, seconds=rng.uniform(0, 0.08 if kind == "sqlite" else 0.3))
         assert rival.end() == {"signal": 0, "code": 0}
-        check_promises(folder)
-        check_retry(writer, folder, workers=2)
+        place.check_promises()
+        place.check_retry(writer, workers=2)
 
 
-def test_both_killed_at_random_moments_on_one_growing_registry(writer: Writer, rival: Writer, tmp_path: Path, fault_rounds: int) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_killed_at_random_moments_on_one_growing_registry(
+    writer: Writer, rival: Writer, place_of: Places, tmp_path: Path, fault_rounds: int, kind: str
+) -> None:
     rng = random.Random(7)
+    place = place_of(kind, tmp_path / "growing")
     for _ in range(2 * fault_rounds):
-        rival.begin(tmp_path, worker=1, rounds=ROUNDS, seconds=rng.uniform(0, 0.1))
-        writer.run(tmp_path, worker=0, seconds=rng.uniform(0, 0.1))
+        rival.begin(place, worker=1, rounds=ROUNDS, seconds=rng.uniform(0, 0.1 if kind == "sqlite" else 0.3))
+        writer.run(place, worker=0, seconds=rng.uniform(0, 0.1 if kind == "sqlite" else 0.3))
         rival.end()
-        check_promises(tmp_path)
-    check_retry(writer, tmp_path, workers=2)
+        place.check_promises()
+    place.check_retry(writer, workers=2)
+
+
+def test_the_server_is_killed_at_random_moments_while_two_write(
+    writer: Writer, rival: Writer, place_of: Places, tmp_path: Path, fault_rounds: int
+) -> None:
+    """Whoever writes is told by one line of ours; the database folder is the one that the killed server left."""
+    rng, rounds, interrupted = random.Random(11), 12, 0
+    with PostgresServer() as server:
+        url = server.database()
+        for turn in range(fault_rounds):
+            place = place_of(url, tmp_path / f"{turn}")
+            with closing(place.open()) as store:
+                store.check()
+            for number, one in enumerate((writer, rival)):
+                one.begin(place, worker=number, rounds=rounds)
+            time.sleep(rng.uniform(0.02, 0.4))
+            server.kill()
+            ended = [one.end() for one in (writer, rival)]
+            assert all(one["signal"] == 0 and one["code"] in {0, 2} for one in ended), ended
+            interrupted += sum(one["code"] == 2 for one in ended)
+            server.start()
+            place.check_promises()
+            place.check_retry(writer, workers=2, rounds=rounds)
+    assert interrupted
+
+
+def test_a_full_disk_of_artifacts_is_one_line_and_half_of_nothing(place_of: Places, tmp_path: Path) -> None:
+    place = place_of("postgres", tmp_path / "full")
+    command = [sys.executable, "-c", LITTLE_SPACE, place.url, str(place.folder / "artifacts"), place.schema]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("VersioningError: registry.postgres: ")
+    assert "File too large" in done.stdout
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+    assert place.temporary() == []
+    with closing(place.open()) as store:
+        assert store.find_versions("acme", Query()).items == ()
+        store.add_version(sample_version(version="1", number=1, files=(File("a", put(store, b"w" * 300_000)),)))
+    place.check_promises()
