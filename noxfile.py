@@ -196,10 +196,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def faults(session: nox.Session) -> None:
-    """Kill and starve the program at many moments: `nox -s faults -- --fault-rounds 200`; `-- long` takes hours, and leaves nothing out."""
+    """Kill and starve the program at many moments: `nox -s faults -- --fault-rounds 200`; with `long`, at every system call too."""
     install_project(session, "test")
-    asked = session.posargs or ["--fault-rounds=20"]
-    run_pytest(session, str(ROOT / "tests" / "faults"), *(["--fault-long", "--fault-rounds=200"] if asked == ["long"] else asked))
+    long = ["--fault-long", "--fault-rounds=200", "--timeout=7200"] if "long" in session.posargs else []
+    chosen = [*long, *(argument for argument in session.posargs if argument != "long")]
+    places = [ROOT / "tests" / "faults", ROOT / "tests" / "integration" / "test_copy_between_stores.py"]
+    run_pytest(session, *map(str, places), *(chosen or ["--fault-rounds=20"]))
 
 
 @nox.session(python=PYTHON, default=False)
