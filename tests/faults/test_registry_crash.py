@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -134,6 +135,9 @@ def test_the_server_is_killed_at_random_moments_while_two_write(
             place.check_promises()
             place.check_retry(writer, workers=2, rounds=rounds)
     assert interrupted
+    assert not server.folder.exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", server.port)) != 0
 
 
 def test_a_full_disk_of_artifacts_is_one_line_and_half_of_nothing(place_of: Places, tmp_path: Path) -> None:

@@ -70,5 +70,4 @@ def test_a_big_file_needs_little_memory(registry_of: Callable[[str], dict[str, A
     assert int(written) == size
     with (tmp_path / "big.bin").open("rb") as stream:
         assert digest == hashlib.file_digest(stream, "sha256").hexdigest()
-    print('GROWN', kind, grown)
     assert float(grown) < LIMIT

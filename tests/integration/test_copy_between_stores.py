@@ -222,7 +222,7 @@ def to_postgres(server: PostgresServer | S3Server, folder: Path) -> RegistryStor
 
 def to_s3(server: PostgresServer | S3Server, folder: Path) -> RegistryStore:
     assert isinstance(server, S3Server)
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
+    keys: dict[str, Any] = {"access_key": server.access_key, "secret_key": server.secret_key}
     return S3Registry(server.bucket(), uuid.uuid4().hex, server.url, server.region, **keys)
 
 
