@@ -39,11 +39,13 @@ from mlops_registry_sql.postgres import PostgresRegistry
 
 store = PostgresRegistry(sys.argv[1], sys.argv[2], schema=sys.argv[3])
 store.check()
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
 try:
     put(store, b"w" * 300_000)
 except MLOpsError as error:
     print(f"{type(error).__name__}: {error.message}")
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)  # what measures the process writes at its end
 """
 
 
