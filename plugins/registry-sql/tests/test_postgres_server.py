@@ -161,6 +161,14 @@ class TestCollisions:
             assert len(versions) == 1, turn
         assert len(store.find_versions("acme", Query()).items) == 1
 
+    def test_versions_of_one_model_are_retired_at_once(self, store: PostgresRegistry) -> None:
+        for number in range(12):
+            store.add_version(sample_version(f"v{number}"))
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda number: store.retire_version("acme", "m", f"v{number}", sample_entry("retired")), range(12)))
+        assert store.find_versions("acme", Query()).items == ()
+        assert [entry.position for entry in store.read("acme", "versions/m")] == list(range(1, 13))
+
     def test_a_sweep_waits_for_a_version_that_claims_the_blob(self, store: PostgresRegistry) -> None:
         """And leaves the blob to it, though nothing named it when the sweep looked."""
         blob = put(store, b"weights")

@@ -32,6 +32,7 @@ __all__ = ["SqlRegistry"]
 _LAST_NAME = "\U0010ffff"
 _BATCH = 500
 _DIGITS = 64
+_RETIREMENTS = 100
 _COLLISIONS = 10
 
 
@@ -183,15 +184,24 @@ class SqlRegistry(RegistryStore):
             yield after
 
     def retire_version(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
-        """Mark the row and append the tombstone, in one transaction. Retiring it again changes nothing."""
+        """Mark the row and append the tombstone, in one transaction. Retiring it again changes nothing.
+
+        Another writer may append to the same journal at that moment: then once more, behind what it appended.
+        """
+        for _ in range(_RETIREMENTS):
+            with suppress(ConflictError):
+                return self._retire(tenant, model, version, tombstone)
+        return self._retire(tenant, model, version, tombstone)
+
+    def _retire(self, tenant: str, model: str, version: str, tombstone: NewEntry) -> None:
         mine = {"tenant": tenant, "model": model, "version": version}
         with self.database.write() as transaction:
             if not transaction.run(self.statements.version_by_name, mine):
                 raise VersioningError(f"registry: no version {version!r} of {model!r}")
             if transaction.run(self.statements.retire, mine):
-                journal = f"versions/{model}"
-                head = transaction.run(self.statements.head, {"tenant": tenant, "journal": journal})[0][0]
-                self._append(transaction, {"tenant": tenant, "journal": journal, "expected": head, **entry_row(tombstone)}, tombstone)
+                journal = {"tenant": tenant, "journal": f"versions/{model}"}
+                head = transaction.run(self.statements.head, journal)[0][0]
+                self._append(transaction, {**journal, "expected": head, **entry_row(tombstone)}, tombstone)
 
     # --- journals
 
