@@ -28,7 +28,7 @@ class NewEntry(Record):
     state: Mapping[str, Any] | None = None
 
     def digests(self) -> frozenset[str]:
-        """Every value under a key ``sha256`` in change and state: a store keeps blobs that an entry names."""
+        """Every value under a key ``sha256`` in change and state: a store keeps the blobs that were there when an entry named them."""
         return frozenset(_digests((self.change, self.state)))
 
 

@@ -75,7 +75,7 @@ class RegistryStore(Backend):
 
     @abstractmethod
     def append(self, tenant: str, journal: str, expected: int, entry: NewEntry) -> Entry:
-        """Append at position ``expected`` + 1.
+        """Append at position ``expected`` + 1. The blobs that it names and that are in the store are kept from then on: put them first.
 
         Raises:
             ConflictError: The journal's newest position is not ``expected``; ``head`` tells it.

@@ -123,7 +123,7 @@ class MemoryRegistry(RegistryStore):
                 raise ConflictError(f"registry: journal {journal} is at {len(entries)}, not {expected}", head=len(entries))
             added = Entry.of(tenant, journal, expected + 1, _plain(entry))
             self._journals.setdefault((tenant, journal), []).append(added)
-            self._used.update((tenant, digest) for digest in entry.digests())
+            self._used.update(self._blobs.keys() & {(tenant, digest) for digest in entry.digests()})
             return added
 
     def read(self, tenant: str, journal: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> Sequence[Entry]:

@@ -253,6 +253,13 @@ class S3Server(Server):
                 return False
         return True
 
+    def close(self) -> None:
+        """With the sockets that SeaweedFS leaves beside its folder."""
+        super().close()
+        for port in self._ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108  no option moves most of them
+                left.unlink(missing_ok=True)
+
     def access(self) -> dict[str, str]:
         """Arguments of ``boto3.client("s3", ...)``."""
         keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}

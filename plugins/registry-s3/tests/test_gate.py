@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import threading
 import time
@@ -59,6 +61,26 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.monotonic()
     with gate("model"):  # those who left did not keep it
         assert time.monotonic() - started < 1
+
+
+def test_one_that_is_interrupted_leaves_the_turn_to_others() -> None:
+    before = signal.signal(signal.SIGUSR1, _interrupt)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with gate("model"), pytest.raises(KeyboardInterrupt), gate("model"):
+            pytest.fail("both have the turn")
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    for _ in range(2):
+        started = time.monotonic()
+        with gate("model"):
+            assert time.monotonic() - started < 10
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_without_a_folder_there_is_no_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

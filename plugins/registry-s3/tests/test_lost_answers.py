@@ -109,6 +109,28 @@ def test_whichever_write_goes_wrong(stores: Callable[[str], S3Registry], wire: W
     assert expected[2] == [1]
 
 
+def test_what_only_makes_a_version_quick_to_find_may_fail(opener: Callable[..., S3Registry], wire: Wire) -> None:
+    """The version is there: a caller who was told of an error would add it once more."""
+    wire.wanted, wire.fault, wire.every = names, refuse, True
+    with closing(opener()) as store:
+        added = [store.add_next_version("acme", "m", lambda n: made(n, n)).number for _ in range(3)]
+    assert added == [1, 2, 3]
+    wire.every = False
+    with closing(opener()) as other:
+        assert [one.number for one in other.find_versions("acme", Query()).items] == added
+        assert other.get_version("acme", "m", "2") == other.find_versions("acme", Query()).items[1]
+
+
+def names(request: Any) -> bool:
+    return request.method == "PUT" and "/x/" in request.url
+
+
+def refuse(request: Any, go: Callable[[], Any]) -> Any:
+    del go
+    body = b"<Error><Code>AccessDenied</Code><Message>No</Message></Error>"
+    return AWSResponse(request.url, 403, HTTPHeaders(), _Raw(body))
+
+
 def writes(request: Any) -> bool:
     return request.method in {"PUT", "POST"}
 

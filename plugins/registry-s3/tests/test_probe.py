@@ -98,6 +98,16 @@ def test_a_url_that_is_none(opener: Callable[..., S3Registry]) -> None:
         store.check()
 
 
+@pytest.mark.parametrize(
+    "url", ["http://me:veiled@127.0.0.1:99999", "http://me:veiled@127.0.0.1:1 /x", "http://me:veiled@127.0.0.1:1\n/x", "me:veiled@host:9"]
+)
+def test_a_url_that_is_none_tells_no_password(opener: Callable[..., S3Registry], url: str) -> None:
+    with closing(evolve(opener(), endpoint_url=url)) as store, pytest.raises(VersioningError, match=r"me:\*\*\*@") as refused:
+        store.check()
+    assert "veiled" not in refused.value.message
+    assert "\n" not in refused.value.message
+
+
 def test_a_later_format_is_refused(store: S3Registry, opener: Callable[..., S3Registry]) -> None:
     store.check()
     store._parts.bucket.put(".format", b'{"format": 2}')  # noqa: SLF001  as a later release would

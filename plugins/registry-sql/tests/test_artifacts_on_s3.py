@@ -128,6 +128,16 @@ def test_an_upload_in_parts_that_a_dead_writer_began_is_left_over(store: SqliteR
         assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
 
 
+def test_an_upload_in_parts_of_others_is_theirs(store: SqliteRegistry, bucket_server: S3Server, bucket: str) -> None:
+    with closing(bucket_server.client()) as client:
+        begun = client.create_multipart_upload(Bucket=bucket, Key="a/prefix/backups/archive.tar")
+        store.check()
+        put(store, b"tells the server's time")
+        time.sleep(2)
+        assert [one for one in store.leftovers(timedelta(0)) if one.kind == "temporary"] == []
+        client.abort_multipart_upload(Bucket=bucket, Key=begun["Key"], UploadId=begun["UploadId"])
+
+
 def test_a_failing_database_leaves_no_upload(store: SqliteRegistry, bucket_server: S3Server, bucket: str, monkeypatch: Any) -> None:
     store.check()
 

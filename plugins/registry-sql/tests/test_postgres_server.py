@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -17,6 +21,8 @@ from mlops_core.records import File, Query
 from mlops_core.testing.registry_samples import put, sample_entry, sample_version
 from mlops_core.testing.servers import PostgresServer, free_ports
 from mlops_registry_sql.postgres import PostgresRegistry
+
+from .conftest import interrupted, many_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +62,16 @@ class TestAddress:
         store = PostgresRegistry(f"postgresql://me:hunter2@127.0.0.1:{port}/models", tmp_path)
         with pytest.raises(VersioningError) as refused:
             store.check()
-        assert "hunter2" not in repr(store) + refused.value.message
+        assert "hunter2" not in repr(store) + repr(store.database) + refused.value.message
         assert refused.value.message.startswith(f"registry.postgres: postgresql://127.0.0.1:{port}/models: connection failed")
         assert "\n" not in refused.value.message
+
+    @pytest.mark.parametrize("address", ["me:hun@ter2@host/models", "me:hunter2@host:ter2/models", "me@host:hunter2"])
+    def test_a_password_that_is_not_escaped_is_not_told(self, tmp_path: Path, address: str) -> None:
+        with pytest.raises(VersioningError, match="of the password written as %40 %3A %2F") as refused:
+            PostgresRegistry(f"postgresql://{address}", tmp_path)
+        assert "ter2" not in refused.value.message
+        assert refused.value.__context__ is None  # a traceback would tell what is in that
 
     @pytest.mark.parametrize(
         ("url", "said"),
@@ -144,6 +157,50 @@ class TestConnections:
             connection.rollback()
         assert other.add_next_version("acme", "m", lambda number: sample_version(str(number), number=number)).number == 2
         other.close()
+
+    def test_descriptors_may_have_long_numbers(self, store: PostgresRegistry) -> None:
+        """``select`` takes those below 1024 only."""
+        with many_files():
+            for position in range(2):
+                store.append("acme", "j", position, sample_entry())
+
+    def test_an_interrupted_write_leaves_a_store_that_can_be_used(self, store: PostgresRegistry, url: str) -> None:
+        store.add_next_version("acme", "m", lambda number: sample_version(str(number), number=number))
+        with psycopg.connect(url) as connection:
+            connection.execute("LOCK TABLE mlops.model IN ACCESS EXCLUSIVE MODE")
+            with interrupted(), pytest.raises(KeyboardInterrupt):
+                store.add_next_version("acme", "m", lambda number: sample_version(str(number), number=number))
+            connection.rollback()
+        assert store.add_next_version("acme", "m", lambda number: sample_version(str(number), number=number)).number == 2
+        assert connections(url) == 1
+
+    def test_texts_are_unicode_whatever_the_environment_says(self, store: PostgresRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+        store.append("acme", "j", 0, sample_entry(change={"city": "Łódź"}))
+        assert store.read("acme", "j")[0].change == {"city": "Łódź"}
+
+    def test_a_server_that_does_not_answer_is_given_up_within_the_patience(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            store = PostgresRegistry(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/models", tmp_path, busy_timeout=2)
+            began = time.monotonic()
+            with pytest.raises(VersioningError, match="timeout"):
+                store.check()
+            assert time.monotonic() - began < 9  # libpq's own would be longer, and without end by default
+
+    def test_a_schema_that_another_made_is_enough(self, url: str, tmp_path: Path) -> None:
+        """Whoever administers the database may give a registry one schema, and no right to make others."""
+        role = f"r{uuid.uuid4().hex}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+            connection.execute(f"CREATE SCHEMA given AUTHORIZATION {role}")
+        limited = url.replace("postgres@", f"{role}@")
+        with closing(PostgresRegistry(limited, tmp_path, schema="given")) as store:
+            assert store.append("acme", "j", 0, sample_entry()).position == 1
+        with (
+            closing(PostgresRegistry(limited, tmp_path, schema="other")) as store,
+            pytest.raises(VersioningError, match="permission denied"),
+        ):
+            store.check()
 
 
 class TestCollisions:

@@ -24,15 +24,18 @@ import pytest
 from attrs import frozen
 
 from mlops_core.exceptions import ArtifactError, VersioningError
-from mlops_core.records import Blob, File, Query
+from mlops_core.records import Blob, Comparison, File, Not, OrderBy, Query
 from mlops_core.testing.registry_samples import put, sample_entry, sample_version
 from mlops_registry_sql.blobs import BlobFolder
 from mlops_registry_sql.database import Database
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.locks import lock
 from mlops_registry_sql.mounts import network_file_system
+from mlops_registry_sql.rows import field_rows, version_row
 from mlops_registry_sql.schema import VERSION
 from mlops_registry_sql.sqlite import SqliteRegistry
+
+from .conftest import interrupted, many_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +141,11 @@ class TestFile:
         assert len(other.read("acme", "j")) == 1
         other.close()
 
+    def test_descriptors_may_have_long_numbers(self, store: SqliteRegistry) -> None:
+        with many_files():
+            store.append("acme", "j", 0, sample_entry())
+            assert len(store.read("acme", "j")) == 1
+
     def test_a_registry_that_was_restored_meanwhile_is_read(self, store: SqliteRegistry, path: Path) -> None:
         other = SqliteRegistry(path.with_name("backup.db"))
         other.append("acme", "j", 0, sample_entry("restored"))
@@ -149,10 +157,89 @@ class TestFile:
         assert [entry.kind for entry in store.read("acme", "j")] == ["restored"]
         assert store.append("acme", "j", 1, sample_entry()).position == 2
 
+    def test_closing_waits_for_the_calls_of_other_threads(self, store: SqliteRegistry) -> None:
+        """To close a connection amid its thread's call ends the process."""
+        inside, go_on = threading.Event(), threading.Event()
+
+        def write() -> None:
+            with store.database.write() as transaction:
+                inside.set()
+                go_on.wait(60)
+                transaction.run(store.statements.head, {"tenant": "acme", "journal": "j"})
+
+        with ThreadPoolExecutor(2) as pool:
+            writing = pool.submit(write)
+            inside.wait(60)
+            closed = pool.submit(store.close)
+            time.sleep(0.2)
+            assert not closed.done()
+            go_on.set()
+            writing.result()
+            closed.result()
+        assert store.append("acme", "j", 0, sample_entry()).position == 1
+
+    def test_an_error_without_words_is_told_by_its_name(self, store: SqliteRegistry) -> None:
+        with pytest.raises(VersioningError, match=r"^registry\.sqlite: .*: OperationalError - "), store.database.errors():
+            raise sqlite3.OperationalError("")
+
     def test_a_closed_store_opens_again(self, store: SqliteRegistry) -> None:
         store.append("acme", "j", 0, sample_entry())
         store.close()
         assert len(store.read("acme", "j")) == 1
+
+
+class TestPages:
+    """What a page costs is counted in the rows that are read for it."""
+
+    @pytest.fixture
+    def full(self, store: SqliteRegistry) -> SqliteRegistry:
+        with store.database.write() as transaction:
+            for i in range(1500):
+                version = sample_version(f"v{i}", key=f"k{i}", metadata={"a": i % 7, "b": "x" if i % 500 else "rare"})
+                transaction.run(store.statements.add_version, version_row(version))
+                transaction.run_many(store.statements.add_fields, list(field_rows(version)))
+        return store
+
+    @pytest.fixture
+    def rows(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The length of each answer of the database."""
+        lengths: list[int] = []
+        select = Database.select
+
+        def counted(database: Database, statement: Any) -> Any:
+            found = select(database, statement)
+            lengths.append(len(found))
+            return found
+
+        monkeypatch.setattr(Database, "select", counted)
+        return lengths
+
+    def test_an_ordered_page_far_behind_costs_what_the_first_costs(self, full: SqliteRegistry, rows: list[int]) -> None:
+        by_time = (OrderBy("metadata.a"), OrderBy("version"))
+        for cursor in (None, "1200"):
+            assert len(full.find_versions("acme", Query(order_by=by_time, limit=10, cursor=cursor)).items) == 10
+        assert rows[0] == rows[-1]
+        assert len(rows) == 2
+
+    def test_a_page_of_few_matches_is_found_in_few_looks(self, full: SqliteRegistry, rows: list[int]) -> None:
+        rare = Comparison("metadata.b", "like", "ra%")
+        for query in (Query(Not(Comparison("metadata.a", "<", 9)), limit=1), Query(Not(rare), (OrderBy("metadata.a"),), 1)):
+            rows.clear()
+            full.find_versions("acme", query)
+            assert len(rows) < 15
+
+    def test_the_pages_of_every_length_make_the_whole(self, full: SqliteRegistry) -> None:
+        for order in ((), (OrderBy("metadata.a", descending=True), OrderBy("version"))):
+            for where in (None, Comparison("metadata.b", "like", "ra%"), Comparison("metadata.a", "=", 3)):
+                expected = full.find_versions("acme", Query(where, order)).items
+                for limit in (1, 100):
+                    page = full.find_versions("acme", Query(where, order, limit))
+                    found = list(page.items)
+                    while page.cursor is not None and len(found) < 300:
+                        page = full.find_versions("acme", Query(where, order, limit, page.cursor))
+                        found.extend(page.items)
+                    assert found == list(expected[: len(found)])
+                    assert len(found) >= min(len(expected), 300)
 
 
 class TestMounts:
@@ -162,6 +249,10 @@ proc /proc proc rw 0 0
 server:/home /home nfs4 rw 0 0
 /dev/vdb /home/local ext4 rw 0 0
 //server/share /mnt/with\\040space cifs rw 0 0
+server:/old /data nfs4 rw 0 0
+/dev/vdc /data ext4 rw 0 0
+/dev/vdd /models ext4 rw 0 0
+server:/models /models nfs4 rw 0 0
 """
 
     @pytest.mark.parametrize(
@@ -172,6 +263,8 @@ server:/home /home nfs4 rw 0 0
             ("/home/local/registry.db", None),
             ("/mnt/with space/registry.db", "cifs"),
             ("/homestead/registry.db", None),
+            ("/data/registry.db", None),  # the later of two hides the earlier
+            ("/models/registry.db", "nfs4"),
         ],
     )
     def test_the_innermost_mount_decides(self, tmp_path: Path, path: str, kind: str | None) -> None:
@@ -225,6 +318,14 @@ class TestGate:
             raise AssertionError("both have the turn")
         for _ in range(3):
             with gates[2]():
+                pass
+
+    def test_one_that_is_interrupted_leaves_the_turn_to_others(self, tmp_path: Path) -> None:
+        holder, waiter = FileGate(tmp_path / "lock", 60), FileGate(tmp_path / "lock", 60)
+        with holder(), interrupted(), pytest.raises(KeyboardInterrupt), waiter():
+            raise AssertionError("both have the turn")
+        for _ in range(3):
+            with FileGate(tmp_path / "lock", 10)():
                 pass
 
     def test_waiting_writers_come_in_one_by_one(self, tmp_path: Path) -> None:

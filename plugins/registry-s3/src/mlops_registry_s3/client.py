@@ -57,8 +57,11 @@ class S3Client:
 
     @property
     def place(self) -> str:
-        """The endpoint, as it may be shown."""
-        return masked_url(self.endpoint_url) if self.endpoint_url else "AWS S3"
+        """The endpoint, as it may be shown: on one line, without its password even where it lacks ``http://``."""
+        if not self.endpoint_url:
+            return "AWS S3"
+        url = " ".join(self.endpoint_url.split())
+        return masked_url(url) if "://" in url else masked_url(f"://{url}").removeprefix("://")
 
     @property
     def _process(self) -> _Process:
@@ -135,7 +138,14 @@ class S3Client:
         try:
             yield
         except (BotoCoreError, ClientError, ValueError) as error:
-            raise kind(f"{self.label}: {what}: {reason(error, self.place)}") from error
+            raise kind(f"{self.label}: {what}: {self._masked(reason(error, self.place))}") from error
+
+    def _masked(self, text: str) -> str:
+        """With the endpoint as it may be shown: boto3's own words tell it as it is."""
+        url = self.endpoint_url or ""
+        for form in filter(None, (url, " ".join(url.split()))):
+            text = text.replace(form, self.place)
+        return text
 
     def close(self) -> None:
         """Close this process's sockets and threads; the next call opens new ones."""

@@ -88,10 +88,17 @@ class _Waiter:
         threading.Thread(target=self._block, name="mlops-s3-gate", daemon=True).start()
         try:
             self._answered.wait(_PATIENCE)
-        finally:
-            with self._lock:
-                self._left = not self._taken
+        except BaseException:  # interrupted: nobody will end a turn that came meanwhile
+            self._leave()
+            if self._taken:
+                _release(self.descriptor)
+            raise
+        self._leave()
         return self._taken
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._left = not self._taken
 
     def _block(self) -> None:
         fcntl.flock(self.descriptor, fcntl.LOCK_EX)

@@ -87,11 +87,15 @@ class Writer:
             return self._order
 
     def _finish(self, tenant: str, model: str, seq: int) -> None:
-        """Leave what makes it quick to find: its name, and a segment where it filled one."""
+        """Leave what makes it quick to find: its name, and a segment where it filled one.
+
+        The version is there already: a caller who is told of an error here would add it once more.
+        """
         added = self.log.place(tenant, model, seq)
-        self.log.bucket.put(by_name(tenant, model, added.version.version), added.body())
-        if seq % SMALL == 0:
-            self.log.gather(tenant, model, seq)
+        with suppress(MLOpsError):
+            self.log.bucket.put(by_name(tenant, model, added.version.version), added.body())
+            if seq % SMALL == 0:
+                self.log.gather(tenant, model, seq)
 
     def _as_it_is(self, version: ModelVersion) -> ModelVersion:
         gone = not version.retired and self.tombstones.hide(version.tenant, version.model, version.version)

@@ -115,7 +115,8 @@ class BlobBucket:
     def abandoned(self) -> Iterator[tuple[str, int, float]]:
         """Uploads of many parts that were neither completed nor aborted: location, size, seconds since the last part."""
         for one in self._blobs.unfinished():
-            yield f"{one.upload_id} {one.key}", one.size, self.client.now() - one.modified
+            if _KEY.fullmatch(one.key):  # others may use the bucket too
+                yield f"{one.upload_id} {one.key}", one.size, self.client.now() - one.modified
 
     def drop_abandoned(self, location: str) -> bool:
         """Abort the upload; False if it is none. Not every server tells that of an upload that it does not know."""

@@ -212,7 +212,7 @@ class Database:
                 names |= {kind.__name__ for kind in type(getattr(error, "orig", None)).__mro__}
             elif "DatabaseError" not in names and "InterfaceError" not in names:
                 raise
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            cause = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
             kind = CollisionError if "IntegrityError" in names else VersioningError
             raise kind(f"{label}: {cause} - {remedy}") from error
 
@@ -222,8 +222,8 @@ class Database:
             pass
 
     def close(self) -> None:
-        """Close every connection. A later use opens again."""
-        with self._forks.using():
+        """Close every connection, once no other thread uses one: that ends a process, not a call. A later use opens again."""
+        with self._forks.alone():
             self._engine = None
             self._disconnect()
 
@@ -235,9 +235,18 @@ class Database:
 
     @contextmanager
     def _connected(self, engine: Engine) -> Iterator[_Session]:
-        """The connection of this thread; no fork happens meanwhile."""
+        """The connection of this thread; no fork happens meanwhile.
+
+        One that is interrupted, as by Ctrl-C, may be amid anything, and is given up.
+        """
         with self._forks.using():
-            yield self._session(engine)
+            session = self._session(engine)
+            try:
+                yield session
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    self._forget(session)
+                raise
 
     def _session(self, engine: Engine) -> _Session:
         session: _Session | None = getattr(self._local, "session", None)
@@ -253,10 +262,12 @@ class Database:
 
     def _forget(self, session: _Session) -> None:
         with self._lock:
+            known = session in self._sessions
             self._sessions.discard(session)
             self._local.session = None
-        session.connection.invalidate()
-        session.close()
+        if known:
+            session.connection.invalidate()
+            session.close()
 
     def _open(self) -> Engine:
         """The engine; it survives a fork, since it keeps no connection."""

@@ -39,11 +39,30 @@ class ForkGuard:
         try:
             yield
         finally:
+            self._leave(thread)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """As ``using``, but no other thread is inside: it waits for those who are, and keeps out those who come."""
+        thread = threading.get_ident()
+        try:
             with self._changed:
-                self._inside[thread] -= 1
-                if not self._inside[thread]:
-                    del self._inside[thread]
-                self._changed.notify_all()
+                self._forks += 1
+                self._changed.wait_for(lambda: not self._inside.keys() - {thread})
+                self._inside[thread] += 1
+            try:
+                yield
+            finally:
+                self._leave(thread)
+        finally:
+            self._in_parent()
+
+    def _leave(self, thread: int) -> None:
+        with self._changed:
+            self._inside[thread] -= 1
+            if not self._inside[thread]:
+                del self._inside[thread]
+            self._changed.notify_all()
 
     def _watch(self) -> None:
         if not self._watching and hasattr(os, "register_at_fork"):

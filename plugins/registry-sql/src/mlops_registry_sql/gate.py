@@ -69,10 +69,17 @@ class _Waiter:
         threading.Thread(target=self._block, name="registry-gate", daemon=True).start()
         try:
             self._answered.wait(timeout)
-        finally:
-            with self._lock:
-                self._left = not self._taken
+        except BaseException:  # interrupted: nobody will end a turn that came meanwhile
+            self._leave()
+            if self._taken:
+                release(self.descriptor)
+            raise
+        self._leave()
         return self._taken
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._left = not self._taken
 
     def _block(self) -> None:
         lock(self.descriptor)

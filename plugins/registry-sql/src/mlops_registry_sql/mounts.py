@@ -26,5 +26,5 @@ def network_file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) ->
         _, point, kind, *_ = line.split(" ")
         place = Path(_ESCAPE.sub(lambda found: chr(int(found[1], 8)), point))
         if place == real or place in real.parents:
-            best = max(best, (len(place.parts), kind), key=lambda one: one[0])
+            best = max((len(place.parts), kind), best, key=lambda one: one[0])  # of two at one place, the later hides the earlier
     return best[1] if best[1] in _NETWORK else None

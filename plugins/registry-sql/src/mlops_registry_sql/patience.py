@@ -28,8 +28,13 @@ class PatientConnection(Connection[Any]):
         return type(cls.__name__, (cls,), {"patience": seconds})
 
     def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
-        """As psycopg does, but not for ever."""
-        return super().wait(self._heard(gen), *arguments, **named)
+        """As psycopg does, but not for ever. Interrupted, as by Ctrl-C, it closes: what it was amid, leaving a pipeline would only hide."""
+        try:
+            return super().wait(self._heard(gen), *arguments, **named)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.close()
+            raise
 
     def _heard(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """The same steps; each time that psycopg looks up in vain, the silence is longer."""

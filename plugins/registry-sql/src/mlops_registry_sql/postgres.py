@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
-from sqlalchemy import Float, create_engine, event, literal_column, text
+from sqlalchemy import Float, create_engine, event, inspect, literal_column, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -34,18 +34,34 @@ _NAME = "registry.postgres"
 _DRIVER = "postgresql+psycopg"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 _LATE = 1.0  # seconds
+_CONNECTING = 10  # seconds at most, in which a server takes a connection
 _LOCK = 0x6D6C6F70735F7265  # of pg_advisory_xact_lock, for whoever makes or changes the tables
 
 
 def _url(given: str) -> URL:
     """With psycopg as its driver, whatever driver it names."""
+    url: URL | None
     try:
         url = make_url(given)
-    except ArgumentError as error:
-        raise VersioningError(f"{_NAME}: url: not a database URL - give postgresql://user:password@host:5432/database") from error
+    except (ArgumentError, ValueError):  # its words may hold a part of the password: they are in no message and no traceback
+        url = None
+    if url is None or "@" in (url.host or ""):
+        raise VersioningError(
+            f"{_NAME}: url: not a database URL - give postgresql://user:password@host:5432/database, "
+            "with @ : / of the password written as %40 %3A %2F"
+        )
     if url.get_backend_name() not in {"postgresql", "postgres"}:
         raise VersioningError(f"{_NAME}: url: {url.drivername!r} is another kind of database - give postgresql://...")
     return url.set(drivername=_DRIVER)
+
+
+def _has_news(descriptor: int) -> bool:
+    """Whether there is something to read. ``select`` fails for a descriptor of 1024 and above, and stands in where there is no ``poll``."""
+    if not hasattr(select, "poll"):  # pragma: no cover  Windows, whose ``select`` takes any descriptor
+        return bool(select.select([descriptor], [], [], 0)[0])
+    asked = select.poll()
+    asked.register(descriptor, select.POLLIN)
+    return bool(asked.poll(0))
 
 
 def _schema(_: object, __: object, value: str) -> None:
@@ -106,7 +122,7 @@ class PostgresRegistry(SqlRegistry):
 class _Server:
     """The database server. Writers queue at its rows, so there is no gate."""
 
-    url: URL
+    url: URL = field(repr=False)
     schema: str
     timeout: float
     statements: Statements
@@ -140,7 +156,7 @@ class _Server:
 
     def is_alive(self, raw: Any) -> bool:
         """A server that ended or was restarted has closed its side: then there is something to read, an end of file."""
-        return not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]
+        return not raw.closed and not _has_news(raw.fileno())
 
     def open(self) -> Engine:
         with self._engine().begin() as connection:
@@ -168,10 +184,12 @@ class _Server:
             "synchronous_commit": "on",  # the server's default may be otherwise, and an acknowledged write is on the disk
             "enable_seqscan": "off",  # statements are prepared: a plan made while a table was small would go on to read all of it
         }
-        alive = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": milliseconds}
+        patience = min(_CONNECTING, max(1, round(self.timeout)))
+        alive = {"connect_timeout": patience, "keepalives_idle": 30, "keepalives_interval": 10, "tcp_user_timeout": milliseconds}
+        told = {"client_encoding": "utf8", "application_name": "mlops"}
         arguments = {"options": " ".join(f"-c {name}={value}" for name, value in settings.items()), **alive}
         try:
-            engine = create_engine(self.url, poolclass=NullPool, connect_args={**arguments, "application_name": "mlops"}, **options)
+            engine = create_engine(self.url, poolclass=NullPool, connect_args={**arguments, **told}, **options)
             if patient:
                 self._make_patient(engine)
         except ModuleNotFoundError as error:
@@ -199,7 +217,8 @@ class _Server:
             self._lock(connection)
             stored = stored_version(connection, self.statements)  # another process may have made them meanwhile
         if stored is None:
-            connection.execute(CreateSchema(self.schema, if_not_exists=True))
+            if not inspect(connection).has_schema(self.schema):  # "IF NOT EXISTS" asks for the right to make one even where it is there
+                connection.execute(CreateSchema(self.schema))
             create(connection, self.statements)
         elif steps := pending(stored):
             raise VersioningError(

@@ -119,19 +119,20 @@ class SqlRegistry(RegistryStore):
             return stored
         if looking and transaction.run(self.statements.version_by_name, row):
             raise ConflictError(f"registry: version {version.version!r} of {version.model!r} is taken - give another version")
-        for blob in version.blobs():
-            self._claim(transaction, version, blob)
+        missing = next((blob for blob in version.blobs() if not self._claims(transaction, version, blob)), None)
+        if missing is not None:  # a taken name is told before a missing blob
+            kind = ArtifactError if looking else CollisionError
+            raise kind(f"registry: {version.model} {version.version}: no blob {missing.sha256} in the store - put it first")
         transaction.run(self.statements.add_version, row)
         transaction.run_many(self.statements.add_fields, list(field_rows(version)))
         return version
 
-    def _claim(self, transaction: Transaction, version: ModelVersion, blob: Blob) -> None:
-        """Claim a blob before looking at it: from here on no sweep can take it."""
+    def _claims(self, transaction: Transaction, version: ModelVersion, blob: Blob) -> bool:
+        """Claim a blob before looking whether it is there, healthy: from here on no sweep can take it."""
         mine = {"tenant": version.tenant, "sha256": blob.sha256}
         transaction.run(self.statements.use_blob, {**mine, "holder": f"versions/{version.model}/{version.version}"})
         known = transaction.run(self.statements.blob, mine)
-        if not known or known[0][0] != blob.size or not self.blobs.holds(version.tenant, blob, known[0][1]):
-            raise ArtifactError(f"registry: {version.model} {version.version}: no blob {blob.sha256} in the store - put it first")
+        return bool(known) and known[0][0] == blob.size and self.blobs.holds(version.tenant, blob, known[0][1])
 
     def get_version(self, tenant: str, model: str, version: str) -> ModelVersion | None:
         """One read by the unique key."""
@@ -147,13 +148,19 @@ class SqlRegistry(RegistryStore):
         if not sorts(query):
             return query.apply((one for _, one in found), ModelVersion.fields)
         if query.order_by:
-            found = islice(enumerate((one for _, one in found), 1), int(query.cursor or 0), None)
+            before = int(query.cursor or 0)
+            skipped = before if is_exact(query) else 0
+            found = islice(enumerate((one for _, one in found), skipped + 1), before - skipped, None)
         taken = list(islice(found, query.limit))
         more = bool(taken) and next(found, None) is not None
         return Page(tuple(one for _, one in taken), str(taken[-1][0]) if more else None)
 
     def _matching(self, statement: Select[Any], query: Query, *, newest_first: bool) -> Iterator[tuple[int, ModelVersion]]:
-        """Matches with their sequence, read in batches: what a page does not need is not read."""
+        """Matches with their sequence, read in batches: what a page does not need is not read.
+
+        Each batch is twice as long as the one before, since a page of few matches may lie behind many versions. In a query that orders, the
+        database sorts anew for each: there they grow without end, so that it sorts a few times only.
+        """
 
         def behind(sequence: int) -> Select[Any]:
             column = version_table.c.sequence
@@ -161,15 +168,15 @@ class SqlRegistry(RegistryStore):
 
         exact = is_exact(query)
         batch = None if query.limit is None or not sorts(query) else min(query.limit + 1, _BATCH)
-        offset = 0
-        part = statement if query.order_by or query.cursor is None else behind(int(query.cursor))
+        offset = int(query.cursor or 0) if exact and query.order_by and sorts(query) else 0
+        part = statement.offset(offset) if query.order_by or query.cursor is None else behind(int(query.cursor))
         while True:
             rows = self.database.select(part.limit(batch))
             found = ((sequence, version_of(body, retired)) for sequence, body, retired in rows)
             yield from found if exact else ((sequence, one) for sequence, one in found if query.matches(one.fields()))
             if batch is None or len(rows) < batch:
                 return
-            offset += batch
+            offset, batch = offset + batch, batch * 2 if query.order_by else min(batch * 2, _BATCH)
             part = statement.offset(offset) if query.order_by else behind(rows[-1][0])
 
     def models(self, tenant: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
