@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mlops_core.cli.options import Session, project_options
 from mlops_core.cli.tables import read_table
+from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
-    from mlops_core.records import DataDrift
+    from mlops_core.drift.results import DataDrift
 
 __all__ = ["command"]
 
 _DRIFT = 3
+_FORMS: Final = {".html": "to_html", ".md": "to_markdown", ".json": "to_json"}
 _SHOWN = 10  # comparisons without drift that are worth a look
 
 
@@ -28,10 +30,13 @@ _SHOWN = 10  # comparisons without drift that are worth a look
 @click.option("--tests", help="Tests, separated by commas. Default: the configured ones.")
 @click.option("--threshold", type=float, help="Largest adjusted p-value that counts as drift. Default: drift.alpha.")
 @click.option("--min-effect", type=float, help="Smallest effect size that counts. Default: drift.min_effect.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a report: a page (.html), .md or .json by its name.")
 @click.option("--all", "everything", is_flag=True, help="Show every comparison. Default: those with drift, and the ten nearest to it.")
 @project_options
-def command(session: Session, reference: Path | None, current: Path | None, model: str | None, **asked: Any) -> int:
+def command(session: Session, reference: Path | None, current: Path | None, model: str | None, report: Path | None, **asked: Any) -> int:
     """Compare two CSV, Parquet or Arrow files column by column. Exits 0 without drift, 3 with drift."""
+    if report is not None and report.suffix.lower() not in _FORMS:
+        raise click.UsageError(f"--report: {report.name!r} ends with none of {', '.join(_FORMS)} - give a name such as drift.html")
     given = [path for path in (reference, current) if path is not None]
     if len(given) != (1 if model else 2):
         raise click.UsageError("give two files, or --model MODEL and one file")
@@ -45,8 +50,17 @@ def command(session: Session, reference: Path | None, current: Path | None, mode
         found = detector.detect_data_drift(
             read_table(given[0], session.project.stack), read_table(given[1], session.project.stack), tests=tests, **options
         )
+    if report is not None:
+        _write(report, getattr(found, _FORMS[report.suffix.lower()])())
     _show(session, found, everything=asked["everything"])
     return _DRIFT if found.drift_detected else 0
+
+
+def _write(report: Path, text: str) -> None:
+    try:
+        report.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DriftDetectionError(f"drift: --report: {report} cannot be written: {error.strerror or error} - give another file") from error
 
 
 def _show(session: Session, found: DataDrift, *, everything: bool) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.drift.detector import DriftDetector
 
 if TYPE_CHECKING:
     from mlops_core.drift.reference import Reference
+    from mlops_core.drift.results import ColumnOutcome, ConceptDrift, DataDrift, Distribution, DriftResults, ModelDrift
 
-__all__ = ["DriftDetector", "Reference"]
+__all__ = [
+    "ColumnOutcome",
+    "ConceptDrift",
+    "DataDrift",
+    "Distribution",
+    "DriftDetector",
+    "DriftResults",
+    "ModelDrift",
+    "Reference",
+]
+
+_LATER: Final = {"Reference": "reference", **dict.fromkeys(set(__all__) - {"DriftDetector", "Reference"}, "results")}
 
 
 def __getattr__(name: str) -> Any:
-    """``Reference`` holds arrays: numpy is loaded when it is first asked for."""
-    if name == "Reference":
-        from mlops_core.drift.reference import Reference
-
-        return Reference
+    """What a check needs is loaded when it is first asked for: ``Reference`` with numpy."""
+    if name in _LATER:
+        return getattr(import_module(f"mlops_core.drift.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
+from attrs import evolve
 
 from mlops_core.drift.comparison import run_tests
 from mlops_core.drift.pairing import pair
 from mlops_core.drift.reference import Reference
 from mlops_core.drift.selection import choose_tests, listed_tests
+from mlops_core.drift.summary import distribution
 from mlops_core.drift.table import column_names, read_table
 from mlops_core.drift.verdict import check_level, effect_thresholds, judge
 from mlops_core.exceptions import DriftDetectionError
@@ -18,7 +20,8 @@ from mlops_core.structure import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mlops_core.records import DataDrift
+    from mlops_core.drift.pairing import Pairing
+    from mlops_core.drift.results import DataDrift, Distribution
     from mlops_core.roles import DriftTest
     from mlops_core.stack import Stack
 
@@ -62,7 +65,17 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
     pairing = pair(fitted, read_table("current", current, columns))
     thresholds = effect_thresholds(least, tests)
     found = run_tests(fitted, pairing, tests, rng)
-    return judge(fitted, pairing, found, threshold=threshold, correction=correction, least=thresholds)
+    answer = judge(fitted, pairing, found, threshold=threshold, correction=correction, least=thresholds)
+    return evolve(answer, distributions=_distributions(fitted, pairing))
+
+
+def _distributions(reference: Reference, pairing: Pairing) -> tuple[Distribution, ...]:
+    profiles = {profile.name: profile for profile in reference.columns}
+    found = (
+        distribution(profiles[name], reference.summaries[name], column, pairing.new_categories.get(name, ()))
+        for name, column in pairing.columns.items()
+    )
+    return tuple(one for one in found if one is not None)
 
 
 def _given(value: Any, default: Any) -> Any:

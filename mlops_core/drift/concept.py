@@ -8,9 +8,9 @@ import numpy as np
 from attrs import frozen
 
 from mlops_core.drift.proportion import compare_shares
+from mlops_core.drift.results import ConceptDrift
 from mlops_core.drift.table import read_values
 from mlops_core.exceptions import DriftDetectionError
-from mlops_core.records import ConceptDrift
 
 if TYPE_CHECKING:
     from mlops_core.drift.column import Column

@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from mlops_core.drift.guard import own_errors
+from mlops_core.drift.results import ConceptDrift, DataDrift, DriftResults, ModelDrift
 from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.names import check_name
-from mlops_core.records import ConceptDrift, DataDrift, DriftChecked, DriftResults, ModelDrift
+from mlops_core.records import DriftChecked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

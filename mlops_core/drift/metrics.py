@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mlops_core.drift.results import ModelDrift
 from mlops_core.exceptions import DriftDetectionError
-from mlops_core.records import ModelDrift
 
 __all__ = ["compare_metrics", "direction_of"]
 

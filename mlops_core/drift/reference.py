@@ -14,6 +14,7 @@ from mlops_core.drift.archive import read_archive, write_archive
 from mlops_core.drift.column import Column, problem
 from mlops_core.drift.guard import calling, cause_of, name_list
 from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
+from mlops_core.drift.summary import summarise
 from mlops_core.drift.table import Table, column_names, read_table
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.records import Record
@@ -52,7 +53,8 @@ class ColumnProfile(Record):
 class Reference:
     """A reference as the tests prepared it: plain arrays and the columns they come from.
 
-    ``prepared`` holds the arrays of the test's ``dump`` for each test and column, ``*`` for the whole table, whose columns are ``table``.
+    ``prepared`` holds the arrays of the test's ``dump`` for each test and column, ``*`` for the whole table, whose columns are ``table``;
+    ``summaries`` tell of each column how its values lie (see ``mlops_core.drift.summary``).
     """
 
     rows: int
@@ -61,6 +63,7 @@ class Reference:
     tests: tuple[str, ...]
     prepared: Mapping[tuple[str, str], Mapping[str, NDArray[Any]]] = field(repr=False)
     table: tuple[str, ...] = ()
+    summaries: Mapping[str, NDArray[Any]] = field(factory=dict, repr=False)
 
     @classmethod
     def fit(
@@ -90,7 +93,8 @@ class Reference:
         if not prepared:
             told = ", ".join(f"{column.name!r} is {column.test_kind}" for column in profiles[:3])
             raise DriftDetectionError(f"drift: none of the tests ({', '.join(chosen)}) takes any column ({told}) - add one that does")
-        return cls(table.rows, table.named, profiles, tuple(chosen), prepared, whole)
+        summaries = {column.name: summarise(column) for column in table.columns}
+        return cls(table.rows, table.named, profiles, tuple(chosen), prepared, whole, summaries)
 
     def select(self, columns: Sequence[str]) -> Self:
         """Only these columns; tests of the whole table are left out unless all of its columns are kept.
@@ -115,7 +119,7 @@ class Reference:
         Raises:
             DriftDetectionError: It cannot be written.
         """
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {f"s{place}": summary for place, summary in enumerate(self.summaries.values())}
         entries = []
         for (test, column), named in self.prepared.items():
             keys = {name: f"a{len(arrays) + place}" for place, name in enumerate(named)}
@@ -128,6 +132,7 @@ class Reference:
             "tests": list(self.tests),
             "table": list(self.table),
             "prepared": entries,
+            "summaries": list(self.summaries),
         }
         write_archive(path, manifest, arrays)
 
@@ -149,6 +154,7 @@ class Reference:
                     (one["test"], one["column"]): {name: arrays[key] for name, key in one["arrays"].items()} for one in manifest["prepared"]
                 },
                 table=tuple(manifest["table"]),
+                summaries={name: arrays[f"s{place}"] for place, name in enumerate(manifest["summaries"])},
             )
         except (KeyError, TypeError, ValueError) as error:
             told = f"{cause_of(error)} - give a file that Reference.save wrote"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mlops_core.drift.comparison import MISSING
 from mlops_core.drift.correction import adjust
 from mlops_core.drift.reference import TABLE
+from mlops_core.drift.results import ColumnOutcome, DataDrift
 from mlops_core.exceptions import DriftDetectionError, checks_input
-from mlops_core.records import ColumnOutcome, DataDrift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,11 @@ from mlops_core.exceptions import DriftDetectionError, PipelineError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.names import check_name
 from mlops_core.pipeline.context import RunContext
-from mlops_core.records import DataDrift, HealthReport, HealthStatus
+from mlops_core.records import HealthReport, HealthStatus
 from mlops_core.roles import Stage
 
 if TYPE_CHECKING:
+    from mlops_core.drift.results import DataDrift
     from mlops_core.roles import StageContext
 
 __all__ = ["MonitoringStage"]

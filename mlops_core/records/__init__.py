@@ -16,7 +16,7 @@ from mlops_core.records.deployment import (
     Variant,
     VariantCount,
 )
-from mlops_core.records.drift import ColumnOutcome, ConceptDrift, DataDrift, DriftResults, ModelDrift, TestOutcome
+from mlops_core.records.drift import TestOutcome
 from mlops_core.records.event import (
     AlertRaised,
     DeploymentChanged,
@@ -51,16 +51,12 @@ __all__ = [
     "ArtifactRef",
     "Blob",
     "Column",
-    "ColumnOutcome",
     "Comparison",
-    "ConceptDrift",
     "Condition",
-    "DataDrift",
     "Deployment",
     "DeploymentChanged",
     "DeploymentStatus",
     "DriftChecked",
-    "DriftResults",
     "Endpoint",
     "EndpointKey",
     "Entry",
@@ -76,7 +72,6 @@ __all__ = [
     "LineageLink",
     "Logged",
     "Metric",
-    "ModelDrift",
     "ModelVersion",
     "NewEntry",
     "Not",

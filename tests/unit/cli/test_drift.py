@@ -37,6 +37,14 @@ def test_exit_codes(mlops: Callable[..., Answer], project: Project, files: dict[
     assert {one["test"] for one in told["outcomes"]} == {"ks", "psi"}
 
 
+@pytest.mark.parametrize(("name", "begins"), [("drift.html", "<!doctype html>"), ("drift.md", "**Drift in b"), ("drift.json", "{")])
+def test_a_report_is_written(
+    mlops: Callable[..., Answer], project: Project, files: dict[str, str], tmp_path: Path, name: str, begins: str
+) -> None:
+    assert mlops("drift", files["reference"], files["moved"], "--report", str(tmp_path / name)).code == 3
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+
+
 def test_long_tables_are_cut_to_what_matters(mlops: Callable[..., Answer], project: Project, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     names = [f"c{number}" for number in range(20)]
@@ -62,6 +70,8 @@ def test_mistakes(mlops: Callable[..., Answer], project: Project, files: dict[st
         ([files["same"], files["same"], "--threshold", "2"], 2, "threshold"),
         ([files["same"], files["same"], "--columns", "z"], 2, "z"),
         ([files["same"], "--model", "line"], 1, "line"),
+        ([files["same"], files["same"], "--report", "drift.pdf"], 2, ".html, .md, .json"),
+        ([files["same"], files["same"], "--report", "no/such/drift.html"], 1, "cannot be written"),
     ):
         answer = mlops("drift", *args)
         assert (answer.code, answer.err.count("\n")) == (code, 1), answer.err

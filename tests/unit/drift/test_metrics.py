@@ -12,7 +12,7 @@ from mlops_core.drift.metrics import compare_metrics, direction_of
 from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
-    from mlops_core.records import ModelDrift
+    from mlops_core.drift.results import ModelDrift
 
 
 def compare(reference: Any, current: Any, **options: Any) -> ModelDrift:

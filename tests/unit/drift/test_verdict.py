@@ -9,10 +9,11 @@ import pytest
 from mlops_core.drift import Reference
 from mlops_core.drift.comparison import MISSING
 from mlops_core.drift.pairing import pair
+from mlops_core.drift.results import DataDrift
 from mlops_core.drift.table import read_table
 from mlops_core.drift.verdict import check_level, effect_thresholds, judge
 from mlops_core.exceptions import DriftDetectionError
-from mlops_core.records import DataDrift, TestOutcome
+from mlops_core.records import TestOutcome
 from mlops_drift_ks import KolmogorovSmirnov
 from mlops_drift_psi import PopulationStability
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_core.records import ColumnOutcome, DataDrift, ModelDrift
+from mlops_core.drift.results import ColumnOutcome, DataDrift, ModelDrift
 
 
 def outcome(column: str, p_value: float, *, drifted: bool) -> ColumnOutcome:

@@ -1,0 +1,1 @@
+"""What a data drift check found, for people: in words, as Markdown, as a page."""
