@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from mlops_core.cli.options import Session, project_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["command"]
 
@@ -22,9 +27,6 @@ def command(session: Session, once: bool) -> None:  # noqa: FBT001  click passes
     """
     from mlops_core.operations import ControlLoop, Upkeep
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     upkeep = Upkeep(session.project.stack)
     try:
         loop = ControlLoop(session.project.stack, upkeep.passes())
@@ -34,8 +36,21 @@ def command(session: Session, once: bool) -> None:  # noqa: FBT001  click passes
             session.out.line("every pass ran once" if worked else "another loop holds the lease")
             loop.release()
             return
-        session.out.line("watching; end with Ctrl-C")
-        loop.run(stop)
-        session.out.line("stopped")
+        with _told() as stop:
+            session.out.line("watching; end with Ctrl-C")
+            loop.run(stop)
+            session.out.line("stopped")
     finally:
         upkeep.close()
+
+
+@contextmanager
+def _told() -> Iterator[threading.Event]:
+    """Set when the process is told to end; what a signal did before, it does again afterwards."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def test_once(mlops: Callable[..., Answer], project: Project) -> None:
+    before = signal.getsignal(signal.SIGINT)
     told = mlops("watch", "--once", "--json").json
+    assert signal.getsignal(signal.SIGINT) is before
     assert told["passes"]
     assert not [one["error"] for one in told["passes"] if one["error"]]
 

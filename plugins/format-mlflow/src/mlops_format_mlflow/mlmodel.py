@@ -11,15 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from yaml import SafeLoader as _Loader
+else:
+    _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quicker one in C is not part of every PyYAML
+
 __all__ = ["flavours_of", "onnx_file"]
 
 _FILE: Final = "MLmodel"
 _LARGEST: Final = 256 << 10  # a signature of some thousand columns
+_DEEPEST: Final = 50
 _ONNX: Final = "onnx"
 _PYFUNC: Final = "python_function"
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(_Loader):
     """Safe YAML without merge keys, which can stand for more than memory holds."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
@@ -28,13 +33,23 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.YAMLError("merge keys are not read")
 
 
+def _read(text: bytes) -> Any:
+    """The document, unless it is nested so deeply that to build it would take the reader's stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_PlainLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError("too deep")
+    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a safe loader
+
+
 def flavours_of(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     """The flavours that ``MLmodel`` lists, with their settings; empty where it is no folder of MLflow. At most 256 KiB are read."""
     file = folder / _FILE
     try:
         if not stat.S_ISREG(file.lstat().st_mode) or file.stat().st_size > _LARGEST:
             return {}
-        found = yaml.load(file.read_bytes(), Loader=_PlainLoader)  # noqa: S506  it is a safe loader
+        found = _read(file.read_bytes())
     except Exception:  # noqa: BLE001  what the library raises depends on the text: a KeyError of a bool, an IndexError of a number
         return {}
     flavours = found.get("flavors") if isinstance(found, dict) else None
