@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlops_core.roles import DriftTest
     from mlops_core.stack import Stack
 
-__all__ = ["CheckOptions", "check_data"]
+__all__ = ["CheckOptions", "check_data", "generator"]
 
 
 class CheckOptions(TypedDict, total=False):
@@ -52,7 +52,7 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
     correction = _given(options.get("correction"), settings.correction)
     least = _given(options.get("min_effect"), settings.min_effect)
     columns = column_names(options.get("columns"))
-    rng = _generator(options.get("seed", 0))
+    rng = generator(options.get("seed", 0))
     chosen = listed_tests(options.get("tests")) or names
 
     tests: Mapping[str, DriftTest]
@@ -91,7 +91,8 @@ def _fitted(reference: Reference, names: Sequence[str] | None) -> Sequence[str]:
     return names or reference.tests
 
 
-def _generator(seed: Any) -> np.random.Generator:
+def generator(seed: Any) -> np.random.Generator:
+    """The source of chance of a check; raises ``DriftDetectionError`` for what is no seed."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DriftDetectionError(f"drift: seed: {seed!r:.40} is no seed - give a whole number from 0 on")
     return np.random.default_rng(seed)

@@ -139,11 +139,18 @@ class DriftDetector:
         current_labels: Any,
         current_predictions: Any,
         threshold: float | None = None,
+        *,
+        reference_data: Any = None,
+        current_data: Any = None,
+        seed: int = 0,
     ) -> ConceptDrift:
-        """Compare how often a classifier errs with how often it did. It needs true labels, of both periods.
+        """Tell whether labels follow from the features otherwise than they did. It needs true labels, of both periods.
 
-        A change of the relation between features and label shows as a change of the error rate, in either direction; one that leaves the
-        rate as it was is not seen, and a rate can also change because harder cases became more frequent. Fisher's exact test.
+        Without the features: whether a classifier errs more or less often than it did, by Fisher's exact test. A change that leaves the
+        rate as it was is not seen, and a rate can also change because harder cases became more frequent.
+
+        With the features of both periods: whether the label depends on the period given features and prediction, which it does not where
+        only the features moved. By the generalised covariance measure; from some hundred rows in each period on.
 
         Args:
             reference_labels: True classes of the reference period, one per row.
@@ -151,15 +158,24 @@ class DriftDetector:
             current_labels: True classes now.
             current_predictions: What the model answers now.
             threshold: Level in (0, 1); None: ``drift.alpha`` of the configuration, 0.05.
+            reference_data: The features of the reference's rows, see ``detect_data_drift``. With them labels may be numbers, too.
+            current_data: The features of the current rows.
+            seed: Of the test with features, which simulates.
 
         Raises:
-            DriftDetectionError: Labels and predictions do not fit each other, or are no classes.
+            DriftDetectionError: Labels, predictions and features do not fit each other, or labels are no classes.
         """
-        from mlops_core.drift.concept import compare_errors
+        from mlops_core.drift.check import generator
+        from mlops_core.drift.concept import compare_concepts, compare_errors
         from mlops_core.drift.verdict import check_level
 
         level = check_level(self._stack.settings.drift.alpha if threshold is None else threshold)
-        answer = compare_errors((reference_labels, reference_predictions), (current_labels, current_predictions), threshold=level)
+        before, after = (reference_labels, reference_predictions), (current_labels, current_predictions)
+        data = _both("data", reference_data, current_data)
+        if data is None:
+            answer = compare_errors(before, after, threshold=level)
+        else:
+            answer = compare_concepts(before, after, data, threshold=level, rng=generator(seed))
         rates = {"reference_error_rate": answer.reference_error_rate, "current_error_rate": answer.current_error_rate}
         self._tell("concept", answer.drift_detected, answer.p_value, detail=rates)
         return answer

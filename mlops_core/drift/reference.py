@@ -66,6 +66,12 @@ class Reference:
     summaries: Mapping[str, NDArray[Any]] = field(factory=dict, repr=False)
 
     @classmethod
+    def of(cls, table: Table) -> Self:
+        """The columns of a table, prepared for no test."""
+        profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories) for one in table.columns)
+        return cls(table.rows, table.named, profiles, (), {}, tuple(column.name for column in table.columns if column.is_numeric))
+
+    @classmethod
     def fit(
         cls,
         data: Any,
@@ -87,14 +93,13 @@ class Reference:
         """
         chosen = _made(tests) if isinstance(tests, Mapping) else choose_tests(locate_stack(None, stack), listed_tests(tests))
         table = read_table("reference", data, column_names(columns))
-        whole = tuple(column.name for column in table.columns if column.is_numeric)
-        profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories) for one in table.columns)
-        prepared = {(name, column): arrays for name, test in chosen.items() for column, arrays in _prepare(name, test, table, whole)}
+        plain = cls.of(table)
+        prepared = {(name, column): arrays for name, test in chosen.items() for column, arrays in _prepare(name, test, table, plain.table)}
         if not prepared:
-            told = ", ".join(f"{column.name!r} is {column.test_kind}" for column in profiles[:3])
+            told = ", ".join(f"{column.name!r} is {column.test_kind}" for column in plain.columns[:3])
             raise DriftDetectionError(f"drift: none of the tests ({', '.join(chosen)}) takes any column ({told}) - add one that does")
         summaries = {column.name: summarise(column) for column in table.columns}
-        return cls(table.rows, table.named, profiles, tuple(chosen), prepared, whole, summaries)
+        return evolve(plain, tests=tuple(chosen), prepared=prepared, summaries=summaries)
 
     def select(self, columns: Sequence[str]) -> Self:
         """Only these columns; tests of the whole table are left out unless all of its columns are kept.

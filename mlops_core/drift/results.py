@@ -152,9 +152,10 @@ class ModelDrift(Record):
 
 @frozen
 class ConceptDrift(Record):
-    """Error rates of labelled predictions, before and after.
+    """Labelled predictions, before and after. Error rates are shares of wrong answers, of numbers mean absolute errors.
 
-    ``statistic`` is the current rate minus the reference's, ``effect_size`` its absolute value.
+    Without features ``statistic`` is the current rate minus the reference's and ``effect_size`` its absolute value; with them see
+    ``mlops_core.drift.conditional.compare_given``. ``method`` tells which.
     """
 
     drift_detected: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,9 @@ import pytest
 
 from mlops_core.drift.concept import compare_errors
 from mlops_core.exceptions import DriftDetectionError
+
+if TYPE_CHECKING:
+    from mlops_core.drift import ConceptDrift, DriftDetector
 
 
 def draw(rng: np.random.Generator, rows: int, error_rate: float) -> tuple[Any, Any]:
@@ -71,3 +74,66 @@ def test_what_is_no_pair_of_classes(pair: tuple[Any, Any], told: str) -> None:
     with pytest.raises(DriftDetectionError) as found:
         compare_errors(([0, 1], [0, 1]), pair, threshold=0.05)
     assert found.value.message.startswith(f"drift: {told}")
+
+
+class TestGivenTheFeatures:
+    """``P(label | features)`` is compared, so that a move of the features alone is no drift."""
+
+    ROWS = 500
+
+    def side(self, rng: np.random.Generator, move: float, flip: float) -> tuple[Any, Any, Any]:
+        features = {"x": rng.normal(move, 1, self.ROWS), "city": rng.choice(["a", "b"], self.ROWS, p=[0.5 + move / 4, 0.5 - move / 4])}
+        score = features["x"] + (features["city"] == "a")
+        labels = np.where(rng.random(self.ROWS) < 1 / (1 + np.exp(-score)), "late", "early")
+        labels = np.where(rng.random(self.ROWS) < flip, "late", labels)
+        return features, labels, np.where(score > 0, "late", "early")
+
+    def check(self, detector: DriftDetector, before: tuple[Any, Any, Any], after: tuple[Any, Any, Any]) -> ConceptDrift:
+        return detector.detect_concept_drift(before[1], before[2], after[1], after[2], reference_data=before[0], current_data=after[0])
+
+    def test_features_that_moved_are_no_concept_drift(self, detector: DriftDetector) -> None:
+        rng = np.random.default_rng(3)
+        before, after = self.side(rng, 0, 0), self.side(rng, 1, 0)
+        assert detector.detect_data_drift(before[0], after[0]).drift_detected
+        assert not self.check(detector, before, after).drift_detected
+
+    def test_labels_that_follow_otherwise_are(self, detector: DriftDetector) -> None:
+        rng = np.random.default_rng(3)
+        found = self.check(detector, self.side(rng, 0, 0), self.side(rng, 1, 0.4))
+        assert found.drift_detected
+        assert found.method == "generalised covariance measure"
+        assert (found.n, found.m) == (self.ROWS, self.ROWS)
+        assert 0 < found.reference_error_rate < 1
+
+    def test_labels_may_be_numbers(self, detector: DriftDetector) -> None:
+        rng = np.random.default_rng(3)
+        x = rng.normal(size=(800, 2))
+        x[400:] += 0.5
+        y = x[:, 0] + 0.3 * rng.normal(size=800)
+        sides = [(x[part], y[part] + late, x[part, 0]) for part, late in ((slice(400), 0.0), (slice(400, 800), 0.2))]
+        found = self.check(detector, *sides)
+        assert found.drift_detected
+        assert found.current_error_rate == pytest.approx(np.abs(sides[1][1] - sides[1][2]).mean())
+        with pytest.raises(DriftDetectionError, match="they hold fractions"):
+            detector.detect_concept_drift(sides[0][1], sides[0][2], sides[1][1], sides[1][2])
+
+    def test_many_classes_and_missing_features(self, detector: DriftDetector) -> None:
+        rng = np.random.default_rng(3)
+        x = np.where(rng.random((600, 2)) < 0.1, np.nan, rng.normal(size=(600, 2)))
+        labels = rng.integers(0, 30, 600)
+        found = self.check(detector, (x[:300], labels[:300], labels[:300]), (x[300:], labels[300:], labels[300:]))
+        assert not found.drift_detected
+
+    def test_mistakes(self, detector: DriftDetector) -> None:
+        rng = np.random.default_rng(3)
+        side, short = self.side(rng, 0, 0), self.side(rng, 0, 0)
+        with pytest.raises(DriftDetectionError, match="current data: it has 500 rows and 499 labels - give one label for each row"):
+            self.check(detector, side, (short[0], short[1][1:], short[2][1:]))
+        with pytest.raises(DriftDetectionError, match="the current side is missing"):
+            detector.detect_concept_drift(side[1], side[2], side[1], side[2], reference_data=side[0])
+        with pytest.raises(DriftDetectionError, match="text and the other's numbers"):
+            self.check(detector, side, (short[0], np.zeros(500), np.zeros(500)))
+        with pytest.raises(DriftDetectionError, match="no column in common"):
+            self.check(detector, side, ({"other": np.zeros(500)}, short[1], short[2]))
+        with pytest.raises(DriftDetectionError, match="seed"):
+            detector.detect_concept_drift(side[1], side[2], side[1], side[2], reference_data=side[0], current_data=side[0], seed=-1)
