@@ -132,6 +132,46 @@ class DriftDetector:
         self._tell("model", answer.drift_detected, None, detail={"degradation": dict(answer.degradation)})
         return answer
 
+    def estimate_model_drift(
+        self,
+        reference_labels: Any,
+        reference_probabilities: Any,
+        current_probabilities: Any,
+        threshold: float = 0.1,
+        *,
+        metrics: Sequence[str] | str = "accuracy",
+        relative: bool = True,
+        seed: int = 0,
+    ) -> ModelDrift:
+        """Compare metrics of a binary classifier with what they were before the current labels are known.
+
+        Its own probabilities tell how often it is right, as far as they are calibrated and P(label | features) is as it was, which no data
+        without labels can show. Each metric has a 95 % interval; drift is a loss beyond the threshold at every value of one. The estimate
+        is withheld, and ``withheld`` of the answer says why, where the probabilities are not calibrated on the reference or lie beyond
+        those of the reference: then nothing is known.
+
+        Args:
+            reference_labels: 0 or 1 for each row of the reference, 200 at least.
+            reference_probabilities: The model's probabilities of 1 for the same rows.
+            current_probabilities: Those of the current rows.
+            threshold: See ``detect_model_drift``, as ``relative``.
+            metrics: Some of accuracy, precision, recall, f1, roc_auc, brier and log_loss. Answers are 1 from a probability of 0.5 on.
+            relative: Losses as shares of the reference's absolute value.
+            seed: Of the simulation behind the intervals.
+
+        Raises:
+            DriftDetectionError: Labels or probabilities are none, do not fit each other, or a metric is unknown.
+        """
+        from mlops_core.drift.check import generator
+        from mlops_core.drift.estimate import estimate_metrics
+
+        reference = (reference_labels, reference_probabilities)
+        chance = generator(seed)
+        answer = estimate_metrics(reference, current_probabilities, metrics=metrics, threshold=threshold, relative=relative, rng=chance)
+        detail = {"degradation": dict(answer.degradation), "estimated": True, "withheld": answer.withheld}
+        self._tell("model", answer.drift_detected, None, detail=detail)
+        return answer
+
     def detect_concept_drift(
         self,
         reference_labels: Any,

@@ -132,6 +132,8 @@ class ModelDrift(Record):
     """Metrics before and after. ``degradation`` is the loss of each metric in its own direction, negative for a gain.
 
     ``relative``: losses are shares of the reference's absolute value, else differences. Metrics that only one side has are named.
+    ``estimated``: the current metrics were estimated without labels; ``intervals`` holds their 95 % intervals, or ``withheld`` why there is
+    no estimate, and then nothing is known: it is not that there is no drift.
     """
 
     drift_detected: bool
@@ -142,6 +144,9 @@ class ModelDrift(Record):
     current_metrics: Mapping[str, float]
     new_metrics: tuple[str, ...] = ()
     missing_metrics: tuple[str, ...] = ()
+    estimated: bool = False
+    intervals: Mapping[str, tuple[float, float]] = field(factory=dict)
+    withheld: str = ""
 
     @property
     def degraded_metrics(self) -> tuple[str, ...]:
