@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from mlops_core.drift.check import generator
 from mlops_core.drift.conditional import compare_given
 from mlops_core.drift.encoding import encode_both
 from mlops_core.drift.proportion import compare_shares
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlops_core.drift.column import Column
     from mlops_core.records import TestOutcome
 
-__all__ = ["compare_concepts", "compare_errors"]
+__all__ = ["check_concept", "compare_concepts", "compare_errors"]
 
 _MOST_CLASSES: Final = 20
 _TWO: Final = 2
@@ -45,6 +46,19 @@ class _Answered:
 
     def error(self, *, fractions: bool) -> float:
         return float(np.abs(self.labels - self.predictions).mean()) if fractions else self.wrong / self.rows
+
+
+def check_concept(
+    reference: tuple[Any, Any], current: tuple[Any, Any], data: tuple[Any, Any] | None, *, threshold: float, seed: Any
+) -> ConceptDrift:
+    """Compare (labels, predictions) of both sides, given the features of both where there are any.
+
+    Raises:
+        DriftDetectionError: As ``compare_errors`` or ``compare_concepts``, or the seed is none.
+    """
+    if data is None:
+        return compare_errors(reference, current, threshold=threshold)
+    return compare_concepts(reference, current, data, threshold=threshold, rng=generator(seed))
 
 
 def compare_errors(reference: tuple[Any, Any], current: tuple[Any, Any], *, threshold: float) -> ConceptDrift:

@@ -186,11 +186,9 @@ class DriftDetector:
     ) -> ConceptDrift:
         """Tell whether labels follow from the features otherwise than they did. It needs true labels, of both periods.
 
-        Without the features: whether a classifier errs more or less often than it did, by Fisher's exact test. A change that leaves the
-        rate as it was is not seen, and a rate can also change because harder cases became more frequent.
-
-        With the features of both periods: whether the label depends on the period given features and prediction, which it does not where
-        only the features moved. By the generalised covariance measure; from some hundred rows in each period on.
+        Without features: whether a classifier errs more or less often, by Fisher's exact test. A change that leaves the rate as it was is
+        not seen, and harder cases raise it too. With the features of both periods: whether the label depends on the period given features
+        and prediction, by the generalised covariance measure, from some hundred rows each on; features that moved are no drift then.
 
         Args:
             reference_labels: True classes of the reference period, one per row.
@@ -205,17 +203,12 @@ class DriftDetector:
         Raises:
             DriftDetectionError: Labels, predictions and features do not fit each other, or labels are no classes.
         """
-        from mlops_core.drift.check import generator
-        from mlops_core.drift.concept import compare_concepts, compare_errors
+        from mlops_core.drift.concept import check_concept
         from mlops_core.drift.verdict import check_level
 
         level = check_level(self._stack.settings.drift.alpha if threshold is None else threshold)
-        before, after = (reference_labels, reference_predictions), (current_labels, current_predictions)
-        data = _both("data", reference_data, current_data)
-        if data is None:
-            answer = compare_errors(before, after, threshold=level)
-        else:
-            answer = compare_concepts(before, after, data, threshold=level, rng=generator(seed))
+        pairs = (reference_labels, reference_predictions), (current_labels, current_predictions)
+        answer = check_concept(*pairs, _both("data", reference_data, current_data), threshold=level, seed=seed)
         rates = {"reference_error_rate": answer.reference_error_rate, "current_error_rate": answer.current_error_rate}
         self._tell("concept", answer.drift_detected, answer.p_value, detail=rates)
         return answer

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
-
-from mlops_core.drift.results import ColumnOutcome, Distribution
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mlops_core.drift.results import DataDrift
+    from mlops_core.drift.results import ColumnOutcome, DataDrift, Distribution
 
 __all__ = ["Finding", "change", "figure", "findings", "level", "remarks", "share", "verdict", "whole_table"]
 
@@ -27,8 +23,7 @@ _FLOOR: Final = 1e-300
 _WIDER, _NARROWER = 1.25, 0.8
 
 
-@frozen
-class Finding:
+class Finding(NamedTuple):
     """All that is known of one column; ``column`` is ``*`` for the whole table."""
 
     column: str

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mlops_core.drift.calibration import Recalibration, is_calibrated
 from mlops_core.drift.estimate import ESTIMATED, Scores
 from mlops_core.exceptions import DriftDetectionError
 
@@ -85,23 +84,6 @@ def test_it_is_withheld_where_they_cannot_be_calibrated(detector: DriftDetector)
 def test_it_is_withheld_where_too_little_is_known(detector: DriftDetector, labels: Any) -> None:
     found = detector.estimate_model_drift(labels, np.linspace(0, 1, len(labels)), np.linspace(0, 1, 50))
     assert found.withheld == "the reference needs 200 rows with labels of both classes"
-
-
-def test_calibrated_probabilities_are_refused_no_more_often_than_said() -> None:
-    refused = 0
-    for seed in range(300):
-        rng = np.random.default_rng(seed)
-        labels, probabilities = draw(rng, 600)
-        refused += not is_calibrated(probabilities, labels.astype(float), rng)
-    assert refused / 300 <= 0.01 + 2.57 * (0.01 * 0.99 / 300) ** 0.5
-
-
-def test_a_recalibration_finds_the_slope() -> None:
-    labels, bold = draw(np.random.default_rng(1), 20_000, overconfident=3.0)
-    _, right = draw(np.random.default_rng(1), 20_000)
-    assert np.abs(Recalibration(bold, labels.astype(float))(bold) - right).max() < 0.03
-    sure = Recalibration(np.array([0.0, 1.0] * 200), np.array([0.0, 1.0] * 200))
-    assert sure(np.array([0.0, 1.0])) == pytest.approx([0, 1], abs=1e-3)
 
 
 def test_metrics_have_their_textbook_values() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from mlops_core.drift.results import ColumnOutcome, DataDrift, ModelDrift
 
 
@@ -19,6 +21,7 @@ def test_drifted_columns_come_by_their_p_value() -> None:
     assert [one.column for one in found.of("a")] == ["a"]
     assert found.figures()["drift.columns"] == 2.0
     assert DataDrift.from_dict(found.to_dict()) == found
+    assert DataDrift.from_dict(json.loads(found.to_json())) == found
 
 
 def test_degraded_metrics_come_by_their_loss() -> None:
