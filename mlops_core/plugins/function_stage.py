@@ -18,7 +18,7 @@ from mlops_core.structure.problems import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["stage_class", "with_run_options"]
+__all__ = ["class_of", "options_of", "parameters_of", "stage_class", "with_run_options"]
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _LEADING: Final = (Parameter("__self", Parameter.POSITIONAL_ONLY), Parameter("__context", Parameter.POSITIONAL_ONLY))
@@ -33,7 +33,7 @@ def stage_class(function: Callable[..., Any], where: str) -> type[Stage]:
     Raises:
         PluginError: A parameter has no name to pass it by, or its annotation cannot be resolved.
     """
-    parameters = _parameters(function, where)
+    parameters = parameters_of(function, where)
     positional = [one for one in parameters if one.kind in _POSITIONAL]
     takes_context = bool(positional) and positional[0].name == "context"
     options = tuple(one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY)
@@ -44,12 +44,12 @@ def stage_class(function: Callable[..., Any], where: str) -> type[Stage]:
 
     _sign(run, positional[1:] if takes_context else positional)
     body = {"contract": 1, "run": run, "outputs": tuple(getattr(function, "outputs", ())), "__wrapped__": staticmethod(function)}
-    return _make(function, _fields(function, parameters, where), (Stage,), body)
+    return typing.cast("type[Stage]", class_of(function, options_of(function, parameters, where), (Stage,), body))
 
 
 def with_run_options(cls: type[Stage], where: str) -> type[Stage]:
     """The same stage with the keyword-only parameters of its ``run`` as fields, so that both kinds of option are set alike."""
-    parameters = _parameters(cls.run, where)[1:]
+    parameters = parameters_of(cls.run, where)[1:]
     options = tuple(one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY)
     if not options:
         return cls
@@ -62,10 +62,11 @@ def with_run_options(cls: type[Stage], where: str) -> type[Stage]:
 
     _sign(run, [one for one in parameters if one.kind in _POSITIONAL][1:])
     body = {"contract": vars(cls).get("contract"), "run": run, "__wrapped__": cls}
-    return _make(cls, _fields(cls.run, parameters, where), (cls,), body)
+    return typing.cast("type[Stage]", class_of(cls, options_of(cls.run, parameters, where), (cls,), body))
 
 
-def _parameters(function: Callable[..., Any], where: str) -> list[Parameter]:
+def parameters_of(function: Callable[..., Any], where: str) -> list[Parameter]:
+    """The parameters of a function, each of which has a name; raises ``PluginError``."""
     parameters = list(inspect.signature(function).parameters.values())
     for one in parameters:
         if one.kind in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}:
@@ -75,7 +76,8 @@ def _parameters(function: Callable[..., Any], where: str) -> list[Parameter]:
     return parameters
 
 
-def _fields(function: Callable[..., Any], parameters: Sequence[Parameter], where: str) -> dict[str, Any]:
+def options_of(function: Callable[..., Any], parameters: Sequence[Parameter], where: str) -> dict[str, Any]:
+    """Its keyword-only parameters as fields by name; raises ``PluginError``."""
     fields = {}
     for one in parameters:
         if one.kind is not Parameter.KEYWORD_ONLY:
@@ -106,7 +108,8 @@ def _sign(run: Any, inputs: Sequence[Parameter]) -> None:
     run.__signature__ = inspect.Signature([*_LEADING, *inputs])
 
 
-def _make(source: Any, fields: dict[str, Any], bases: tuple[type, ...], body: dict[str, Any]) -> type[Stage]:
+def class_of(source: Any, fields: dict[str, Any], bases: tuple[type, ...], body: dict[str, Any]) -> Any:
+    """A class with these fields that is known by the name and the text of its source."""
     made = attrs.make_class(source.__name__, fields, bases=bases, class_body=body, slots=False, eq=False)
     made.__doc__, made.__module__, made.__qualname__ = source.__doc__, source.__module__, source.__qualname__
-    return typing.cast("type[Stage]", made)
+    return made

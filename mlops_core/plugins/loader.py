@@ -16,6 +16,7 @@ from mlops_core.exceptions import PluginError
 from mlops_core.plugins.catalogue import Catalogue
 from mlops_core.plugins.contract import check_class
 from mlops_core.plugins.function_stage import stage_class, with_run_options
+from mlops_core.plugins.function_test import drift_test_class
 from mlops_core.plugins.groups import GROUPS, group_of
 from mlops_core.plugins.inline import inline_object, is_inline
 from mlops_core.roles import Backend, Stage
@@ -103,6 +104,8 @@ class Loader:
         found = inline_object(use, self.root, where)
         if group.role == "stage" and inspect.isfunction(found):
             found = stage_class(found, where)
+        if group.role == "drift" and inspect.isfunction(found):
+            found = drift_test_class(found, where)
         cls = check_class(found, group, where)
         return Loaded(group.role, use, _with_options(cls, group, where), use.rpartition(":")[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlops_core.roles.alert import AlertChannel
 from mlops_core.roles.backend import Backend
 from mlops_core.roles.deployer import Deployer
-from mlops_core.roles.drift import DriftTest, StreamTest
+from mlops_core.roles.drift import DriftTest, StreamTest, drift_test
 from mlops_core.roles.executor import Executor
 from mlops_core.roles.format import Format
 from mlops_core.roles.observer import Observer
@@ -46,4 +46,5 @@ __all__ = [
     "StageContext",
     "StreamTest",
     "Tracker",
+    "drift_test",
 ]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from mlops_core.roles.backend import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.random import Generator
     from numpy.typing import NDArray
 
     from mlops_core.records import TestOutcome
 
-__all__ = ["DriftTest", "StreamTest"]
+__all__ = ["DriftTest", "StreamTest", "drift_test"]
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 class DriftTest(Backend):
@@ -54,6 +56,21 @@ class DriftTest(Backend):
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
         """What ``dump`` answered, back again."""
         return arrays["reference"]
+
+
+def drift_test(
+    *, scope: Literal["column", "table"] = "column", kinds: Iterable[str] = ("numeric",), effect_threshold: float = 0.0
+) -> Callable[[Function], Function]:
+    """Say of a function ``(reference, current, *, rng, ...)`` what a ``DriftTest`` says of itself; it stays a function.
+
+    Needed for other than the defaults only: ``use: ./detectors.py:function`` takes a plain one, too.
+    """
+
+    def mark(function: Function) -> Function:
+        function.drift_test = {"scope": scope, "kinds": frozenset(kinds), "effect_threshold": effect_threshold}  # type: ignore[attr-defined]  # any function takes attributes
+        return function
+
+    return mark
 
 
 class StreamTest(Backend):

@@ -262,12 +262,12 @@ def test_an_inline_class_needs_no_hook_but_keeps_the_same_contract(loader: Loade
         sys.modules.pop("energy", None)
 
 
-def test_a_function_is_a_stage_and_nothing_else(loader: Loader) -> None:
+def test_a_function_is_a_stage_or_a_drift_test_and_nothing_else(loader: Loader) -> None:
     (loader.root / "steps.py").write_text("def prepare(data, *, depth=3):\n    return data\n", encoding="utf-8")
     try:
         assert issubclass(loader.load("stage", "steps:prepare").cls, Stage)
         with pytest.raises(PluginError, match="handed over an object of type function instead of a class"):
-            loader.load("drift", "steps:prepare")
+            loader.load("tracker", "steps:prepare")
     finally:
         sys.modules.pop("steps", None)
 
