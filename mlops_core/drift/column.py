@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK",
+    "CHUNK_OF_ROWS",
     "MISSING_CODE",
     "MOST_CATEGORIES",
     "Column",
     "Kind",
     "boolean_column",
     "category_column",
+    "checked",
     "is_missing",
     "number_column",
     "problem",
@@ -32,6 +34,8 @@ Kind: TypeAlias = Literal["number", "datetime", "duration", "boolean", "category
 MOST_CATEGORIES: Final = 10_000
 MISSING_CODE: Final = -1
 CHUNK: Final = 1 << 16
+CHUNK_OF_ROWS: Final = "chunk"
+"""The side of data that is one part of several."""
 _FEWEST: Final = 2
 _NOTHING: Final = frozenset({"NAType", "NaTType", "NoneType"})
 _LONGEST: Final = 60
@@ -88,14 +92,14 @@ def number_column(side: str, name: str, values: NDArray[np.float64], kind: Kind 
         infinite = len(values) - int(finite.sum()) - missing
         if infinite:
             raise problem(side, name, f"holds {infinite} infinite values - replace them by a number, or by NaN to count them as missing")
-    return _checked(side, Column(name, kind, values, missing))
+    return checked(side, Column(name, kind, values, missing))
 
 
 def boolean_column(side: str, name: str, values: NDArray[np.float64]) -> Column:
     """A column of 0, 1 and NaN."""
     codes = np.where(np.isnan(values), MISSING_CODE, values).astype(np.int64)
     missing = int((codes == MISSING_CODE).sum())
-    return _checked(side, Column(name, "boolean", codes, missing, ("False", "True")))
+    return checked(side, Column(name, "boolean", codes, missing, ("False", "True")))
 
 
 def category_column(side: str, name: str, pieces: Iterable[Sequence[Any]], rows: int) -> Column:
@@ -121,7 +125,7 @@ def category_column(side: str, name: str, pieces: Iterable[Sequence[Any]], rows:
     place[order] = np.arange(len(labels))
     codes = place[codes]
     missing = int((codes == MISSING_CODE).sum())
-    return _checked(side, Column(name, "category", codes, missing, tuple(labels[i] for i in order)))
+    return checked(side, Column(name, "category", codes, missing, tuple(labels[i] for i in order)))
 
 
 def is_missing(value: Any) -> bool:
@@ -129,8 +133,11 @@ def is_missing(value: Any) -> bool:
     return type(value).__name__ in _NOTHING or (isinstance(value, float) and value != value)  # noqa: PLR0124  only NaN differs from itself
 
 
-def _checked(side: str, column: Column) -> Column:
+def checked(side: str, column: Column) -> Column:
+    """The column, if it has what a side needs; raises ``DriftDetectionError``."""
     present = len(column.data) - column.missing
+    if side == CHUNK_OF_ROWS:
+        return column  # what all of them hold together is looked at
     if side == "current" and len(column.data) >= _FEWEST:
         return column  # values that have stopped to come are what a check is to find: their missing share is compared
     if present == 0:

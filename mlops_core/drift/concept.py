@@ -13,7 +13,7 @@ from mlops_core.drift.conditional import compare_given
 from mlops_core.drift.encoding import encode_both
 from mlops_core.drift.proportion import compare_shares
 from mlops_core.drift.results import ConceptDrift
-from mlops_core.drift.table import read_table, read_values
+from mlops_core.drift.table import read_values
 from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def compare_concepts(
     before, after = (_answered(side, *pair, numbers=True) for side, pair in (("reference", reference), ("current", current)))
     if (before.labels.dtype.kind == "U") != (after.labels.dtype.kind == "U"):
         raise DriftDetectionError("drift: labels: one side's are text and the other's numbers - give them in one form")
-    features = encode_both(*data)
-    rows = read_table("reference", data[0]).rows
+    features, rows = encode_both(*data)
     for side, given, known in (("reference", rows, before.rows), ("current", len(features) - rows, after.rows)):
         if given != known:
             raise DriftDetectionError(f"drift: {side} data: it has {given} rows and {known} labels - give one label for each row")

@@ -35,10 +35,10 @@ class DriftDetector:
     it is thread-safe. Derive from it to add checks of your own.
 
     Data is a numpy array of shape (rows,) or (rows, columns), a pandas, polars or pyarrow table or series, a dict of columns, or a list
-    of values or rows. Columns are matched by name, by position where a side has none (then they are called x0, x1, ...). Booleans and
-    text are categories; datetimes and durations are numbers. None and NaN are missing values: they are left out of the tests, and where
-    either side has any, the missing shares are compared as well. Infinite values are refused. Columns of a kind that no test takes, and
-    those that only one side has, are named in the answer and not tested.
+    of values or rows; of an iterator of such chunks 100,000 rows are drawn. Columns are matched by name, by position where a side has
+    none (then they are called x0, x1, ...). Booleans and text are categories; datetimes and durations are numbers. None and NaN are
+    missing values: they are left out of the tests, and where either side has any, the missing shares are compared as well. Infinite
+    values are refused. Columns of a kind that no test takes, and those that only one side has, are named in the answer and not tested.
 
     Args:
         tenant_id: The tenant; None for the project's.

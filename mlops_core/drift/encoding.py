@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 from mlops_core.drift.pairing import pair
 from mlops_core.drift.reference import Reference
 from mlops_core.drift.table import read_table
+from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from numpy.typing import NDArray
 
     from mlops_core.drift.column import Column
@@ -23,16 +23,19 @@ _MOST_CATEGORIES: Final = 20
 _SMALLEST: Final = 1e-12
 
 
-def encode_both(reference: Any, current: Any, columns: Sequence[str] | None = None) -> NDArray[np.float64]:
-    """The reference's rows, then the current ones, of the columns that both sides have.
+def encode_both(reference: Any, current: Any) -> tuple[NDArray[np.float64], int]:
+    """The reference's rows, then the current ones, of the columns that both sides have; and how many are the reference's.
 
     Each column of the answer has mean 0 and variance 1; constant ones are left out. Numbers as they are, a missing one as the mean, and
     whether it was missing; categories as one column for each of the 20 most frequent.
 
     Raises:
-        DriftDetectionError: A side cannot be read, or they have no column in common.
+        DriftDetectionError: A side cannot be read, comes in chunks, or they have no column in common.
     """
-    before, after = read_table("reference", reference, columns), read_table("current", current, columns)
+    for side, data in (("reference", reference), ("current", current)):
+        if isinstance(data, Iterator):
+            raise DriftDetectionError(f"drift: {side} data: its rows must stay beside their labels - give a table in place of chunks")
+    before, after = read_table("reference", reference), read_table("current", current)
     fitted = Reference.of(before)
     paired = pair(fitted, after).columns
     found = [part for one in before.columns if one.name in paired for part in _columns(one, paired[one.name])]
@@ -40,7 +43,7 @@ def encode_both(reference: Any, current: Any, columns: Sequence[str] | None = No
     encoded -= encoded.mean(axis=0)
     spread = encoded.std(axis=0)
     kept = spread > _SMALLEST * np.maximum(1, np.abs(encoded).max(axis=0, initial=0))
-    return np.ascontiguousarray(encoded[:, kept] / spread[kept])
+    return np.ascontiguousarray(encoded[:, kept] / spread[kept]), before.rows
 
 
 def _columns(before: Column, after: Column) -> Iterator[NDArray[np.float64]]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from attrs import evolve, frozen
 
 from mlops_core.drift.arrays import array_column, object_column, table_columns
-from mlops_core.drift.column import Column, problem
+from mlops_core.drift.column import CHUNK_OF_ROWS, Column, checked, problem
 from mlops_core.drift.frames import frame_columns, from_native, series_column
 from mlops_core.drift.guard import name_list
+from mlops_core.drift.sampling import RowSample
 from mlops_core.exceptions import DriftDetectionError, checks_input
 
-__all__ = ["Table", "column_names", "read_table", "read_values"]
+__all__ = ["SAMPLED_ROWS", "Table", "column_names", "read_table", "read_values"]
 
-_TAKEN: Final = "a numpy array, a pandas, polars or pyarrow table in memory, a dict of columns, or a list of rows"
+SAMPLED_ROWS: Final = 100_000
+"""How many rows of data in chunks are kept."""
+
+_TAKEN: Final = "a numpy array, a pandas, polars or pyarrow table in memory, a dict of columns, a list of rows, or an iterator of these"
 _TABLE_DIMENSIONS: Final = 2
 
 
@@ -46,13 +50,13 @@ class Table:
 def read_table(side: str, data: Any, columns: Sequence[str] | None = None) -> Table:
     """Read one side of a check; ``side`` is ``reference`` or ``current``, for messages.
 
-    Columns that are not wanted are not looked at where that can be told beforehand.
+    Columns that are not wanted are not looked at where that can be told beforehand. Of an iterator of chunks 100,000 rows are drawn.
 
     Raises:
         DriftDetectionError: It is empty, of a kind that cannot be read, or a column holds what no test can compare; one line naming it.
     """
-    table = _read(side, data, columns)
-    if columns is not None and not table.columns:  # none of them is there: say which are
+    table = _sampled(side, data, columns) if isinstance(data, Iterator) else _read(side, data, columns)
+    if columns is not None and not table.columns and not isinstance(data, Iterator):  # none of them is there: say which are
         table = _read(side, data, None)
     if not table.columns or not table.rows:
         raise DriftDetectionError(f"drift: {side} data: it is empty - give at least one column and two rows")
@@ -80,6 +84,17 @@ def read_values(side: str, data: Any, what: str) -> Column:
     if len(table.columns) != 1:
         raise DriftDetectionError(f"drift: {side} {what}: expected one column, got {len(table.columns)} - give one value per row")
     return evolve(table.columns[0], name=what)
+
+
+def _sampled(side: str, chunks: Iterator[Any], wanted: Sequence[str] | None) -> Table:
+    """100,000 rows of all chunks."""
+    sample, named = RowSample(SAMPLED_ROWS, np.random.default_rng(0)), False
+    for chunk in chunks:
+        table = _read(CHUNK_OF_ROWS, chunk, wanted)
+        named = table.named
+        if table.rows:
+            sample.add(table.columns, table.rows)
+    return Table(tuple(checked(side, column) for column in sample.columns), sample.rows, named)
 
 
 def _read(side: str, data: Any, wanted: Sequence[str] | None) -> Table:
