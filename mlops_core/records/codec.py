@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlops_core.records.quick import quick_decoder
-
 if TYPE_CHECKING:
     from cattrs import Converter
 
@@ -28,9 +26,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(cls: type[T], data: Any) -> T:
-    """A record from plain values; raises ``ValueError`` naming the class and the cause."""
-    if (found := _quickly(cls, data)) is not None:
-        return found
+    """A record from plain values, whatever their form; raises ``ValueError`` naming the class and the cause."""
     from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, StructureHandlerNotFoundError
 
     try:
@@ -44,16 +40,6 @@ def decode(cls: type[T], data: Any) -> T:
         ValueError,
     ) as error:
         raise ValueError(f"not a {cls.__name__}: {_reason(error)}") from error
-
-
-def _quickly(cls: type[T], data: Any) -> T | None:
-    """None where the general way has to do it, or has to say what is wrong."""
-    quick = quick_decoder(cls)
-    try:
-        found: T | None = None if quick is None else quick(data)
-    except (TypeError, ValueError):
-        return None
-    return found
 
 
 def _reason(error: BaseException) -> str:

@@ -43,13 +43,13 @@ def _make(cls: type) -> Quick | None:
         return None
     names: dict[str, Any] = {"cls": cls, "missing": _MISSING, "time": _time}
     lines = ["def quick(data):", "    if type(data) is not dict: return None", "    seen = 0"]
-    given = []
+    given = []  # by place where that can be: names take longer to match
     try:
         hints = typing.get_type_hints(cls)
         for at, one in enumerate(attrs.fields(cls)):
             if one.init:
                 lines += _field(at, one, hints[one.name], names)
-                given.append(f"{one.alias}=v{at}")
+                given.append(f"{one.alias}=v{at}" if one.kw_only else f"v{at}")
     except (_UnknownError, NameError):
         return None
     lines += ["    if seen != len(data): return None", f"    return cls({', '.join(given)})"]

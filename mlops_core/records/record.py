@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Self
 
+from mlops_core.records.quick import quick_decoder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,6 +64,13 @@ class Record:
         Raises:
             ValueError: A field is missing, unknown or of the wrong type.
         """
+        quick = quick_decoder(cls)
+        try:
+            found: Self | None = None if quick is None else quick(data)
+        except (TypeError, ValueError):
+            found = None
+        if found is not None:
+            return found
         from mlops_core.records.codec import decode
 
         return decode(cls, data)

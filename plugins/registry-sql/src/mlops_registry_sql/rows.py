@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PREFIX", "entry_of", "entry_row", "field_rows", "index_value", "version_of", "version_row"]
 
+_decode = json.JSONDecoder().raw_decode  # a body is JSON from its first character to its last: no space to look for
+
 PREFIX = 200  # characters of a text that the index holds
 
 
@@ -33,7 +35,7 @@ def version_row(version: ModelVersion) -> dict[str, Any]:
 
 def version_of(body: str, retired: int) -> ModelVersion:
     """The version of a row."""
-    version = ModelVersion.from_dict(json.loads(body))
+    version = ModelVersion.from_dict(_decode(body)[0])
     return version if version.retired == bool(retired) else evolve(version, retired=bool(retired))
 
 
