@@ -83,6 +83,7 @@ FIRST_PARTY: Final[Mapping[str, str]] = {
     "registry.sqlite": "motadata-mlops-registry-sql",
     "deployer.local": "motadata-mlops-deployer-local",
     "sink.sqlite": "motadata-mlops-sink-sql",
+    "drift.cvm": "motadata-mlops-drift-ks",
     "drift.ks": "motadata-mlops-drift-ks",
     "drift.psi": "motadata-mlops-drift-psi",
     "format.arrow": "motadata-mlops-format-arrow",

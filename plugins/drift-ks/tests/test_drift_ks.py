@@ -46,7 +46,7 @@ class TestConformanceWithTheLimitingDistribution(DriftTestSuite):
 
 
 def test_the_hook_hands_over_the_class() -> None:
-    assert mlops_drift_test() is KolmogorovSmirnov
+    assert mlops_drift_test("ks") is KolmogorovSmirnov
     assert doctest.testmod(kolmogorov_smirnov).failed == 0
 
 
@@ -75,6 +75,19 @@ def test_the_statistic_is_exact_with_ties(reference: list[float], current: list[
     before = np.array([np.mean(np.array(reference) <= place) for place in places])
     after = np.array([np.mean(np.array(current) <= place) for place in places])
     assert compare(reference, current).statistic == pytest.approx(np.abs(before - after).max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("decimals", [None, 2, 0])
+@pytest.mark.parametrize("shift", [0.0, 0.05, 3.0])
+@pytest.mark.parametrize(("n", "m"), [(5000, 5000), (20_000, 3001), (700, 9000), (3, 2000)])
+def test_the_statistic_is_exact_in_large_samples(n: int, m: int, shift: float, decimals: int | None) -> None:
+    rng = np.random.default_rng([n, m])
+    reference, current = rng.normal(size=n), rng.normal(shift, size=m)
+    if decimals is not None:
+        reference, current = np.round(reference, decimals), np.round(current, decimals)
+    places = np.concatenate([reference, current])
+    before, after = (np.searchsorted(np.sort(sample), places, side="right") for sample in (reference, current))
+    assert compare(reference, current).statistic == np.abs(before * m - after * n).max() / (n * m)
 
 
 @given(reference=NUMBERS, current=NUMBERS)

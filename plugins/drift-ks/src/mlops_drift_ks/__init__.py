@@ -1,14 +1,22 @@
-"""Two-sample Kolmogorov-Smirnov drift test."""
+"""Drift tests that compare two empirical distribution functions."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from mlops_core.hookspecs import hookimpl
+from mlops_drift_ks.cramer_von_mises import CramerVonMises
 from mlops_drift_ks.kolmogorov_smirnov import KolmogorovSmirnov
 
-__all__ = ["KolmogorovSmirnov"]
+if TYPE_CHECKING:
+    from mlops_core.roles import DriftTest
+
+__all__ = ["CramerVonMises", "KolmogorovSmirnov"]
+
+_TESTS: Final[dict[str, type[DriftTest]]] = {"cvm": CramerVonMises, "ks": KolmogorovSmirnov}
 
 
 @hookimpl
-def mlops_drift_test() -> type[KolmogorovSmirnov]:
-    """Hand over the class."""
-    return KolmogorovSmirnov
+def mlops_drift_test(name: str) -> type[DriftTest]:
+    """Hand over the class of this name."""
+    return _TESTS[name]
