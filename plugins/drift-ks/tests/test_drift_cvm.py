@@ -28,6 +28,7 @@ def compare(reference: Any, current: Any, **options: Any) -> TestOutcome:
 
 
 class TestConformance(DriftTestSuite):
+    repetitions: ClassVar[int] = 1000
     symmetric: ClassVar[bool] = True
     monotone: ClassVar[bool] = True
 

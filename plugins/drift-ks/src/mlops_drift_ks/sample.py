@@ -77,3 +77,13 @@ class Pool:
         """(F - G) n m at each value: the difference of the distribution functions of reference and current, without rounding."""
         found: NDArray[np.int64] = (self.n + self.m) * self.reference - self.n * self.counts
         return found
+
+    @property
+    def scale(self) -> float:
+        """The largest absolute value, 1 where all are zero: in units of it no difference or square of two values overflows."""
+        return max(abs(float(self.values[0])), abs(float(self.values[-1]))) or 1.0
+
+    @property
+    def gaps(self) -> NDArray[np.float64]:
+        """The lengths between neighbouring values, in units of ``scale``."""
+        return np.diff(self.values / self.scale)
