@@ -32,7 +32,7 @@ class TestConformance(DriftTestSuite):
 
 
 def test_the_hook_hands_over_the_class() -> None:
-    assert mlops_drift_test() is PopulationStability
+    assert mlops_drift_test("psi") is PopulationStability
     assert doctest.testmod(stability).failed == 0
 
 
@@ -115,7 +115,7 @@ def test_simulated_ranks_agree_with_drawn_samples() -> None:
     bins = Bins.by_quantile(rng.normal(size=60), 10)
     from mlops_drift_psi.null import Null
 
-    p_value = Null(rng, 20_000, 0.5).by_rank(bins.counts, 45, float(np.quantile(drawn, 0.95)))
+    p_value = Null(rng, 20_000, TEST.divergence).by_rank(bins.counts, 45, float(np.quantile(drawn, 0.95)))
     assert p_value == pytest.approx(0.05, abs=0.0125)
 
 

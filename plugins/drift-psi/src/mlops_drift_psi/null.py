@@ -1,11 +1,12 @@
-"""The null distribution of the population stability index.
+"""The null distribution of a divergence of counts.
 
 ``reference`` and ``current`` are counts per bin, of n and m values. All answers are in (0, 1].
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from attrs import define, field
@@ -15,18 +16,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Null", "chi_square_p_value", "stability_index"]
+__all__ = ["Divergence", "Null", "chi_square_p_value"]
+
+Divergence: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Any]
+"""Answers how far two arrays of counts per bin, their last axis, lie apart."""
 
 _CELLS: Final = 1 << 21
 _ROUNDING: Final = 1 - 1e-9
-
-
-def stability_index(reference: NDArray[Any], current: NDArray[Any], smoothing: float) -> Any:
-    """The sum of (q - p) ln(q / p) over the bins (last axis), with shares p = (count + smoothing) / (n + smoothing * bins)."""
-    bins = reference.shape[-1]
-    p = (reference + smoothing) / (reference.sum(axis=-1, keepdims=True) + smoothing * bins)
-    q = (current + smoothing) / (current.sum(axis=-1, keepdims=True) + smoothing * bins)
-    return ((q - p) * np.log(q / p)).sum(axis=-1)
+_LEAST_GAP: Final = 0.5
 
 
 def chi_square_p_value(statistic: float, bins: int) -> float:
@@ -38,11 +35,11 @@ def chi_square_p_value(statistic: float, bins: int) -> float:
 
 @define
 class Null:
-    """Simulates the index of two samples of one distribution. Draws that columns can share are kept for as long as this lives."""
+    """Simulates the divergence of two samples of one distribution. Draws that columns can share are kept for as long as this lives."""
 
     rng: Generator
     rounds: int
-    smoothing: float
+    divergence: Divergence
     _shared: dict[tuple[bytes, int], NDArray[np.float64]] = field(factory=dict, init=False)
 
     def by_permutation(self, reference: NDArray[np.int64], current: NDArray[np.int64], seen: float) -> float:
@@ -51,7 +48,7 @@ class Null:
         beyond = 0
         for rounds in self._batches(len(pooled)):
             drawn = self.rng.multivariate_hypergeometric(pooled, n, size=rounds, method="marginals")
-            beyond += int((stability_index(drawn, pooled - drawn, self.smoothing) >= seen * _ROUNDING).sum())
+            beyond += int((self.divergence(drawn, pooled - drawn) >= seen * _ROUNDING).sum())
         return (1 + beyond) / (1 + self.rounds)
 
     def by_rank(self, reference: NDArray[np.int64], m: int, seen: float) -> float:
@@ -63,10 +60,10 @@ class Null:
         """
         key = (reference.tobytes(), m)
         if key not in self._shared:
-            gaps = np.maximum(reference, self.smoothing)
+            gaps = np.maximum(reference, _LEAST_GAP)
             gaps[-1] += 1
             drawn = [self.rng.multinomial(m, self.rng.dirichlet(gaps, size=rounds)) for rounds in self._batches(len(gaps))]
-            self._shared[key] = np.sort(stability_index(reference, np.concatenate(drawn), self.smoothing))
+            self._shared[key] = np.sort(self.divergence(reference, np.concatenate(drawn)))
         beyond = self.rounds - int(np.searchsorted(self._shared[key], seen * _ROUNDING, side="left"))
         return (1 + beyond) / (1 + self.rounds)
 

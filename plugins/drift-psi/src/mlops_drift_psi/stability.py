@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import define, field, validators
 
-from mlops_core.records import TestOutcome
-from mlops_core.roles import DriftTest
-from mlops_drift_psi.bins import Bins
-from mlops_drift_psi.null import Null, chi_square_p_value, stability_index
+from mlops_drift_psi.binned import BinnedTest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.random import Generator
     from numpy.typing import NDArray
 
 __all__ = ["PopulationStability"]
 
-_EXPECTED: Final = 20
-
 
 @define
-class PopulationStability(DriftTest):
+class PopulationStability(BinnedTest):
     """The population stability index: how far the shares of bins or categories moved.
 
     The index, its effect size, is the sum of (q - p) ln(q / p) over the bins, p the reference's share and q the current one. It is
@@ -49,53 +41,19 @@ class PopulationStability(DriftTest):
     """
 
     contract: ClassVar[int] = 1
-    kinds: ClassVar[frozenset[str]] = frozenset({"numeric", "categorical"})
     effect_threshold: ClassVar[float] = 0.1
+    _name: ClassVar[str] = "PSI"
+    _expected: ClassVar[int] = 20
 
-    bins: int = field(default=10, validator=validators.ge(2), metadata={"help": "Most bins of a numeric column."})
-    permutations: int = field(
-        default=4999, validator=validators.ge(99), metadata={"help": "Simulated samples B where bins are too small for chi-square."}
-    )
     smoothing: float = field(default=0.5, validator=validators.gt(0), metadata={"help": "Added to the count of every bin."})
 
-    def prepare(self, reference: NDArray[Any]) -> Bins:
-        """Bins, and the reference's counts in them: whole numbers are codes of categories."""
-        if np.issubdtype(reference.dtype, np.integer):
-            return Bins.by_category(reference)
-        return Bins.by_quantile(reference, self.bins)
+    def divergence(self, reference: NDArray[Any], current: NDArray[Any]) -> Any:
+        """The sum of (q - p) ln(q / p) over the bins, with shares p = (count + smoothing) / (n + smoothing * bins)."""
+        bins = reference.shape[-1]
+        p = (reference + self.smoothing) / (reference.sum(axis=-1, keepdims=True) + self.smoothing * bins)
+        q = (current + self.smoothing) / (current.sum(axis=-1, keepdims=True) + self.smoothing * bins)
+        return ((q - p) * np.log(q / p)).sum(axis=-1)
 
-    def compare(self, reference: Bins, current: NDArray[Any], *, rng: Generator) -> TestOutcome:
-        """Test one column."""
-        return self._outcome(reference, current, Null(rng, self.permutations, self.smoothing))
-
-    def compare_columns(self, reference: Sequence[Bins], current: NDArray[Any], *, rng: Generator) -> list[TestOutcome]:
-        """Test each column of (m, d). Columns without ties have one null distribution, which is simulated once."""
-        null = Null(rng, self.permutations, self.smoothing)
-        return [self._outcome(bins, current[:, i], null) for i, bins in enumerate(reference)]
-
-    def dump(self, prepared: Bins) -> Mapping[str, NDArray[Any]]:
-        """Counts, and edges where there are any."""
-        return prepared.to_arrays()
-
-    def load(self, arrays: Mapping[str, NDArray[Any]]) -> Bins:
-        """What ``dump`` answered, back again."""
-        return Bins.from_arrays(arrays)
-
-    def _outcome(self, bins: Bins, values: NDArray[Any], null: Null) -> TestOutcome:
-        after = bins.count(values)
-        before = np.pad(bins.counts, (0, len(after) - len(bins.counts)))
-        distinct = before + after > 0
-        before, after = before[distinct], after[distinct]
-        n, m = int(before.sum()), int(after.sum())
-        index = float(stability_index(before, after, self.smoothing))
-        statistic = index / (1 / n + 1 / m)
-        if len(before) == 1:
-            return TestOutcome(statistic, 1.0, index, "PSI, a single bin", n, m)
-        if (before + after).min() * min(n, m) >= _EXPECTED * (n + m):
-            return TestOutcome(statistic, chi_square_p_value(statistic, len(before)), index, "PSI, chi-square", n, m)
-        if bins.edges is not None and not bins.tied:
-            return TestOutcome(statistic, null.by_rank(before, m, index), index, "PSI, simulated ranks", n, m)
-        p_value = null.by_permutation(before, after, index)
-        if bins.tied:
-            p_value = max(p_value, null.by_rank(before, m, index))
-        return TestOutcome(statistic, p_value, index, "PSI, permutation", n, m)
+    def _measures(self, divergence: float, reference: NDArray[np.int64], current: NDArray[np.int64]) -> tuple[float, float, float]:
+        statistic = divergence / (1 / int(reference.sum()) + 1 / int(current.sum()))
+        return statistic, divergence, statistic
