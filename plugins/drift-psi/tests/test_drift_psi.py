@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,18 @@ def test_bins_are_quantiles_of_the_reference_and_open_outside() -> None:
     assert bins.edges.tolist() == [10, 20, 30, 40, 50, 60, 70, 80, 90]
     assert bins.counts.tolist() == [10] * 10
     assert bins.count(np.array([-1e300, 10, 10.5, 1e300])).tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("decimals", [1, 12])
+def test_few_and_many_bins_are_counted_alike(decimals: int) -> None:
+    rng = np.random.default_rng(13)
+    reference, current = (np.round(rng.normal(size=size), decimals) for size in (4000, 3000))
+    for most in (2, 10, 60, 64, 66, 200):
+        bins = Bins.by_quantile(reference, most)
+        assert bins.edges is not None
+        borders = np.concatenate([[-np.inf], bins.edges, [np.inf]])
+        inside = [int(((low < current) & (current <= high)).sum()) for low, high in pairwise(borders)]
+        assert bins.count(current).tolist() == inside
 
 
 @given(values=st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=60), most=st.integers(2, 12))

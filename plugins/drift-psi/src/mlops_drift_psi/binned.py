@@ -62,7 +62,8 @@ class BinnedTest(DriftTest):
     def compare_columns(self, reference: Sequence[Bins], current: NDArray[Any], *, rng: Generator) -> list[TestOutcome]:
         """Test each column of (m, d). Columns without ties have one null distribution, which is simulated once."""
         null = Null(rng, self.permutations, self.divergence)
-        return [self._outcome(bins, current[:, i], null) for i, bins in enumerate(reference)]
+        columns = np.ascontiguousarray(current.T)  # a row-major table is read once
+        return [self._outcome(bins, values, null) for bins, values in zip(reference, columns, strict=True)]
 
     def dump(self, prepared: Bins) -> Mapping[str, NDArray[Any]]:
         """Counts, and edges where there are any."""

@@ -27,7 +27,7 @@ class ChiSquare(BinnedTest):
 
     The p-value is that of a chi-square distribution where every expected count is at least 10, which keeps within 0.053 of pairs of one
     distribution at 0.05; with the usual 5 (Cochran 1954) bins of tied numbers exceed that. Else it is simulated as for ``psi``, whose bins
-    it shares. Time O(n log n) to prepare, O(m log bins) to compare, O(B bins) to simulate.
+    it shares. Time O(n log n) to prepare, O(m bins) to compare, O(B bins) to simulate.
 
     Example:
         >>> import numpy as np

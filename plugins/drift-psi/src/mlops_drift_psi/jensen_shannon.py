@@ -25,10 +25,10 @@ class JensenShannon(BinnedTest):
     effect size is its root, the Jensen-Shannon distance, which is a metric (Endres & Schindelin 2003), conventionally read as drift from
     0.1 on. Use it as ``psi`` is used, where new and lost categories are usual: those make ``psi`` depend on its smoothing.
 
-    The decision rests on the null distribution, as two samples of 100 values of one distribution lie 0.1 and more apart in ten bins: the divergence
-    times 8 ln(2) n m / (n + m) is chi-square distributed in large samples (Grosse et al. 2002, Physical Review E 65). As it gets there
-    slowly (0.057 in place of 0.05 at 20 expected values in each bin), it is simulated where a bin expects fewer than 80 values of the
-    smaller sample, as for ``psi``, whose bins it shares. Time O(n log n) to prepare, O(m log bins) to compare, O(B bins) to simulate.
+    The decision rests on the null distribution, as two samples of 100 values of one distribution lie 0.1 and more apart in ten bins: the
+    divergence times 8 ln(2) n m / (n + m) is chi-square distributed in large samples (Grosse et al. 2002, Physical Review E 65). As it gets
+    there slowly (0.057 in place of 0.05 at 20 expected values in each bin), it is simulated where a bin expects fewer than 80 values of the
+    smaller sample, as for ``psi``, whose bins it shares. Time O(n log n) to prepare, O(m bins) to compare, O(B bins) to simulate.
 
     Example:
         >>> import numpy as np

@@ -29,7 +29,7 @@ class PopulationStability(BinnedTest):
     larger of both.
 
     Numeric bins are quantiles of the reference with open outer bins; a value that exceeds a bin's share has its own. Each count is raised
-    by ``smoothing`` so that an empty bin has a logarithm. Time O(n log n) to prepare, O(m log bins) to compare, O(B bins) to simulate.
+    by ``smoothing`` so that an empty bin has a logarithm. Time O(n log n) to prepare, O(m bins) to compare, O(B bins) to simulate.
 
     Example:
         >>> import numpy as np
