@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import numpy as np
 from attrs import frozen
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlops_core.records import TestOutcome
 
 __all__ = ["Pool", "Sample", "SortedTest"]
+
+_CELLS: Final = 1 << 14
 
 Sample: TypeAlias = NDArray[np.float64]
 """Values of one column in ascending order."""
@@ -39,7 +41,7 @@ class SortedTest(DriftTest):
 
     def compare_columns(self, reference: Sequence[Sample], current: NDArray[Any], *, rng: Generator) -> list[TestOutcome]:
         """Test all columns of (m, d), sorted in one call."""
-        columns = np.array(current.T, dtype=np.float64, order="C")  # a copy, to be sorted in its place
+        columns = _copied_columns(current)
         columns.sort(axis=1)
         return self._outcomes(list(zip(reference, columns, strict=True)), rng)
 
@@ -87,3 +89,13 @@ class Pool:
     def gaps(self) -> NDArray[np.float64]:
         """The lengths between neighbouring values, in units of ``scale``."""
         return np.diff(self.values / self.scale)
+
+
+def _copied_columns(table: NDArray[Any]) -> NDArray[np.float64]:
+    """A copy of (m, d) as d rows, made by pieces that stay in the cache: at once it would cross the whole table for each row."""
+    rows, width = table.shape
+    columns = np.empty((width, rows))
+    piece = max(1, _CELLS // max(1, width))
+    for start in range(0, rows, piece):
+        columns[:, start : start + piece] = table[start : start + piece].T
+    return columns
