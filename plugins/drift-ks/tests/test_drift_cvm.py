@@ -128,10 +128,11 @@ def test_ties_make_it_conservative(decimals: int, n: int, m: int) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.33, 0.5, 0.67, 0.9])
-def test_two_values_only(share: float) -> None:
+@pytest.mark.parametrize(("n", "m"), [(150, 100), (10, 12)])
+def test_two_values_only(n: int, m: int, share: float) -> None:
     rng = np.random.default_rng(5)
     test = CramerVonMises()
-    reference, current = rng.random((3000, 150)) < share, rng.random((100, 3000)) < share
+    reference, current = rng.random((2000, n)) < share, rng.random((m, 2000)) < share
     outcomes = test.compare_columns([test.prepare(row) for row in reference], current, rng=rng)
     assert np.mean([outcome.p_value <= 0.05 for outcome in outcomes]) <= 0.05
 

@@ -49,7 +49,7 @@ class CramerVonMises(SortedTest):
     exact_limit: int = field(
         default=200,
         validator=validators.ge(0),
-        metadata={"help": "Largest n * m whose p-value is computed exactly (0.1 s at most, once for a table)."},
+        metadata={"help": "Largest n * m whose p-value is computed exactly (up to 0.1 s at 200, once for a table)."},
     )
 
     def _outcomes(self, pairs: Sequence[tuple[Sample, Sample]], rng: Generator) -> list[TestOutcome]:

@@ -27,7 +27,7 @@ class JensenShannon(BinnedTest):
 
     The decision rests on the null distribution, as two samples of 100 values of one distribution lie 0.1 and more apart in ten bins: the
     divergence times 8 ln(2) n m / (n + m) is chi-square distributed in large samples (Grosse et al. 2002, Physical Review E 65). As it gets
-    there slowly (0.057 in place of 0.05 at 20 expected values in each bin), it is simulated where a bin expects fewer than 80 values of the
+    there slowly (0.059 in place of 0.05 at 20 expected values in each bin), it is simulated where a bin expects fewer than 80 values of the
     smaller sample, as for ``psi``, whose bins it shares. Time O(n log n) to prepare, O(m bins) to compare, O(B bins) to simulate.
 
     Example:
