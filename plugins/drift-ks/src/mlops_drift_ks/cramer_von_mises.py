@@ -68,6 +68,8 @@ class CramerVonMises(SortedTest):
 def _sum_of_squares(pool: Pool) -> float:
     """The sum of (F - G)^2 over the pooled values, along the straight line within equal ones."""
     after = pool.differences.astype(np.float64)
+    if len(after) == pool.n + pool.m:  # the same without ties, in a tenth of the time
+        return float(after @ after) / (pool.n * pool.m) ** 2
     before = np.append(0.0, after[:-1])
     tied = np.diff(pool.counts, prepend=0)
     rise = after - before
