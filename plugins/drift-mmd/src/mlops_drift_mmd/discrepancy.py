@@ -10,6 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from mlops_drift_mmd.kernels import exponents
+from mlops_drift_mmd.permutation import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Discrepancies", "discrepancies", "unbiased"]
 
-_TILE: Final = 1024  # rows and columns of the part of a kernel matrix that is in memory: 8 MB of exponents, 4 MB of kernel values
+_TILE: Final = 512  # rows and columns of the part of a kernel matrix that is in memory: 2 MB of exponents, 1 MB of kernel values
+_LEAST: Final = np.float32(-40)  # of the exponents: smaller kernel values add nothing, and those below 1e-38 would slow products tenfold
 
 
 @frozen(eq=False)
@@ -27,6 +29,11 @@ class Discrepancies:
 
     squared: NDArray[np.float64]
     mean_square: NDArray[np.float64]
+
+    @property
+    def ties(self) -> NDArray[np.float64]:
+        """How far apart equal discrepancies of each kernel (kernels,) may come out by rounding."""
+        return TIE * np.sqrt(self.mean_square)
 
 
 def discrepancies(points: NDArray[np.float64], kernels: Sequence[Kernel], labels: NDArray[np.int8]) -> Discrepancies:
@@ -86,4 +93,4 @@ def _values(
         logarithms = exponents(name, left, right)
         for kernel in alike:
             np.multiply(logarithms, kernel.rate, out=tile, casting="same_kind")
-            yield np.exp(tile, out=tile)
+            yield np.exp(np.maximum(tile, _LEAST, out=tile), out=tile)

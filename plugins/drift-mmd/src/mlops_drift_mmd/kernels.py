@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Metric = Literal["euclidean", "cityblock"]
 
-__all__ = ["Kernel", "distances", "exponents", "grid", "median_bandwidth"]
+__all__ = ["Kernel", "distances", "exponents", "grid", "width"]
 
 _ENOUGH: Final = 1000
 _SMALLEST: Final = 1e-6
@@ -61,9 +61,9 @@ def distances(points: NDArray[np.float64], metric: Metric, rng: Generator) -> ND
     return found if found.size else np.ones(1)
 
 
-def median_bandwidth(points: NDArray[np.float64], rng: Generator) -> float:
-    """The median heuristic: the median distance (Gretton et al. 2012, section 8)."""
-    return float(np.median(distances(points, "euclidean", rng)))
+def width(points: NDArray[np.float64], unit: float, wanted: float | None, rng: Generator) -> float:
+    """The bandwidth wanted, in units of the points; or by the median heuristic their median distance (Gretton et al. 2012, section 8)."""
+    return float(np.median(distances(points, "euclidean", rng))) if wanted is None else max(wanted / unit, _SMALLEST)
 
 
 def grid(points: NDArray[np.float64], bandwidths: int, rng: Generator) -> Sequence[Kernel]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import define, field, validators
+from attrs import define
 
 from mlops_drift_mmd.discrepancy import discrepancies
-from mlops_drift_mmd.kernels import Kernel, median_bandwidth
+from mlops_drift_mmd.kernels import Kernel, width
 from mlops_drift_mmd.permutation import p_value
 from mlops_drift_mmd.sample import scaled
-from mlops_drift_mmd.table import TableTest, permutations_option, rows_option, standardise_option
+from mlops_drift_mmd.table import TableTest, bandwidth_option, permutations_option, rows_option, standardise_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,20 +48,14 @@ class MaximumMeanDiscrepancy(TableTest):
 
     permutations: int = permutations_option(199)
     max_rows: int = rows_option(2000, "Time grows with its square.")
-    bandwidth: float | None = field(
-        default=None,
-        validator=validators.optional(validators.gt(0)),
-        metadata={
-            "help": "The kernel's s, in standardised units unless standardise is off; by default the median distance of pooled rows."
-        },
-    )
+    bandwidth: float | None = bandwidth_option()
     standardise: bool = standardise_option()
 
     def _decide(self, pooled: NDArray[np.float64], labels: NDArray[np.int8], rng: Generator) -> tuple[float, float, float]:
         points, unit = scaled(pooled, standardise=self.standardise)
-        width = median_bandwidth(points, rng) if self.bandwidth is None else self.bandwidth / unit
-        squared = discrepancies(points, [Kernel("euclidean", width)], labels).squared[0]
-        return float(squared[0]), p_value(squared), math.sqrt(max(0.0, float(squared[0])))
+        found = discrepancies(points, [Kernel("euclidean", width(points, unit, self.bandwidth, rng))], labels)
+        squared = found.squared[0]
+        return float(squared[0]), p_value(squared, found.ties[0]), math.sqrt(max(0.0, float(squared[0])))
 
     def _method(self) -> str:
         return "MMD, Gaussian kernel, permutation"

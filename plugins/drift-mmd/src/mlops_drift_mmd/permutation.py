@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["TIE", "p_value", "signs"]
 
 TIE: Final = 1e-7
-"""Statistics this close are equal: kernels are of order 1 and in single precision. Counted as ties they raise a p-value, never lower it."""
+"""Statistics this close, relative to the kernel, are equal: it is in single precision. Ties raise a p-value, never lower it."""
 
 
 def signs(n: int, m: int, permutations: int, rng: Generator) -> NDArray[np.int8]:
@@ -29,6 +29,6 @@ def signs(n: int, m: int, permutations: int, rng: Generator) -> NDArray[np.int8]
     return labels
 
 
-def p_value(statistics: NDArray[Any]) -> float:
-    """(1 + b) / (1 + B): the share of labellings whose statistic is at least that of the first, itself included."""
-    return float(np.mean(statistics >= statistics[0] - TIE))
+def p_value(statistics: NDArray[Any], tie: float = TIE) -> float:
+    """(1 + b) / (1 + B): the share of labellings whose statistic is at least that of the first, itself included; ``tie`` apart is equal."""
+    return float(np.mean(statistics >= statistics[0] - tie))

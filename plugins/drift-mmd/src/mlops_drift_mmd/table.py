@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-__all__ = ["TableTest", "permutations_option", "rows_option", "standardise_option"]
+__all__ = ["TableTest", "bandwidth_option", "permutations_option", "rows_option", "standardise_option"]
 
 
 def permutations_option(default: int) -> Any:
@@ -35,6 +35,12 @@ def rows_option(default: int, cost: str) -> Any:
 def standardise_option() -> Any:
     """The option ``standardise``."""
     return field(default=True, metadata={"help": "Give each column its own unit, from the quartiles of both samples together."})
+
+
+def bandwidth_option() -> Any:
+    """The option ``bandwidth``."""
+    told = "The kernel's s, in standardised units unless standardise is off; by default the median distance of rows."
+    return field(default=None, validator=validators.optional(validators.gt(0)), metadata={"help": told})
 
 
 class TableTest(DriftTest):
