@@ -1,6 +1,6 @@
 """How often the kernel tests see a change of known size, beside the rates of the MMD-FUSE paper.
 
-    python benchmarks/power.py [1 1.4 1.6 1.8 2] [--repetitions 400] [--permutations 2000] [--small] [--json] [--check]
+    python benchmarks/power.py [1 1.4 1.6 1.8 2] [--tests mmd_fuse] [--repetitions 400] [--permutations 2000] [--small] [--json] [--check]
 
 Two samples of 500 rows of an equal mixture of four normal distributions N((+-20, +-20), I); in the second sample one of the four has the
 standard deviation that is named, 1 being no change. Biggs, Schrab and Gretton (2023, MMD-FUSE, NeurIPS 36, figure 1) report the shares of
@@ -23,21 +23,24 @@ import numpy as np
 from attrs import asdict, frozen
 
 from mlops_drift_mmd import AggregatedDiscrepancy, FusedDiscrepancy, MaximumMeanDiscrepancy
-from mlops_drift_mmd.discrepancy import discrepancies
-from mlops_drift_mmd.kernels import grid
-from mlops_drift_mmd.permutation import p_value, signs
-from mlops_drift_mmd.sample import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.random import Generator
     from numpy.typing import NDArray
+
+    from mlops_core.roles import DriftTest
 
 PUBLISHED: Final = {  # by test and standard deviation, of 200 repetitions
     "mmd_fuse": {1.0: 0.035, 1.4: 0.235, 1.6: 0.635, 1.8: 0.84, 2.0: 0.905},
     "mmd_agg": {1.0: 0.05, 1.4: 0.25, 1.6: 0.675, 1.8: 0.91, 2.0: 0.945},
     "mmd": {1.0: 0.035, 1.4: 0.04, 1.6: 0.03, 1.8: 0.035, 2.0: 0.05},
+}
+TESTS: Final[Mapping[str, Callable[[int], DriftTest]]] = {  # of so many permutations
+    "mmd_fuse": lambda permutations: FusedDiscrepancy(permutations=permutations, standardise=False),
+    "mmd_agg": lambda permutations: AggregatedDiscrepancy(permutations=permutations, standardise=False),
+    "mmd": lambda permutations: MaximumMeanDiscrepancy(permutations=permutations, standardise=False),
 }
 THEIRS: Final = 200
 ROWS: Final = 500
@@ -70,31 +73,17 @@ def mixture(rng: Generator, rows: int, deviation: float) -> NDArray[np.float64]:
     return CENTRES[component] + rng.normal(size=(rows, 2)) * spread
 
 
-def decide(rng: Generator, deviation: float, permutations: int) -> Mapping[str, bool]:
-    """Whether each test tells one pair of samples apart. Those with many kernels share the kernels, which are nearly all of the cost."""
-    before, after = mixture(rng, ROWS, 1.0), mixture(rng, ROWS, deviation)
-    points, _ = scaled(np.concatenate([before, after]), standardise=False)
-    found = discrepancies(points, grid(points, 10, rng), signs(ROWS, ROWS, permutations, rng))
-    single = MaximumMeanDiscrepancy(permutations=permutations, standardise=False)
-    p_values = {
-        "mmd_fuse": p_value(FusedDiscrepancy.combine(found, ROWS, ROWS)),
-        "mmd_agg": p_value(AggregatedDiscrepancy.combine(found, ROWS, ROWS)),
-        "mmd": single.compare(single.prepare(before), after, rng=rng).p_value,
-    }
-    return {test: p <= LEVEL for test, p in p_values.items()}
-
-
-def measure(deviation: float, repetitions: int, permutations: int) -> list[Rate]:
-    """The rates of one cell of the paper's figure."""
-    rng = np.random.default_rng(round(deviation * 10))
-    decided = [decide(rng, deviation, permutations) for _ in range(repetitions)]
-    rates = []
-    for test, published in PUBLISHED.items():
-        rate, theirs = float(np.mean([one[test] for one in decided])), published[deviation]
-        shared = (rate * repetitions + theirs * THEIRS) / (repetitions + THEIRS)
-        error = math.sqrt(max(shared * (1 - shared), 1e-9) * (1 / repetitions + 1 / THEIRS))
-        rates.append(Rate(test, deviation, rate, theirs, (rate - theirs) / error))
-    return rates
+def measure(name: str, deviation: float, repetitions: int, permutations: int) -> Rate:
+    """One cell of the paper's figure."""
+    rng, test, published = np.random.default_rng(round(deviation * 10)), TESTS[name](permutations), PUBLISHED[name][deviation]
+    told_apart = 0
+    for _ in range(repetitions):
+        reference = test.prepare(mixture(rng, ROWS, 1.0))
+        told_apart += test.compare(reference, mixture(rng, ROWS, deviation), rng=rng).p_value <= LEVEL
+    shared = (told_apart + published * THEIRS) / (repetitions + THEIRS)
+    error = math.sqrt(max(shared * (1 - shared), 1e-9) * (1 / repetitions + 1 / THEIRS))
+    rate = told_apart / repetitions
+    return Rate(name, deviation, rate, published, (rate - published) / error)
 
 
 def show(rates: Sequence[Rate], seconds: float, *, small: bool) -> None:
@@ -111,6 +100,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     known = list(PUBLISHED["mmd"])
     parser.add_argument("deviations", nargs="*", type=float, default=known, help="standard deviations, of those of the paper")
+    parser.add_argument("--tests", nargs="+", choices=list(TESTS), default=list(TESTS), help="only these tests")
     parser.add_argument("--repetitions", type=int, default=400, help="pairs of samples for each (400)")
     parser.add_argument("--permutations", type=int, default=2000, help="permutations of each test (2000, as in the paper)")
     parser.add_argument("--small", action="store_true", help="a few repetitions, and no goals")
@@ -121,7 +111,7 @@ def main() -> int:
         parser.error(f"no deviation {min(unknown):g} - there are: {', '.join(f'{one:g}' for one in known)}")
     repetitions, permutations = (5, 99) if asked.small else (asked.repetitions, asked.permutations)
     began = time.perf_counter()
-    rates = [rate for deviation in asked.deviations for rate in measure(deviation, repetitions, permutations)]
+    rates = [measure(name, deviation, repetitions, permutations) for deviation in asked.deviations for name in asked.tests]
     seconds = time.perf_counter() - began
     if asked.json:
         versions: dict[str, Any] = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}

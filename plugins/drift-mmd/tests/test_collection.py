@@ -12,7 +12,7 @@ import pytest
 from mlops_core.testing.drift_suite import DriftTestSuite
 from mlops_drift_mmd import AggregatedDiscrepancy, FusedDiscrepancy, MaximumMeanDiscrepancy, aggregated, fused, mlops_drift_test
 from mlops_drift_mmd.discrepancy import Discrepancies
-from mlops_drift_mmd.kernels import grid
+from mlops_drift_mmd.kernels import collection
 from mlops_drift_mmd.permutation import p_value
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ BOTH = pytest.mark.parametrize("kind", [AggregatedDiscrepancy, FusedDiscrepancy]
 
 
 class TestConformanceAggregated(DriftTestSuite):
-    repetitions = 200
+    repetitions = 300
 
     def drift_test(self) -> AggregatedDiscrepancy:
-        return AggregatedDiscrepancy(permutations=39, max_rows=100, bandwidths=3)
+        return AggregatedDiscrepancy(permutations=19, max_rows=100, bandwidths=2)
 
 
 class TestConformanceFused(DriftTestSuite):
-    repetitions = 200
+    repetitions = 300
 
     def drift_test(self) -> FusedDiscrepancy:
-        return FusedDiscrepancy(permutations=39, max_rows=100, bandwidths=3)
+        return FusedDiscrepancy(permutations=19, max_rows=100, bandwidths=2)
 
 
 def test_the_hook_hands_over_the_classes() -> None:
@@ -77,13 +77,13 @@ def test_the_fused_value_is_its_formula() -> None:
 def test_kernels_span_the_distances() -> None:
     rng = np.random.default_rng(4)
     points = rng.normal(size=(60, 2))
-    kernels = grid(points, 10, rng)
+    even, geometric = (collection(points, 10, kind.spaced, rng) for kind in (FusedDiscrepancy, AggregatedDiscrepancy))
     apart = points[:, None] - points[None]
     upper = np.triu_indices(60, 1)
     for metric, distances in (("euclidean", np.sqrt((apart**2).sum(axis=-1))), ("cityblock", np.abs(apart).sum(axis=-1))):
-        widths = [one.bandwidth for one in kernels if one.metric == metric]
         low, high = np.quantile(distances[upper], [0.05, 0.95])
-        assert widths == pytest.approx(np.linspace(low / 2, 2 * high, 10))
+        assert [one.bandwidth for one in even if one.metric == metric] == pytest.approx(np.linspace(low / 2, 2 * high, 10))
+        assert [one.bandwidth for one in geometric if one.metric == metric] == pytest.approx(np.geomspace(low / 2, 2 * high, 10))
 
 
 @BOTH

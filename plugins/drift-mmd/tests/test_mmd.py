@@ -13,7 +13,7 @@ import pytest
 from mlops_core.testing.drift_suite import DriftTestSuite
 from mlops_drift_mmd import mean_discrepancy, mlops_drift_test
 from mlops_drift_mmd.discrepancy import discrepancies
-from mlops_drift_mmd.kernels import Kernel, grid, width
+from mlops_drift_mmd.kernels import Kernel, collection, width
 from mlops_drift_mmd.mean_discrepancy import MaximumMeanDiscrepancy
 from mlops_drift_mmd.permutation import p_value, signs
 from mlops_drift_mmd.sample import scaled, thinned
@@ -125,7 +125,8 @@ def test_points_do_not_know_their_sample(*, standardise: bool) -> None:
     assert unit == again
     assert points[order] == pytest.approx(shuffled, rel=1e-12)
     assert width(points, unit, None, rng) == pytest.approx(width(shuffled, unit, None, rng), rel=1e-12)
-    assert [one.bandwidth for one in grid(points, 3, rng)] == pytest.approx([one.bandwidth for one in grid(shuffled, 3, rng)], rel=1e-12)
+    many, same = (collection(one, 3, np.geomspace, rng) for one in (points, shuffled))
+    assert [one.bandwidth for one in many] == pytest.approx([one.bandwidth for one in same], rel=1e-12)
 
 
 def test_labellings_keep_the_sizes_and_begin_with_the_one_seen() -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import define
+from numpy.typing import NDArray
 
 from mlops_drift_mmd.collection import KernelCollection
 from mlops_drift_mmd.permutation import TIE
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mlops_drift_mmd.discrepancy import Discrepancies
 
 __all__ = ["AggregatedDiscrepancy"]
@@ -22,15 +22,15 @@ __all__ = ["AggregatedDiscrepancy"]
 class AggregatedDiscrepancy(KernelCollection):
     """Maximum mean discrepancies under many kernels, aggregated (Schrab et al. 2023, MMD Aggregated Two-Sample Test, JMLR 24).
 
-    One bandwidth sees changes of one scale. This test takes Gaussian and Laplace kernels of ``bandwidths`` widths each, and rejects where
-    one of them does at a level that is corrected as far as their dependence makes necessary. The paper states the test at a given level;
-    the p-value here is the smallest level at which it rejects. Every labelling, the one seen and the permuted ones, is given the smallest
-    permutation p-value of a kernel (the paper's uniform weights), and the p-value is the share of labellings whose smallest one is at most
-    that of the one seen (Westfall & Young 1993, Resampling-Based Multiple Testing). The labellings are exchangeable, so it is exact; the
-    same permutations serve the quantiles and the correction. Few smallest p-values are possible, so equal ones are ordered by the largest
-    standardised discrepancy of a kernel, without which the test would be conservative.
+    One bandwidth sees changes of one scale. This test takes Gaussian and Laplace kernels of ``bandwidths`` widths each, geometrically
+    spaced over the distances of pooled rows, and rejects where one of them does at a level that is corrected as far as their dependence
+    makes necessary. The paper states the test at a given level; the p-value here is the smallest level at which it rejects. Every
+    labelling, the one seen and the permuted ones, is given the smallest permutation p-value of a kernel (the paper's uniform weights), and
+    the p-value is the share of labellings whose smallest one is at most that of the one seen (Westfall & Young 1993, Resampling-Based
+    Multiple Testing). The labellings are exchangeable, so it is exact; the same permutations serve the quantiles and the correction. Few
+    smallest p-values are possible, so equal ones are ordered by the largest standardised discrepancy of a kernel, without which the test
+    would be conservative.
 
-    The statistic is the share of labellings that some kernel puts below the one seen, 1 minus the smallest p-value of a kernel. The effect
     The statistic is the largest rank of a kernel among the labellings, as a share of them, with the order of ties in its further digits.
     The effect size is the largest MMD of the kernels, in [0, sqrt(2)]; it has no conventional threshold. Time O(N^2 (d + kernels B)) of
     N = n + m rows, at most ``max_rows`` of each side; memory O(N (d + B) + kernels B).
@@ -46,6 +46,7 @@ class AggregatedDiscrepancy(KernelCollection):
     """
 
     contract: ClassVar[int] = 1
+    spaced: ClassVar[Callable[..., NDArray[Any]]] = staticmethod(np.geomspace)
 
     @staticmethod
     def combine(found: Discrepancies, n: int, m: int) -> NDArray[Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field, validators
+from numpy.typing import NDArray
 
 from mlops_drift_mmd.discrepancy import discrepancies
-from mlops_drift_mmd.kernels import grid
+from mlops_drift_mmd.kernels import collection
 from mlops_drift_mmd.permutation import p_value
 from mlops_drift_mmd.sample import scaled
 from mlops_drift_mmd.table import TableTest, permutations_option, rows_option, standardise_option
@@ -17,7 +19,6 @@ from mlops_drift_mmd.table import TableTest, permutations_option, rows_option, s
 if TYPE_CHECKING:
     import numpy as np
     from numpy.random import Generator
-    from numpy.typing import NDArray
 
     from mlops_drift_mmd.discrepancy import Discrepancies
 
@@ -29,6 +30,9 @@ _WIDTHS = "Widths of the Gaussian kernels, and as many of the Laplace kernels: f
 @define
 class KernelCollection(TableTest):
     """A test with Gaussian and Laplace kernels of many widths; its effect size is the largest of their MMDs, in [0, sqrt(2)]."""
+
+    spaced: ClassVar[Callable[..., NDArray[Any]]]
+    """How the widths lie between the smallest and the largest: ``np.linspace`` or ``np.geomspace``."""
 
     permutations: int = permutations_option(499)
     max_rows: int = rows_option(1000, "Time grows with its square.")
@@ -42,7 +46,7 @@ class KernelCollection(TableTest):
 
     def _decide(self, pooled: NDArray[np.float64], labels: NDArray[np.int8], rng: Generator) -> tuple[float, float, float]:
         points, _ = scaled(pooled, standardise=self.standardise)
-        found = discrepancies(points, grid(points, self.bandwidths, rng), labels)
+        found = discrepancies(points, collection(points, self.bandwidths, self.spaced, rng), labels)
         n = int((labels[0] > 0).sum())
         combined = self.combine(found, n, len(pooled) - n)
         return float(combined[0]), p_value(combined), math.sqrt(max(0.0, float(found.squared[:, 0].max())))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import define
+from numpy.typing import NDArray
 
 from mlops_drift_mmd.collection import KernelCollection
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mlops_drift_mmd.discrepancy import Discrepancies
 
 __all__ = ["FusedDiscrepancy"]
@@ -24,8 +24,8 @@ class FusedDiscrepancy(KernelCollection):
     Each kernel's unbiased MMD^2 is divided by the root of the sum of k(z, z')^2 over pooled rows / (n (n - 1)), n the smaller sample, which
     no permutation changes. The statistic is the soft maximum (1 / l) log mean exp(l t) of these values t, with the l = n (n - 1) of the
     authors' program. Its permutation p-value is exact, without a correction for the number of kernels: Gaussian and Laplace ones of
-    ``bandwidths`` widths each. Like ``mmd_agg`` it finds changes on scales that are not known beforehand, here without ranks: a
-    p-value of 1 / (1 + B) is as fine as that of a single kernel.
+    ``bandwidths`` widths each, evenly spaced over the distances of pooled rows. Like ``mmd_agg`` it finds changes on scales that are not
+    known beforehand.
 
     The effect size is the largest MMD of the kernels, in [0, sqrt(2)]; it has no conventional threshold. Time O(N^2 (d + kernels B)) of
     N = n + m rows, memory O(N (d + B) + kernels B).
@@ -41,6 +41,7 @@ class FusedDiscrepancy(KernelCollection):
     """
 
     contract: ClassVar[int] = 1
+    spaced: ClassVar[Callable[..., NDArray[Any]]] = staticmethod(np.linspace)
 
     @staticmethod
     def combine(found: Discrepancies, n: int, m: int) -> NDArray[Any]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.random import Generator
     from numpy.typing import NDArray
 
     Metric = Literal["euclidean", "cityblock"]
 
-__all__ = ["Kernel", "distances", "exponents", "grid", "width"]
+__all__ = ["Kernel", "collection", "distances", "exponents", "width"]
 
 _ENOUGH: Final = 1000
 _SMALLEST: Final = 1e-6
@@ -66,14 +66,14 @@ def width(points: NDArray[np.float64], unit: float, wanted: float | None, rng: G
     return float(np.median(distances(points, "euclidean", rng))) if wanted is None else max(wanted / unit, _SMALLEST)
 
 
-def grid(points: NDArray[np.float64], bandwidths: int, rng: Generator) -> Sequence[Kernel]:
-    """Gaussian and Laplace kernels of so many bandwidths each, evenly from half the 5 % quantile to twice the 95 % quantile of distances.
+def collection(points: NDArray[np.float64], bandwidths: int, spaced: Callable[..., NDArray[Any]], rng: Generator) -> Sequence[Kernel]:
+    """Gaussian and Laplace kernels of so many bandwidths each, from half the 5 % to twice the 95 % quantile of the metric's distances.
 
-    The collection of Biggs, Schrab and Gretton (2023, section 6).
+    ``spaced``: ``np.linspace`` or ``np.geomspace``.
     """
     kernels = []
     metrics: tuple[Metric, ...] = ("euclidean", "cityblock")
     for metric in metrics:
         low, high = np.quantile(distances(points, metric, rng), [0.05, 0.95])
-        kernels += [Kernel(metric, float(width)) for width in np.linspace(low / 2, high * 2, bandwidths)]
+        kernels += [Kernel(metric, float(width)) for width in spaced(low / 2, high * 2, bandwidths)]
     return kernels
