@@ -31,7 +31,7 @@ class AggregatedDiscrepancy(KernelCollection):
     smallest p-values are possible, so equal ones are ordered by the largest standardised discrepancy of a kernel, without which the test
     would be conservative.
 
-    The statistic is the largest rank of a kernel among the labellings, as a share of them, with the order of ties in its further digits.
+    The statistic is the number of labellings that some kernel puts below the one seen, with the order of equal ones behind the point.
     The effect size is the largest MMD of the kernels, in [0, sqrt(2)]; it has no conventional threshold. Time O(N^2 (d + kernels B)) of
     N = n + m rows, at most ``max_rows`` of each side; memory O(N (d + B) + kernels B).
 
@@ -56,8 +56,7 @@ class AggregatedDiscrepancy(KernelCollection):
         spread = squared.std(axis=1, keepdims=True)
         excess = (squared - squared.mean(axis=1, keepdims=True)) / np.where(spread > found.ties[:, None], spread, np.inf)
         largest = np.max([_ranks(row, tie) for row, tie in zip(squared, found.ties, strict=True)], axis=0)
-        combined: NDArray[np.float64] = (largest + _ranks(excess.max(axis=0), TIE) / squared.shape[1]) / squared.shape[1]
-        return combined
+        return np.asarray(largest + _ranks(excess.max(axis=0), TIE) / squared.shape[1])
 
     def _method(self) -> str:
         return "MMD aggregated over kernels, permutation"

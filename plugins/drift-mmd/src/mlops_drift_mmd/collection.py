@@ -36,7 +36,7 @@ class KernelCollection(TableTest):
 
     permutations: int = permutations_option(499)
     max_rows: int = rows_option(1000, "Time grows with its square.")
-    bandwidths: int = field(default=10, validator=validators.ge(1), metadata={"help": _WIDTHS})
+    bandwidths: int = field(default=10, validator=validators.ge(2), metadata={"help": _WIDTHS})
     standardise: bool = standardise_option()
 
     @staticmethod

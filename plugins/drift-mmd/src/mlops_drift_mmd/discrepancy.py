@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import combinations_with_replacement, groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -44,10 +44,10 @@ def discrepancies(points: NDArray[np.float64], kernels: Sequence[Kernel], labels
     precision; kernel values and their products, in single, err by less than 1e-6. Time O(N^2 (d + kernels B)), memory O(N (d + B)).
     """
     count, (rounds, size) = len(kernels), labels.shape
-    quadratic, total, squares = np.zeros((count, rounds)), np.zeros(count), np.zeros(count)
-    rows = np.zeros((count, size))
+    quadratic, rows, squares = np.zeros((count, rounds)), np.zeros((count, size)), np.zeros(count)
+    blocks = [slice(start, min(start + _TILE, size)) for start in range(0, size, _TILE)]
     values = np.empty((_TILE, _TILE), dtype=np.float32)
-    for left, right in _tiles(size):
+    for left, right in combinations_with_replacement(blocks, 2):
         above, below = labels[:, left].astype(np.float32), labels[:, right].astype(np.float32)
         twice = 1 if left == right else 2
         for place, tile in enumerate(_values(points[left], points[right], kernels, values)):
@@ -58,9 +58,9 @@ def discrepancies(points: NDArray[np.float64], kernels: Sequence[Kernel], labels
             squares[place] += twice * float(np.vdot(tile, tile))
             if twice == 2:  # noqa: PLR2004  the tile's mirror image below the diagonal
                 rows[place, right] += np.ones(len(tile), dtype=np.float32) @ tile
-    total = rows.sum(axis=1)
+    linear = sum(rows[:, block] @ labels[:, block].T for block in blocks)
     n = int((labels[0] > 0).sum())
-    return Discrepancies(unbiased(quadratic, rows @ labels.T, total[:, None], n, size - n), squares / (size * (size - 1)))
+    return Discrepancies(unbiased(quadratic, linear, rows.sum(axis=1)[:, None], n, size - n), squares / (size * (size - 1)))
 
 
 def unbiased(quadratic: Any, linear: Any, total: Any, n: int, m: int) -> Any:
@@ -72,12 +72,6 @@ def unbiased(quadratic: Any, linear: Any, total: Any, n: int, m: int) -> Any:
     within = (total + quadratic) / 2
     across = (total - quadratic) / 4
     return (within + linear) / (2 * n * (n - 1)) + (within - linear) / (2 * m * (m - 1)) - 2 * across / (n * m)
-
-
-def _tiles(size: int) -> Iterator[tuple[slice, slice]]:
-    """Blocks of rows and columns on and above the diagonal."""
-    blocks = [slice(start, min(start + _TILE, size)) for start in range(0, size, _TILE)]
-    return ((left, right) for place, left in enumerate(blocks) for right in blocks[place:])
 
 
 def _values(

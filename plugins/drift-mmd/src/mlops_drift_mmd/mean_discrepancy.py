@@ -25,12 +25,15 @@ __all__ = ["MaximumMeanDiscrepancy"]
 class MaximumMeanDiscrepancy(TableTest):
     """The maximum mean discrepancy with a Gaussian kernel (Gretton et al. 2012, A Kernel Two-Sample Test, JMLR 13).
 
-    Sees any change of the joint distribution of the numeric columns: centres, spreads, and how columns hang together. The kernel is
-    exp(-|x - y|^2 / (2 s^2)). The statistic is the unbiased estimate of MMD^2, the p-value comes from ``permutations`` random divisions
-    of the pooled rows and is exact: with B = 199 a test at 0.05 errs in 5 % of cases and one at 0.01 in 1 %. Raise B where many tests are
-    corrected together, for p is at least 1 / (1 + B). The effect size is the MMD, the root of the statistic where that is positive and 0
-    otherwise: the distance of the two distributions in the kernel's space, in [0, sqrt(2)]. It depends on the bandwidth, and there is no
-    conventional threshold.
+    Sees every change of the joint distribution of the numeric columns if there are rows enough: shifts and spreads soonest, correlations
+    among many columns late (``c2st`` sees those soon). The kernel is exp(-|x - y|^2 / (2 s^2)). The statistic is the unbiased estimate of
+    MMD^2; the biased one has a mean that depends on n and m even without a change. The p-value comes from ``permutations`` random
+    divisions of the pooled rows and is exact: with B = 199 a test at 0.05 errs in 5 % of cases and one at 0.01 in 1 %. Raise B where many
+    tests are corrected together, for p is at least 1 / (1 + B). The effect size is the MMD, the root of the statistic where that is
+    positive and 0 otherwise: the distance of the two distributions in the kernel's space, in [0, sqrt(2)]. It depends on the bandwidth,
+    and there is no conventional threshold.
+
+    Columns are given a unit of their own each, by the quartiles of the pooled sample, so that none drowns the others (``standardise``).
 
     Time O(N^2 (d + B)) of N = n + m rows, at most ``max_rows`` of each side; memory O(N (d + B)), no matrix of N^2. Prefer ``mmd_rff`` for
     many rows, and ``mmd_agg`` or ``mmd_fuse`` where a change may lie on a much smaller scale than the data spreads.

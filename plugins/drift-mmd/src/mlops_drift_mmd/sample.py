@@ -48,4 +48,5 @@ def scaled(pooled: NDArray[np.float64], *, standardise: bool) -> tuple[NDArray[n
     spread[spread == 0] = _HEADROOM
     with np.errstate(over="ignore"):
         points = np.clip(apart / spread, -_FARTHEST, _FARTHEST)
-    return points, 1.0 if standardise else float(spread[0] / _HEADROOM)
+        unit = 1.0 if standardise else float(spread[0] / _HEADROOM)
+    return points, unit
