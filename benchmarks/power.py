@@ -5,7 +5,7 @@
 Two samples of 500 rows of an equal mixture of four normal distributions N((+-20, +-20), I); in the second sample one of the four has the
 standard deviation that is named, 1 being no change. Biggs, Schrab and Gretton (2023, MMD-FUSE, NeurIPS 36, figure 1) report the shares of
 200 such pairs that each test tells apart at 0.05. ``--check`` exits 1 where a rate lies more than three standard errors of the difference
-from theirs; all cells take about two hours on one core. ``--small`` tries everything in seconds, and checks nothing.
+from theirs; all cells take more than an hour on one core. ``--small`` tries everything in seconds, and checks nothing.
 """
 
 from __future__ import annotations

@@ -22,14 +22,14 @@ BOTH = pytest.mark.parametrize("kind", [AggregatedDiscrepancy, FusedDiscrepancy]
 
 
 class TestConformanceAggregated(DriftTestSuite):
-    repetitions = 300
+    repetitions = 200
 
     def drift_test(self) -> AggregatedDiscrepancy:
         return AggregatedDiscrepancy(permutations=19, max_rows=100, bandwidths=2)
 
 
 class TestConformanceFused(DriftTestSuite):
-    repetitions = 300
+    repetitions = 200
 
     def drift_test(self) -> FusedDiscrepancy:
         return FusedDiscrepancy(permutations=19, max_rows=100, bandwidths=2)

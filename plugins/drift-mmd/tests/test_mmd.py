@@ -27,7 +27,7 @@ def compare(reference: Any, current: Any, test: MaximumMeanDiscrepancy, seed: in
 
 
 class TestConformance(DriftTestSuite):
-    repetitions = 250
+    repetitions = 200
 
     def drift_test(self) -> MaximumMeanDiscrepancy:
         return MaximumMeanDiscrepancy(permutations=39, max_rows=150)
