@@ -5,7 +5,8 @@
 Two samples of 500 rows of an equal mixture of four normal distributions N((+-20, +-20), I); in the second sample one of the four has the
 standard deviation that is named, 1 being no change. Biggs, Schrab and Gretton (2023, MMD-FUSE, NeurIPS 36, figure 1) report the shares of
 200 such pairs that each test tells apart at 0.05. ``--check`` exits 1 where a rate lies more than three standard errors of the difference
-from theirs; all cells take more than an hour on one core. ``--small`` tries everything in seconds, and checks nothing.
+from theirs. Without a deviation only that of 1.6 is measured: all take more than an hour on one core. ``--small`` tries everything in
+seconds, and checks nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ TESTS: Final[Mapping[str, Callable[[int], DriftTest]]] = {  # of so many permuta
 }
 THEIRS: Final = 200
 ROWS: Final = 500
+USUAL: Final = 1.6  # where the tests differ most
 LEVEL: Final = 0.05
 ERRORS: Final = 3.0
 CENTRES: Final = np.array([[20.0, 20.0], [20.0, -20.0], [-20.0, 20.0], [-20.0, -20.0]])
@@ -99,7 +101,8 @@ def main() -> int:
     """Measure and print; 0 where every rate is as published or none is asked to be."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     known = list(PUBLISHED["mmd"])
-    parser.add_argument("deviations", nargs="*", type=float, default=known, help="standard deviations, of those of the paper")
+    named = " ".join(f"{one:g}" for one in known)
+    parser.add_argument("deviations", nargs="*", type=float, default=[USUAL], help=f"of those of the paper ({USUAL:g}); all: {named}")
     parser.add_argument("--tests", nargs="+", choices=list(TESTS), default=list(TESTS), help="only these tests")
     parser.add_argument("--repetitions", type=int, default=400, help="pairs of samples for each (400)")
     parser.add_argument("--permutations", type=int, default=2000, help="permutations of each test (2000, as in the paper)")

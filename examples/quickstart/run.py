@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Deployment, RunReport
 
 HERE: Final = Path(__file__).parent
+REPORTS: Final = HERE / ".mlops"
 MODEL: Final = "flight_delay"
 FEATURES: Final = ("carrier", "origin", "hour", "weekday", "distance", "temp", "humid", "wind_speed", "precip", "visib")
 WATCHED: Final = ("carrier", "origin", "hour", "distance", "temp", "humid", "wind_speed", "dep_delay")
@@ -105,14 +106,16 @@ def show_health(project: Project, environment: str, version: str, sent: int) -> 
     say(f"{environment}: {health.status.value}, {metrics.total_predictions} requests, {metrics.total_errors} errors, p50 / p99 {latency}")
 
 
-def show_drift(project: Project, version: str, flights: pa.Table) -> float:
-    """Compare a month with what the version learnt from; answers the KS distance of the departure delay."""
+def show_drift(project: Project, version: str, flights: pa.Table, report: Path) -> float:
+    """Compare a month with what the version learnt from, and write the report; answers the KS distance of the departure delay."""
     found = project.drift.check_version(MODEL, version, flights.select(list(WATCHED)))
     for one in found.outcomes:
-        if one.test != "ks":
+        if one.test not in {"ks", "mmd"}:
             continue
         word = "drift" if one.drifted else ""
         say(f"{one.column:<12} {one.test:<4} effect {one.effect_size:.3f}  adjusted p {one.adjusted_p_value:.2g}  {word}")
+    report.write_text(found.to_html(), encoding="utf-8")
+    say(f"with pictures: {report.relative_to(HERE)}")
     delay = next(one.effect_size for one in found.of("dep_delay") if one.test == "ks")
     project.monitoring.record_values(MODEL, {"drift.dep_delay": delay}, environment="production", version=version)
     return delay
@@ -161,7 +164,7 @@ def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
     show_health(project, "staging", new, april["sent"])
 
     heading(4, "Drift of April against January to March")
-    april_delay = show_drift(project, new, month(flights, APRIL))
+    april_delay = show_drift(project, new, month(flights, APRIL), REPORTS / "drift-april.html")
 
     heading(5, f"Canary of version {new} in production, beside version {old}")
     canary = roll_out(project, new, month(flights, APRIL))
@@ -172,7 +175,7 @@ def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
     heading(6, "July's flights in production: the season changes")
     july = replay(project, "production", month(flights, JULY), 25)
     show_health(project, "production", new, july["sent"])
-    july_delay = show_drift(project, new, month(flights, JULY))
+    july_delay = show_drift(project, new, month(flights, JULY), REPORTS / "drift-july.html")
     model = project.drift.detect_model_drift({"roc_auc": april["roc_auc"]}, {"roc_auc": july["roc_auc"]}, threshold=0.1)
     concept = project.drift.detect_concept_drift(april["truth"], april["hits"], july["truth"], july["hits"])
     say(f"ranking: roc_auc {april['roc_auc']:.3f} -> {july['roc_auc']:.3f}, model drift: {model.drift_detected}")
