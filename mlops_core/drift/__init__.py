@@ -10,6 +10,7 @@ from mlops_core.drift.detector import DriftDetector
 if TYPE_CHECKING:
     from mlops_core.drift.reference import Reference
     from mlops_core.drift.results import ColumnOutcome, ConceptDrift, DataDrift, Distribution, DriftResults, ModelDrift
+    from mlops_core.drift.watch import Watch
 
 __all__ = [
     "ColumnOutcome",
@@ -20,13 +21,15 @@ __all__ = [
     "DriftResults",
     "ModelDrift",
     "Reference",
+    "Watch",
 ]
 
-_LATER: Final = {"Reference": "reference", **dict.fromkeys(set(__all__) - {"DriftDetector", "Reference"}, "results")}
+_ALONE: Final = {"Reference": "reference", "Watch": "watch"}
+_LATER: Final = {**dict.fromkeys(set(__all__) - {"DriftDetector"}, "results"), **_ALONE}
 
 
 def __getattr__(name: str) -> Any:
-    """What a check needs is loaded when it is first asked for: ``Reference`` with numpy."""
+    """What a check needs is loaded when it is first asked for: ``Reference`` and ``Watch`` with numpy."""
     if name in _LATER:
         return getattr(import_module(f"mlops_core.drift.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from mlops_core.drift.guard import own_errors
 from mlops_core.drift.results import ConceptDrift, DataDrift, DriftResults, ModelDrift
-from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
+from mlops_core.drift.selection import choose_stream_test, choose_tests, listed_tests, locate_stack
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.names import check_name
 from mlops_core.records import DriftChecked
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from mlops_core.drift.check import CheckOptions
     from mlops_core.drift.reference import Reference
+    from mlops_core.drift.watch import Watch
     from mlops_core.stack import Stack
 
     MinEffect = float | Mapping[str, float] | Literal["conventional"]
@@ -308,6 +310,25 @@ class DriftDetector:
         answered, rows = live_rows(self._stack, model, window, environment=environment, version=version, end=end)
         _, reference = stored_reference(self._stack, model, answered)
         return self._check(reference, rows, options, model=model, version=answered)
+
+    def watch(self, test: str = "adwin") -> Watch:
+        """Watch a stream, such as the errors of a model, one value at a time (see ``Watch``).
+
+        Args:
+            test: Name of a test of a stream, as the configuration writes it.
+
+        Raises:
+            DriftDetectionError: There is no such test, or it compares two samples.
+        """
+        from mlops_core.drift.watch import Watch
+
+        return Watch(test, choose_stream_test(self._stack, test))
+
+    def resume_watch(self, path: str | os.PathLike[str]) -> Watch:
+        """Go on with a stream where ``Watch.save`` left it; raises as ``Watch.load``."""
+        from mlops_core.drift.watch import Watch
+
+        return Watch.load(path, stack=self._stack)
 
     def _check(self, reference: Any, current: Any, options: CheckOptions, *, model: str = "", version: str = "") -> DataDrift:
         from attrs import evolve

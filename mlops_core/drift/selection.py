@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mlops_core.stack import Stack
 
-__all__ = ["DEFAULT_TESTS", "choose_tests", "listed_tests", "locate_stack"]
+__all__ = ["DEFAULT_TESTS", "choose_stream_test", "choose_tests", "listed_tests", "locate_stack"]
 
 DEFAULT_TESTS: Final = ("ks", "psi")
 """Where neither the caller nor the configuration names any."""
@@ -53,6 +53,20 @@ def _two_sample(name: str, test: DriftTest | StreamTest) -> DriftTest:
     if isinstance(test, StreamTest) or test.scope == "labelled":
         what = "one value at a time" if isinstance(test, StreamTest) else "pairs of values and labels"
         raise DriftDetectionError(f"drift: test {name!r} takes {what}, not two samples - name another test, such as 'ks'")
+    return test
+
+
+def choose_stream_test(stack: Stack, name: str) -> StreamTest:
+    """The test of a stream of this name.
+
+    Raises:
+        DriftDetectionError: There is no such test, or it compares two samples.
+    """
+    (only,) = listed_tests([name]) or ()
+    with own_errors():
+        test = stack.parts.drift_test(only)
+    if not isinstance(test, StreamTest):
+        raise DriftDetectionError(f"drift: test {only!r} compares two samples, and takes no stream - name another test, such as 'adwin'")
     return test
 
 

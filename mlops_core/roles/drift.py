@@ -74,7 +74,10 @@ def drift_test(
 
 
 class StreamTest(Backend):
-    """Watches one value at a time. Same entry-point group as ``DriftTest``; it has no p-value and stays outside the correction."""
+    """Watches one value at a time. Same entry-point group as ``DriftTest``; it has no p-value and stays outside the correction.
+
+    A state belongs to one stream, and ``update`` may change it in place. A bad value is a ``DriftDetectionError`` and changes nothing.
+    """
 
     __slots__ = ()
 
@@ -88,7 +91,7 @@ class StreamTest(Backend):
 
     @abstractmethod
     def dump(self, state: Any) -> Mapping[str, NDArray[Any]]:
-        """A state as named arrays."""
+        """A state as named arrays, which do not follow it."""
 
     @abstractmethod
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
