@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from attrs import define
 
-from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
+from mlops_core.drift.selection import choose_stream_test, choose_tests, listed_tests, locate_stack
 from mlops_core.exceptions import ConfigError, DriftDetectionError
 from mlops_core.roles import DriftTest, StreamTest
 from mlops_core.testing.stack import GivenParts, make_stack
@@ -96,3 +96,12 @@ def test_a_mistake_in_the_configuration_is_told_by_this_facade(tmp_path: Path, m
     with pytest.raises(DriftDetectionError, match="drfit") as found:
         locate_stack(None)
     assert isinstance(found.value.__cause__, ConfigError)
+
+
+def test_a_test_of_a_stream_by_name(tmp_path: Path) -> None:
+    stack = make_stack(tmp_path, drift_tests={"adwin": Stream(), "ks": KolmogorovSmirnov()})
+    assert choose_stream_test(stack, "adwin") == Stream()
+    with pytest.raises(DriftDetectionError, match="test 'ks' compares two samples, and takes no stream - name another test"):
+        choose_stream_test(stack, "ks")
+    with pytest.raises(DriftDetectionError, match="kss"):
+        choose_stream_test(stack, "kss")

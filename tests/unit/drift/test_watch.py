@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_core.drift import DriftDetector, Reference, Watch
+from mlops_core.drift.archive import write_archive
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.testing.hostile import hostile_pickles
 from mlops_core.testing.stack import make_stack
@@ -111,6 +112,13 @@ def test_another_files_test_or_options_are_refused(detector: DriftDetector, stac
         Reference.load(path)
     Reference.fit([1.0, 2.0], ["ks"], stack=stack).save(path)
     with pytest.raises(DriftDetectionError, match=r"watch errors\.npz: it is something else - give a file that Watch\.save wrote"):
+        detector.resume_watch(path)
+
+
+def test_a_newer_version_is_refused(detector: DriftDetector, tmp_path: Path) -> None:
+    path = tmp_path / "errors.npz"
+    write_archive(path, {"version": 2, "test": "ddm"}, {}, what="watch")
+    with pytest.raises(DriftDetectionError, match=r"watch errors\.npz: it is of version 2, .* or start a new watch"):
         detector.resume_watch(path)
 
 

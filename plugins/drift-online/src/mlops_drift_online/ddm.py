@@ -41,9 +41,9 @@ class ErrorRate(StreamTest):
     Suits a model whose error rate is steady or falls. It is blind to a fall, and slow after long quiet times, since p is the rate of all
     answers since the start: then take ``adwin``.
 
-    With the defaults, a stream without a change gives a false alarm less often than once in 10,000 answers on average, for error
-    rates from 1 % to 50 % (in streams of 20,000 answers); with ``errors`` 0 it is once in about 3,000 at 1 %. After 1,000 answers, a rise of the
-    error rate from 10 % to 30 % is found after 150 answers on average. Time and memory O(1).
+    With the defaults, a stream without a change gives a false alarm less often than once in 10,000 answers on average, for error rates from
+    1 % to 50 % (in streams of 20,000 answers); with ``errors`` 0 it is once in about 3,000 at 1 %. After 1,000 answers, a rise of the error
+    rate from 10 % to 30 % is found after 150 answers on average. Time and memory O(1).
 
     Raises:
         DriftDetectionError: From ``update``: the value is neither 0 nor 1; the state is as it was.
