@@ -28,7 +28,7 @@ class AdaptiveWindow(StreamTest):
     ``every`` values each cut between two buckets is looked at: the parts of n0 and n1 values differ if their means lie further apart than
     sqrt(2 v L / m) + 2 s L / (3 m), with 1/m = 1/n0 + 1/n1, v the variance of the window of n values, L = ln(2 ln(n) / delta) and s the
     ``spread`` of the values. Then the oldest bucket is dropped, until no cut differs; that is one signal. What is left of the time
-    before a change may give one to three more signals while newer values arrive.
+    before a change gives one to three more signals, on average, while newer values arrive.
 
     Suits the errors of a model, rates, and light-tailed numbers of about the size of 1; give ``spread`` for others: a change of a
     hundredth of it takes about a thousand values to be found, however small the variance. Heavy tails give more false alarms, since v is

@@ -43,7 +43,7 @@ class PageHinkley(StreamTest):
     value, or the first error after many right answers, is no change. ``standardise`` False takes the plain deviation, as Page does; then
     ``delta`` and ``threshold`` are in units of the values.
 
-    Suits numbers whose mean may move by half a standard deviation or more: what is below ``delta`` is never found by design. Not for rare
+    Suits numbers whose mean may move by half a standard deviation or more: what is below ``delta`` is hardly ever found, by design. Not for rare
     errors, whose standard deviation is large against their rate: take ``adwin`` or ``ddm``.
 
     With the defaults, a stream without a change gives a false alarm less often than once in 10,000 values on average, for standard normal
@@ -66,7 +66,9 @@ class PageHinkley(StreamTest):
 
     contract: ClassVar[int] = 1
 
-    delta: float = field(default=0.25, validator=validators.ge(0), metadata={"help": "Half of the smallest shift to be found, per value."})
+    delta: float = field(
+        default=0.25, validator=validators.ge(0), metadata={"help": "Taken off per value: half of the shift that is to be found soon."}
+    )
     threshold: float = field(
         default=20.0,
         validator=validators.gt(0),
