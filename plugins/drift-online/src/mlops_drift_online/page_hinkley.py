@@ -43,8 +43,8 @@ class PageHinkley(StreamTest):
     value, or the first error after many right answers, is no change. ``standardise`` False takes the plain deviation, as Page does; then
     ``delta`` and ``threshold`` are in units of the values.
 
-    Suits numbers whose mean may move by half a standard deviation or more: what is below ``delta`` is hardly ever found, by design. Not for rare
-    errors, whose standard deviation is large against their rate: take ``adwin`` or ``ddm``.
+    Suits numbers whose mean may move by half a standard deviation or more: what is below ``delta`` is hardly ever found, by design. Not
+    for rare errors, whose standard deviation is large against their rate: take ``adwin`` or ``ddm``.
 
     With the defaults, a stream without a change gives a false alarm less often than once in 10,000 values on average, for standard normal
     values and for errors of any rate from 1 % on (in streams of 20,000 values). After 1,000 values, a shift of the mean by one standard
