@@ -19,6 +19,7 @@ from attrs import define, field
 
 from mlops_core.exceptions import ArtifactError
 from mlops_registry_sql.locks import lock, release, try_lock
+from mlops_registry_sql.owner import MARKER
 from mlops_registry_sql.places import Found, Written, check_blob
 
 if TYPE_CHECKING:
@@ -62,6 +63,27 @@ class BlobFolder:
 
     def close(self) -> None:
         """Nothing is held open between calls."""
+
+    def marker(self) -> str | None:
+        """The registry that the folder belongs to, if any."""
+        try:
+            return (self.root / MARKER).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def mark(self, text: str) -> None:
+        """Whole or not at all, and power-safe; the first one stays."""
+        make_folder(self.temporary)
+        path, descriptor = self._reserve()
+        try:
+            os.write(descriptor, text.encode())
+            os.fsync(descriptor)
+            with suppress(FileExistsError):
+                os.link(path, self.root / MARKER)
+            sync_folder(self.root)
+        finally:
+            path.unlink(missing_ok=True)
+            release(descriptor)
 
     def holds(self, tenant: str, blob: Blob, location: str) -> bool:
         """Whether the file is there with all its bytes."""

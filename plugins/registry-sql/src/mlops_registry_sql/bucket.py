@@ -16,6 +16,7 @@ from attrs import define, field
 from mlops_core.exceptions import ArtifactError
 from mlops_registry_s3.blobs import S3Blobs
 from mlops_registry_s3.client import S3Client
+from mlops_registry_sql.owner import MARKER
 from mlops_registry_sql.places import Found, Written, check_blob
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ class BlobBucket:
     def named_anew(self) -> bool:
         """Each upload has a key of its own."""
         return True
+
+    def marker(self) -> str | None:
+        """The registry that the prefix belongs to, if any."""
+        found = self._blobs.objects.get(MARKER)
+        return None if found is None else found.body.decode(errors="replace").strip()
+
+    def mark(self, text: str) -> None:
+        """Without a precondition, which not every server knows: of two that mark it in one moment, one finds the other's mark later."""
+        self._blobs.objects.put(MARKER, text.encode())
 
     def close(self) -> None:
         """Close the connections of this process."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from attrs import define, frozen
 
 from mlops_core.exceptions import ArtifactError
+from mlops_registry_sql.owner import Marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ class Found:
     age: float
 
 
-class BlobPlace(Protocol):
+class BlobPlace(Marked, Protocol):
     """Bytes by tenant and digest. Every method raises ``ArtifactError``, or an error that the database's ``errors`` translates."""
 
     @property

@@ -19,6 +19,7 @@ from mlops_core.exceptions import VersioningError
 from mlops_registry_sql.choice import S3Options, place_of, place_text
 from mlops_registry_sql.database import Database
 from mlops_registry_sql.migrations import create, migrate, pending, stored_version
+from mlops_registry_sql.owner import Owner
 from mlops_registry_sql.places import BlobPlace
 from mlops_registry_sql.registry import SqlRegistry
 from mlops_registry_sql.statements import Statements
@@ -89,11 +90,13 @@ class PostgresRegistry(SqlRegistry):
     _database: Database = field(init=False, repr=False)
     _statements: Statements = field(init=False, repr=False)
     _blobs: BlobPlace = field(init=False, repr=False)
+    _owner: Owner = field(init=False, repr=False)
     _server: _Server = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._statements = Statements(insert, literal_column("EXTRACT(EPOCH FROM clock_timestamp())::float8", Float()))
         self._blobs = place_of(_NAME, self.artifacts, self.s3, self.is_kept)
+        self._owner = Owner(f"{_NAME}: {self.artifacts}", self._blobs)
         self._server = _Server(_url(self.url), self.schema, self.busy_timeout, self._statements, self._blobs)
         self._database = Database(self._server)
 
@@ -111,6 +114,11 @@ class PostgresRegistry(SqlRegistry):
     def blobs(self) -> BlobPlace:
         """The bucket or the folder."""
         return self._blobs
+
+    @property
+    def owner(self) -> Owner:
+        """Of that place."""
+        return self._owner
 
     def migrate(self, *, dry_run: bool) -> Sequence[str]:
         """Bring the tables of an earlier release to this one's, in one transaction. Nobody is kept from reading meanwhile."""

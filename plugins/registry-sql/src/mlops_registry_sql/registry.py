@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from abc import abstractmethod
 from contextlib import suppress
 from datetime import timedelta
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Entry, NewEntry, Query
     from mlops_core.roles import Progress
     from mlops_registry_sql.database import Database, Transaction
+    from mlops_registry_sql.owner import Owner
     from mlops_registry_sql.places import BlobPlace, Found
     from mlops_registry_sql.statements import Statements
 
@@ -61,6 +63,19 @@ class SqlRegistry(RegistryStore):
     @abstractmethod
     def blobs(self) -> BlobPlace:
         """Where artifacts lie."""
+
+    @property
+    @abstractmethod
+    def owner(self) -> Owner | None:
+        """Who keeps other registries out of that place; None where it is nobody else's by its name."""
+
+    def _own_place(self, *, claim: bool) -> None:
+        if self.owner is not None:
+            self.owner.check(self._identity, claim=claim)
+
+    def _identity(self) -> str:
+        """What this database is known by, made when it is first asked for."""
+        return str(self.database.write_one(self.statements.identity, {"value": uuid.uuid4().hex})[0][0])
 
     def check(self) -> None:
         """Connect, and bring the schema."""
@@ -272,6 +287,8 @@ class SqlRegistry(RegistryStore):
 
         The row is written first, which keeps a sweep of it waiting until the file is there.
         """
+        with self.database.errors():
+            self._own_place(claim=True)
         with self.database.errors(), self.blobs.writing(tenant, source, size, sha256, progress) as written:
             blob = Blob(written.sha256, size)
             mine = {"tenant": tenant, "sha256": blob.sha256, "size": size, "location": written.location}
@@ -304,6 +321,7 @@ class SqlRegistry(RegistryStore):
         least = grace.total_seconds()
         self.database.open()
         with self.database.errors():
+            self._own_place(claim=False)
             for location, size, age in self.blobs.abandoned():
                 if age >= least:
                     yield Leftover("temporary", location, size, age)

@@ -20,6 +20,7 @@ from mlops_registry_sql.database import Database
 from mlops_registry_sql.gate import FileGate
 from mlops_registry_sql.migrations import create, migrate, pending, stored_version
 from mlops_registry_sql.mounts import network_file_system
+from mlops_registry_sql.owner import Owner
 from mlops_registry_sql.places import BlobPlace
 from mlops_registry_sql.registry import SqlRegistry
 from mlops_registry_sql.statements import Statements
@@ -55,6 +56,7 @@ class SqliteRegistry(SqlRegistry):
     _database: Database = field(init=False, repr=False)
     _statements: Statements = field(init=False, repr=False)
     _blobs: BlobPlace = field(init=False, repr=False)
+    _owner: Owner | None = field(init=False, repr=False)
     _file: _File = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -62,6 +64,7 @@ class SqliteRegistry(SqlRegistry):
         self._statements = Statements(insert, literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float()))
         beside = str(path.with_name(path.name + ".artifacts"))
         self._blobs = place_of(_NAME, self.artifacts or beside, self.s3, self.is_kept)
+        self._owner = Owner(f"{_NAME}: {self.artifacts}", self._blobs) if self.artifacts else None
         self._file = _File(path, self.busy_timeout, self._statements, self._blobs)
         self._database = Database(self._file)
 
@@ -79,6 +82,11 @@ class SqliteRegistry(SqlRegistry):
     def blobs(self) -> BlobPlace:
         """The folder beside it, or a bucket."""
         return self._blobs
+
+    @property
+    def owner(self) -> Owner | None:
+        """Of a place that is not the folder beside the file."""
+        return self._owner
 
     def migrate(self, *, dry_run: bool) -> Sequence[str]:
         """Bring the tables of an earlier release to this one's, as the first use of the file does too."""

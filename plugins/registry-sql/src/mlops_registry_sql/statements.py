@@ -34,6 +34,8 @@ class Statements:
         self.schema_version = select(info.c.value).where(info.c.name == "schema")
         told = insert_or(info).values(name="schema", value=_bind(info, "value"))
         self.set_schema_version = told.on_conflict_do_update(index_elements=["name"], set_={"value": _bind(info, "value")})
+        named = insert_or(info).values(name="registry", value=_bind(info, "value"))
+        self.identity = named.on_conflict_do_update(index_elements=["name"], set_={"value": info.c.value}).returning(info.c.value)
         self.store_time = select(now)
         self._versions()
         self._journals()
