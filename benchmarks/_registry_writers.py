@@ -128,4 +128,5 @@ def _act(versioning: ModelVersioning, act: str, worker: int, turn: int) -> str:
         target = f"v{2 * worker + turn % 2}"  # never where it points already, whoever moved it last
         return str(versioning.set_alias(MODEL, "champion", target, key=f"{worker}/{turn}").generation)
     version = f"{worker}.{turn}" if act == "explicit" else None
-    return versioning.version_model(MODEL, version, metadata={"accuracy": turn / 100}, key=f"{worker}/{turn}")
+    # A model and keys of each act: the same key again would only answer what the act before made.
+    return versioning.version_model(f"{MODEL}-{act}", version, metadata={"accuracy": turn / 100}, key=f"{act}/{worker}/{turn}")
