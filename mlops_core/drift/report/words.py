@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "change", "figure", "findings", "level", "remarks", "share", "verdict", "whole_table"]
 
+_YEAR: Final = 365.2425 * 86400e6  # microseconds
 _SECONDS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 _LOW, _QUARTER, _MEDIAN, _UPPER, _HIGH = range(5)  # of the quantiles
 _MOVES: Final = 3  # categories that are told
@@ -122,7 +123,10 @@ def _categories_moved(one: Distribution) -> Iterator[str]:
 def figure(value: float, kind: str = "number") -> str:
     """A value of a column of this kind, as short as tells it: a date, a length of time, three digits."""
     if kind == "datetime":
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
+        try:
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
+        except OverflowError:  # beside a date such as 9999-12-31, which stands for "never"
+            return f"year {1970 + value / _YEAR:.0f}"
         return moment.strftime("%Y-%m-%d" if not (moment.hour or moment.minute or moment.second) else "%Y-%m-%d %H:%M")
     if kind in {"duration", "datetime spread"}:
         seconds = value if kind == "duration" else value / 1e6

@@ -26,6 +26,11 @@ def test_every_kind_of_column_is_sound_svg(drift: DataDrift) -> None:
             assert ET.fromstring(drawn).get("role") == "img"  # noqa: S314  our own text
 
 
+def test_dates_that_stand_for_never_can_be_drawn(detector: DriftDetector) -> None:
+    never = np.full(50, np.datetime64("9999-12-31", "us"))
+    Page(detector.detect_data_drift({"until": never}, {"until": never}).to_html())
+
+
 def test_text_is_safe() -> None:
     assert text(HOSTILE) == "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;|**b**\ufffd\ufffd"
 

@@ -55,6 +55,7 @@ def test_levels_and_shares_are_short() -> None:
         (-2.5, "number", "-2.50"),
         (0.0, "datetime", "1970-01-01"),
         (3.6e9, "datetime", "1970-01-01 01:00"),
+        (3e17, "datetime", "year 11477"),
         (5400.0, "duration", "1.5 h"),
         (0.0, "duration", "0 s"),
         (0.25, "duration", "250 ms"),
