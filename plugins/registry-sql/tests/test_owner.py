@@ -10,12 +10,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from mlops_core.exceptions import VersioningError
 from mlops_core.testing.registry_samples import put
 from mlops_registry_sql.blobs import BlobFolder
 from mlops_registry_sql.choice import S3Options
 from mlops_registry_sql.postgres import PostgresRegistry
+from mlops_registry_sql.schema import info
 from mlops_registry_sql.sqlite import SqliteRegistry
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def test_looking_marks_nothing(sharing: Open) -> None:
     with closing(sharing("one")) as one, closing(sharing("other")) as other:
         assert list(one.leftovers(timedelta(0))) == []
         assert one.blobs.marker() is None
+        assert one.database.read(select(info.c.value).where(info.c.name == "registry")) == []
         put(other, b"weights")
 
 

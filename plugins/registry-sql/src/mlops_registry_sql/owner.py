@@ -43,13 +43,16 @@ class Owner:
         """
         if self._known:
             return
-        mine, found = identity(), self.place.marker()
-        if found is None and claim:
+        found = self.place.marker()
+        if found is None and not claim:
+            return
+        mine = identity()
+        if found is None:
             self.place.mark(mine)
             found = self.place.marker()
-        if found not in (None, mine):
+        if found != mine:
             raise VersioningError(
                 f"{self.where}: these artifacts are another registry's - give a folder or prefix of its own; if that registry is gone, "
                 f"delete {MARKER} there"
             )
-        self._known = found is not None
+        self._known = True
