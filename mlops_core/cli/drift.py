@@ -27,6 +27,7 @@ _SHOWN = 10  # comparisons without drift that are worth a look
 @click.option("--model", help="Compare one file with the reference of this model's version instead.")
 @click.option("--version", "model_version", help="The version; @ALIAS works. Default: the newest.")
 @click.option("--columns", help="Only these columns, separated by commas.")
+@click.option("--schema", help="Kinds of columns that are not those of their values, such as comment=text,zip=category.")
 @click.option("--tests", help="Tests, separated by commas. Default: the configured ones.")
 @click.option("--threshold", type=float, help="Largest adjusted p-value that counts as drift. Default: drift.alpha.")
 @click.option("--min-effect", type=float, help="Smallest effect size that counts. Default: drift.min_effect.")
@@ -42,7 +43,7 @@ def command(session: Session, reference: Path | None, current: Path | None, mode
         raise click.UsageError("give two files, or --model MODEL and one file")
     columns = asked["columns"].split(",") if asked["columns"] else None
     tests = asked["tests"].split(",") if asked["tests"] else None
-    options = {"threshold": asked["threshold"], "columns": columns, "min_effect": asked["min_effect"]}
+    options = {"threshold": asked["threshold"], "columns": columns, "min_effect": asked["min_effect"], "schema": _kinds(asked["schema"])}
     detector = session.project.drift
     if model:
         found = detector.check_version(model, asked["model_version"], read_table(given[0], session.project.stack), tests=tests, **options)
@@ -54,6 +55,15 @@ def command(session: Session, reference: Path | None, current: Path | None, mode
         _write(report, getattr(found, _FORMS[report.suffix.lower()])())
     _show(session, found, everything=asked["everything"])
     return _DRIFT if found.drift_detected else 0
+
+
+def _kinds(given: str | None) -> dict[str, Any] | None:
+    """``name=kind`` pairs, separated by commas; a name may hold an equals sign, a kind holds none."""
+    pairs = [one.rpartition("=") for one in (given or "").split(",") if one]
+    wrong = next((kind for name, _, kind in pairs if not name), None)
+    if wrong is not None:
+        raise click.UsageError(f"--schema: {wrong!r} is not written COLUMN=KIND - give pairs such as comment=text")
+    return {name: kind for name, _, kind in pairs} or None
 
 
 def _write(report: Path, text: str) -> None:

@@ -105,6 +105,9 @@ class DriftSettings(Record):
         default="benjamini-hochberg", metadata=_says("how p-values of many columns and tests are adjusted")
     )
     min_effect: Annotated[float, _COUNT] = field(default=0.0, metadata=_says("drift with a smaller effect size is not reported"))
+    schema: Mapping[str, Literal["number", "datetime", "duration", "boolean", "category", "text"]] = field(
+        factory=dict, metadata=_says("kinds of columns that are not those of their values, such as comment: text")
+    )
 
 
 @frozen

@@ -20,6 +20,7 @@ from mlops_core.structure import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mlops_core.drift.column import Kind
     from mlops_core.drift.pairing import Pairing
     from mlops_core.drift.results import DataDrift, Distribution
     from mlops_core.roles import DriftTest
@@ -36,6 +37,7 @@ class CheckOptions(TypedDict, total=False):
     correction: str | None
     min_effect: float | Mapping[str, float] | Literal["conventional"] | None
     tests: Sequence[str] | str | None
+    schema: Mapping[str, Kind] | None
     seed: int
 
 
@@ -52,17 +54,20 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
     correction = _given(options.get("correction"), settings.correction)
     least = _given(options.get("min_effect"), settings.min_effect)
     columns = column_names(options.get("columns"))
+    schema = options.get("schema")
     rng = generator(options.get("seed", 0))
     chosen = listed_tests(options.get("tests")) or names
 
     tests: Mapping[str, DriftTest]
     if isinstance(reference, Reference):
         tests = choose_tests(stack, _fitted(reference, chosen))
+        if schema:
+            raise DriftDetectionError("drift: schema: the kinds are those that the reference was fitted with - fit it again with others")
         fitted = reference if columns is None else reference.select(columns)
     else:
         tests = choose_tests(stack, chosen)
-        fitted = Reference.fit(reference, tests, columns=columns)
-    pairing = pair(fitted, read_table("current", current, columns))
+        fitted = Reference.fit(reference, tests, columns=columns, schema=schema, stack=stack)
+    pairing = pair(fitted, read_table("current", current, columns, fitted.schema))
     thresholds = effect_thresholds(least, tests)
     found = run_tests(fitted, pairing, tests, rng)
     answer = judge(fitted, pairing, found, threshold=threshold, correction=correction, least=thresholds)

@@ -29,7 +29,7 @@ __all__ = [
     "problem",
 ]
 
-Kind: TypeAlias = Literal["number", "datetime", "duration", "boolean", "category"]
+Kind: TypeAlias = Literal["number", "datetime", "duration", "boolean", "category", "text"]
 
 MOST_CATEGORIES: Final = 10_000
 MISSING_CODE: Final = -1
@@ -45,8 +45,8 @@ _LONGEST: Final = 60
 class Column:
     """Values of one column.
 
-    ``data``: for a number, a datetime (microseconds since 1970, UTC) or a duration (seconds) float64 with NaN where one is missing; for a
-    boolean or a category int64 codes into ``categories``, -1 where one is missing.
+    ``data``: for a number, a datetime (microseconds since 1970, UTC), a duration (seconds) or text (its length in characters) float64 with
+    NaN where one is missing; for a boolean or a category int64 codes into ``categories``, -1 where one is missing.
     """
 
     name: str
@@ -116,7 +116,7 @@ def category_column(side: str, name: str, pieces: Iterable[Sequence[Any]], rows:
             if value not in index and not is_missing(value):
                 index[value] = len(index)
         if len(index) > MOST_CATEGORIES:
-            raise problem(side, name, f"has more than {MOST_CATEGORIES:,} categories - group them, or name other columns in columns=")
+            raise problem(side, name, f"has more than {MOST_CATEGORIES:,} categories - group them, or declare it as text in schema=")
         codes[done : done + len(piece)] = np.fromiter(map(index.get, piece, repeat(MISSING_CODE)), np.int64, len(piece))
         done += len(piece)
     labels = [str(value) for value in index]

@@ -13,14 +13,18 @@ from mlops_core.drift.conditional import compare_given
 from mlops_core.drift.encoding import encode_both
 from mlops_core.drift.proportion import compare_shares
 from mlops_core.drift.results import ConceptDrift
+from mlops_core.drift.schema import INFERRED, configured_schema
 from mlops_core.drift.table import read_values
+from mlops_core.drift.verdict import check_level
 from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from mlops_core.drift.column import Column
+    from mlops_core.drift.schema import Schema
     from mlops_core.records import TestOutcome
+    from mlops_core.stack import Stack
 
 __all__ = ["check_concept", "compare_concepts", "compare_errors"]
 
@@ -49,16 +53,17 @@ class _Answered:
 
 
 def check_concept(
-    reference: tuple[Any, Any], current: tuple[Any, Any], data: tuple[Any, Any] | None, *, threshold: float, seed: Any
+    stack: Stack, reference: tuple[Any, Any], current: tuple[Any, Any], data: tuple[Any, Any] | None, *, threshold: float | None, seed: Any
 ) -> ConceptDrift:
-    """Compare (labels, predictions) of both sides, given the features of both where there are any.
+    """Compare (labels, predictions) of both sides, given the features of both where there are any; None: at the configured level.
 
     Raises:
-        DriftDetectionError: As ``compare_errors`` or ``compare_concepts``, or the seed is none.
+        DriftDetectionError: As ``compare_errors`` or ``compare_concepts``, or the threshold or the seed is none.
     """
+    level = check_level(stack.settings.drift.alpha if threshold is None else threshold)
     if data is None:
-        return compare_errors(reference, current, threshold=threshold)
-    return compare_concepts(reference, current, data, threshold=threshold, rng=generator(seed))
+        return compare_errors(reference, current, threshold=level)
+    return compare_concepts(reference, current, data, threshold=level, rng=generator(seed), schema=configured_schema(stack))
 
 
 def compare_errors(reference: tuple[Any, Any], current: tuple[Any, Any], *, threshold: float) -> ConceptDrift:
@@ -73,7 +78,13 @@ def compare_errors(reference: tuple[Any, Any], current: tuple[Any, Any], *, thre
 
 
 def compare_concepts(
-    reference: tuple[Any, Any], current: tuple[Any, Any], data: tuple[Any, Any], *, threshold: float, rng: Generator
+    reference: tuple[Any, Any],
+    current: tuple[Any, Any],
+    data: tuple[Any, Any],
+    *,
+    threshold: float,
+    rng: Generator,
+    schema: Schema = INFERRED,
 ) -> ConceptDrift:
     """Test whether labels depend on the period given features and predictions (see ``mlops_core.drift.conditional``).
 
@@ -83,7 +94,7 @@ def compare_concepts(
     before, after = (_answered(side, *pair, numbers=True) for side, pair in (("reference", reference), ("current", current)))
     if (before.labels.dtype.kind == "U") != (after.labels.dtype.kind == "U"):
         raise DriftDetectionError("drift: labels: one side's are text and the other's numbers - give them in one form")
-    features, rows = encode_both(*data)
+    features, rows = encode_both(*data, schema)
     for side, given, known in (("reference", rows, before.rows), ("current", len(features) - rows, after.rows)):
         if given != known:
             raise DriftDetectionError(f"drift: {side} data: it has {given} rows and {known} labels - give one label for each row")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mlops_core.drift.check import CheckOptions
+    from mlops_core.drift.column import Kind
     from mlops_core.drift.reference import Reference
     from mlops_core.drift.watch import Watch
     from mlops_core.stack import Stack
@@ -75,6 +76,7 @@ class DriftDetector:
         correction: str | None = None,
         min_effect: MinEffect | None = None,
         tests: Sequence[str] | str | None = None,
+        schema: Mapping[str, Kind] | None = None,
         seed: int = 0,
     ) -> DataDrift:
         """Compare the distribution of every column with what it was.
@@ -90,19 +92,17 @@ class DriftDetector:
             correction: See ``mlops_core.drift.correction.adjust``; None: ``drift.correction``, benjamini-hochberg.
             min_effect: Least effect size, for all tests or by test; ``conventional`` for each test's own; None: ``drift.min_effect``, 0.
             tests: Names, instead of the detector's. A fitted reference answers only tests that it was fitted for.
+            schema: Kinds by column, beside those of ``drift.schema``: number, datetime, duration, boolean, category, or text, of which the
+                length in characters is compared. Kinds of other columns are those of the values. A fitted reference has its own.
             seed: Of the tests that simulate: equal input and seed give equal answers.
 
         Raises:
             DriftDetectionError: An argument is wrong, or the data cannot be compared; one line naming the column.
         """
-        options: CheckOptions = {
-            "threshold": threshold,
-            "columns": columns,
-            "correction": correction,
-            "min_effect": min_effect,
-            "tests": tests,
-            "seed": seed,
-        }
+        from mlops_core.drift.check import CheckOptions
+
+        judged = CheckOptions(threshold=threshold, correction=correction, min_effect=min_effect)
+        options = CheckOptions(columns=columns, tests=tests, schema=schema, seed=seed, **judged)
         return self._check(reference_data, current_data, options)
 
     def detect_model_drift(
@@ -198,19 +198,18 @@ class DriftDetector:
             current_labels: True classes now.
             current_predictions: What the model answers now.
             threshold: Level in (0, 1); None: ``drift.alpha`` of the configuration, 0.05.
-            reference_data: The features of the reference's rows, see ``detect_data_drift``. With them labels may be numbers, too.
-            current_data: The features of the current rows.
+            reference_data: Features of the reference's rows, see ``detect_data_drift``. With them labels may be numbers, too.
+            current_data: Those of the current rows.
             seed: Of the test with features, which simulates.
 
         Raises:
             DriftDetectionError: Labels, predictions and features do not fit each other, or labels are no classes.
         """
         from mlops_core.drift.concept import check_concept
-        from mlops_core.drift.verdict import check_level
 
-        level = check_level(self._stack.settings.drift.alpha if threshold is None else threshold)
         pairs = (reference_labels, reference_predictions), (current_labels, current_predictions)
-        answer = check_concept(*pairs, _both("data", reference_data, current_data), threshold=level, seed=seed)
+        data = _both("data", reference_data, current_data)
+        answer = check_concept(self._stack, *pairs, data, threshold=threshold, seed=seed)
         rates = {"reference_error_rate": answer.reference_error_rate, "current_error_rate": answer.current_error_rate}
         self._tell("concept", answer.drift_detected, answer.p_value, detail=rates)
         return answer
@@ -255,7 +254,9 @@ class DriftDetector:
         )
         return DriftResults(any(answer is not None and answer.drift_detected for answer in answers), *answers)
 
-    def fit_reference(self, reference_data: Any, *, columns: Sequence[str] | None = None) -> Reference:
+    def fit_reference(
+        self, reference_data: Any, *, columns: Sequence[str] | None = None, schema: Mapping[str, Kind] | None = None
+    ) -> Reference:
         """Prepare reference data for this detector's tests, to be kept and checked against later (see ``Reference``).
 
         Raises:
@@ -263,7 +264,7 @@ class DriftDetector:
         """
         from mlops_core.drift.reference import Reference
 
-        return Reference.fit(reference_data, choose_tests(self._stack, self._tests), columns=columns)
+        return Reference.fit(reference_data, choose_tests(self._stack, self._tests), columns=columns, schema=schema, stack=self._stack)
 
     def check_version(self, model: str, version: str | None, current_data: Any, **options: Unpack[CheckOptions]) -> DataDrift:
         """Compare current data with the reference that was stored with a version, its artifact ``reference``.
@@ -272,7 +273,7 @@ class DriftDetector:
             model: A registered model.
             version: One of its versions, by name or ``@alias``; None: the newest.
             current_data: See ``detect_data_drift``, as the options.
-            **options: ``threshold``, ``columns``, ``correction``, ``min_effect``, ``tests`` and ``seed``.
+            **options: As of ``detect_data_drift``, without ``schema``, which is the reference's.
 
         Raises:
             DriftDetectionError: There is no such version, it has no reference, or the data cannot be compared with it.

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlops_core.drift.pairing import pair
 from mlops_core.drift.reference import Reference
+from mlops_core.drift.schema import INFERRED
 from mlops_core.drift.table import read_table
 from mlops_core.exceptions import DriftDetectionError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlops_core.drift.column import Column
+    from mlops_core.drift.schema import Schema
 
 __all__ = ["encode_both"]
 
@@ -23,7 +25,7 @@ _MOST_CATEGORIES: Final = 20
 _SMALLEST: Final = 1e-12
 
 
-def encode_both(reference: Any, current: Any) -> tuple[NDArray[np.float64], int]:
+def encode_both(reference: Any, current: Any, schema: Schema = INFERRED) -> tuple[NDArray[np.float64], int]:
     """The reference's rows, then the current ones, of the columns that both sides have; and how many are the reference's.
 
     Each column of the answer has mean 0 and variance 1; constant ones are left out. Numbers as they are, a missing one as the mean, and
@@ -35,7 +37,7 @@ def encode_both(reference: Any, current: Any) -> tuple[NDArray[np.float64], int]
     for side, data in (("reference", reference), ("current", current)):
         if isinstance(data, Iterator):
             raise DriftDetectionError(f"drift: {side} data: its rows must stay beside their labels - give a table in place of chunks")
-    before, after = read_table("reference", reference), read_table("current", current)
+    before, after = (read_table(side, data, None, schema) for side, data in (("reference", reference), ("current", current)))
     fitted = Reference.of(before)
     paired = pair(fitted, after).columns
     found = [part for one in before.columns if one.name in paired for part in _columns(one, paired[one.name])]

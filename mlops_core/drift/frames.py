@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlops_core.drift.column import Column
 
-__all__ = ["frame_columns", "from_native", "series_column"]
+__all__ = ["from_native", "named_series", "series_column"]
 
 _MICROSECONDS: Final = 1e6
 
@@ -44,18 +44,18 @@ def from_native(side: str, data: Any) -> tuple[DataFrame[Any] | None, Series[Any
     return (found, None) if isinstance(found, nw.DataFrame) else (None, found)
 
 
-def frame_columns(side: str, frame: DataFrame[Any], wanted: Sequence[str] | None) -> list[Column]:
-    """The columns of a data frame, or those of them that are wanted.
+def named_series(side: str, frame: DataFrame[Any], wanted: Sequence[str] | None) -> dict[str, Series[Any]]:
+    """The columns of a data frame by name, or those of them that are wanted.
 
     Raises:
-        DriftDetectionError: A column is of a type that no test can compare, or two have one name.
+        DriftDetectionError: Two have one name.
     """
     names = [str(name) for name in frame.columns]
     for name in names:
         if names.count(name) > 1:
             raise problem(side, name, "is there twice - give each column a name of its own")
     series = zip(names, frame.iter_columns(), strict=True)
-    return [series_column(side, name, one) for name, one in series if wanted is None or name in wanted]
+    return {name: one for name, one in series if wanted is None or name in wanted}
 
 
 def series_column(side: str, name: str, series: Series[Any]) -> Column:

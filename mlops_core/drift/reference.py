@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlops_core.drift.archive import read_archive, write_archive
 from mlops_core.drift.column import Column, problem
 from mlops_core.drift.guard import calling, cause_of, name_list
+from mlops_core.drift.schema import Schema, configured_schema, declared_schema
 from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.drift.summary import summarise
 from mlops_core.drift.table import Table, column_names, read_table
@@ -22,8 +23,9 @@ from mlops_core.roles import DriftTest
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
+    from mlops_core.drift.column import Kind
     from mlops_core.stack import Stack
 
 __all__ = ["TABLE", "ColumnProfile", "Reference", "complete_rows"]
@@ -36,12 +38,16 @@ _FEWEST: Final = 2
 
 @frozen
 class ColumnProfile(Record):
-    """A column of the reference: its kind (see ``mlops_core.drift.column``), its missing values and its categories in order of code."""
+    """A column of the reference: its kind (see ``mlops_core.drift.column``), its missing values and its categories in order of code.
+
+    ``declared``: somebody said that it is of this kind, so current values are read as such.
+    """
 
     name: str
     kind: str
     missing: int = 0
     categories: tuple[str, ...] = ()
+    declared: bool = False
 
     @property
     def test_kind(self) -> str:
@@ -65,10 +71,16 @@ class Reference:
     table: tuple[str, ...] = ()
     summaries: Mapping[str, NDArray[Any]] = field(factory=dict, repr=False)
 
+    @property
+    def schema(self) -> Schema:
+        """How current data is read."""
+        kinds = {one.name: cast("Kind", one.kind) for one in self.columns if one.declared}
+        return Schema(kinds, tuple(one.name for one in self.columns))
+
     @classmethod
-    def of(cls, table: Table) -> Self:
-        """The columns of a table, prepared for no test."""
-        profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories) for one in table.columns)
+    def of(cls, table: Table, declared: Container[str] = ()) -> Self:
+        """The columns of a table, prepared for no test; ``declared`` are those of a declared kind."""
+        profiles = tuple(ColumnProfile(one.name, one.kind, one.missing, one.categories, one.name in declared) for one in table.columns)
         return cls(table.rows, table.named, profiles, (), {}, tuple(column.name for column in table.columns if column.is_numeric))
 
     @classmethod
@@ -78,6 +90,7 @@ class Reference:
         tests: Sequence[str] | Mapping[str, DriftTest] | str | None = None,
         *,
         columns: Sequence[str] | None = None,
+        schema: Mapping[str, Kind] | None = None,
         stack: Stack | None = None,
     ) -> Self:
         """Prepare reference data for the tests.
@@ -86,14 +99,23 @@ class Reference:
             data: See ``DriftDetector.detect_data_drift``.
             tests: Names as the configuration writes them, or tests by name; None for those of the configuration.
             columns: Only these columns.
-            stack: Where tests are found by name; None: that of the project.
+            schema: Kinds of columns that are not to be inferred; beside those that ``drift.schema`` declares.
+            stack: Whose configuration counts, and where tests are found by name; None: the project's, where tests are named.
 
         Raises:
             DriftDetectionError: The data cannot be read, or no test takes any of its columns.
         """
-        chosen = _made(tests) if isinstance(tests, Mapping) else choose_tests(locate_stack(None, stack), listed_tests(tests))
-        table = read_table("reference", data, column_names(columns))
-        plain = cls.of(table)
+        given = declared_schema(schema)
+        if isinstance(tests, Mapping):
+            chosen = _made(tests)
+        else:
+            stack = locate_stack(None, stack)
+            chosen = choose_tests(stack, listed_tests(tests))
+        kinds = {**configured_schema(stack).kinds, **given}
+        wanted = column_names(columns)
+        table = read_table("reference", data, wanted, Schema(kinds))
+        table.select("reference", [name for name in given if wanted is None or name in wanted])  # a name that is none is told
+        plain = cls.of(table, kinds)
         prepared = {(name, column): arrays for name, test in chosen.items() for column, arrays in _prepare(name, test, table, plain.table)}
         if not prepared:
             told = ", ".join(f"{column.name!r} is {column.test_kind}" for column in plain.columns[:3])

@@ -42,9 +42,10 @@ class ColumnOutcome(Record):
 class Distribution(Record):
     """How the values of a column lie on both sides, to look at: no verdict rests on it. Sides are ``reference`` and ``current``.
 
-    ``kind``: ``number``, ``datetime`` (microseconds since 1970, UTC), ``duration`` (seconds), ``boolean`` or ``category``. The shares of
-    the sides are those of bins between neighbours of ``edges``, the outer ones with all that lies beyond, or those of categories by their
-    ``labels``, the largest first, the last one "n others" where there are many. Numeric columns have quantiles too, at ``QUANTILES``.
+    ``kind``: ``number``, ``datetime`` (microseconds since 1970, UTC), ``duration`` (seconds), ``text`` (its length in characters),
+    ``boolean`` or ``category``. The shares of the sides are those of bins between neighbours of ``edges``, the outer ones with all that
+    lies beyond, or those of categories by their ``labels``, the largest first, the last one "n others" where there are many. Numeric
+    columns have quantiles too, at ``QUANTILES``.
     """
 
     column: str

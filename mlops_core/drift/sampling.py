@@ -84,7 +84,7 @@ def _joined(before: Column, after: Column) -> Column:
         return _counted(before, np.concatenate([before.data, after.data]))
     labels = tuple(sorted({*before.categories, *after.categories}))
     if len(labels) > MOST_CATEGORIES:
-        told = f"has more than {MOST_CATEGORIES:,} categories in all chunks - group them, or name other columns in columns="
+        told = f"has more than {MOST_CATEGORIES:,} categories in all chunks - group them, or declare it as text in schema="
         raise problem(CHUNK_OF_ROWS, before.name, told)
     place = {label: code for code, label in enumerate(labels)}
     codes = np.concatenate([_recoded(column, place) for column in (before, after)])

@@ -102,7 +102,8 @@ def change(found: Finding) -> str:
 def _numbers_moved(one: Distribution) -> Iterator[str]:
     before, after = one.reference_quantiles, one.current_quantiles
     middle = before[_MEDIAN], after[_MEDIAN]
-    yield "median " + (" → ".join(figure(value, one.kind) for value in middle) if middle[0] != middle[1] else "unchanged")
+    what = "median length in characters" if one.kind == "text" else "median"
+    yield f"{what} " + (" → ".join(figure(value, one.kind) for value in middle) if middle[0] != middle[1] else "unchanged")
     spread = before[_UPPER] - before[_QUARTER], after[_UPPER] - after[_QUARTER]
     unit = "duration" if one.kind == "duration" else "datetime spread" if one.kind == "datetime" else one.kind
     if spread[0] > 0 and not _NARROWER < spread[1] / spread[0] < _WIDER:

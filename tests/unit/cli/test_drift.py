@@ -76,3 +76,20 @@ def test_mistakes(mlops: Callable[..., Answer], project: Project, files: dict[st
         answer = mlops("drift", *args)
         assert (answer.code, answer.err.count("\n")) == (code, 1), answer.err
         assert says in answer.err
+
+
+def test_kinds_are_declared(mlops: Callable[..., Answer], project: Project, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for name, longer in (("before", 0), ("after", 8)):
+        rows = "\n".join(
+            f"{zipcode},{'x' * length}" for zipcode, length in zip(rng.integers(1, 4, 200), rng.poisson(20 + longer, 200), strict=True)
+        )
+        (tmp_path / f"{name}.csv").write_text(f"zip=code,note\n{rows}\n")
+    files = (str(tmp_path / "before.csv"), str(tmp_path / "after.csv"))
+    told = mlops("drift", *files, "--tests", "ks,chi2", "--schema", "zip=code=category,note=text", "--json")
+    assert told.code == 3
+    assert {(one["column"], one["test"]) for one in told.json["outcomes"]} == {("zip=code", "chi2"), ("note", "ks"), ("note", "chi2")}
+    wrong = mlops("drift", *files, "--schema", "text")
+    assert (wrong.code, "'text' is not written COLUMN=KIND" in wrong.err) == (2, True)
+    unknown = mlops("drift", *files, "--schema", "note=txt")
+    assert (unknown.code, "did you mean 'text'?" in unknown.err) == (2, True)

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from mlops_core.drift.frames import frame_columns, from_native
+from mlops_core.drift.frames import from_native, named_series, series_column
 from mlops_core.exceptions import DriftDetectionError
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ LIBRARIES = {
 def columns_of(frame: Any, wanted: list[str] | None = None, side: str = "current") -> Any:
     read, _ = from_native(side, frame)
     assert read is not None
-    return {column.name: column for column in frame_columns(side, read, wanted)}
+    return {name: series_column(side, name, one) for name, one in named_series(side, read, wanted).items()}
 
 
 @pytest.mark.parametrize("frame", LIBRARIES.values(), ids=LIBRARIES)
