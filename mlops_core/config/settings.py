@@ -108,6 +108,10 @@ class DriftSettings(Record):
     schema: Mapping[str, Literal["number", "datetime", "duration", "boolean", "category", "text"]] = field(
         factory=dict, metadata=_says("kinds of columns that are not those of their values, such as comment: text")
     )
+    keep: tuple[str, ...] = field(default=(), metadata=_says("columns whose rows and categories a stored reference may hold, '*' for all"))
+    hash_key: str | None = field(
+        default=None, repr=False, metadata=_says("a secret that hashes the other columns' categories, such as ${file:drift.key}")
+    )
 
 
 @frozen

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from mlops_core.drift.comparison import run_tests
 from mlops_core.drift.pairing import pair
+from mlops_core.drift.privacy import EVERY, Hashing
 from mlops_core.drift.reference import Reference
 from mlops_core.drift.selection import choose_tests, listed_tests
 from mlops_core.drift.summary import distribution
@@ -64,10 +65,11 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
         if schema:
             raise DriftDetectionError("drift: schema: the kinds are those that the reference was fitted with - fit it again with others")
         fitted = reference if columns is None else reference.select(columns)
+        hashing = None if reference.hashing is None else Hashing.of(stack, reference.hashing)
     else:
         tests = choose_tests(stack, chosen)
-        fitted = Reference.fit(reference, tests, columns=columns, schema=schema, stack=stack)
-    pairing = pair(fitted, read_table("current", current, columns, fitted.schema))
+        fitted, hashing = Reference.fit(reference, tests, columns=columns, schema=schema, keep=EVERY, stack=stack), None
+    pairing = pair(fitted, read_table("current", current, columns, fitted.schema), hashing)
     thresholds = effect_thresholds(least, tests)
     found = run_tests(fitted, pairing, tests, rng)
     answer = judge(fitted, pairing, found, threshold=threshold, correction=correction, least=thresholds)
@@ -77,7 +79,9 @@ def check_data(stack: Stack, names: Sequence[str] | None, reference: Any, curren
 def _distributions(reference: Reference, pairing: Pairing) -> tuple[Distribution, ...]:
     profiles = {profile.name: profile for profile in reference.columns}
     found = (
-        distribution(profiles[name], reference.summaries[name], column, pairing.new_categories.get(name, ()))
+        distribution(
+            evolve(profiles[name], categories=pairing.labels[name]), reference.summaries[name], column, pairing.new_categories.get(name, ())
+        )
         for name, column in pairing.columns.items()
     )
     return tuple(one for one in found if one is not None)

@@ -255,16 +255,22 @@ class DriftDetector:
         return DriftResults(any(answer is not None and answer.drift_detected for answer in answers), *answers)
 
     def fit_reference(
-        self, reference_data: Any, *, columns: Sequence[str] | None = None, schema: Mapping[str, Kind] | None = None
+        self,
+        reference_data: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        schema: Mapping[str, Kind] | None = None,
+        keep: Sequence[str] | None = None,
     ) -> Reference:
-        """Prepare reference data for this detector's tests, to be kept and checked against later (see ``Reference``).
+        """Prepare reference data for this detector's tests, to be kept and checked against later (see ``Reference.fit``).
 
         Raises:
             DriftDetectionError: The data cannot be read, or no test takes any of its columns.
         """
         from mlops_core.drift.reference import Reference
 
-        return Reference.fit(reference_data, choose_tests(self._stack, self._tests), columns=columns, schema=schema, stack=self._stack)
+        tests = choose_tests(self._stack, self._tests)
+        return Reference.fit(reference_data, tests, columns=columns, schema=schema, keep=keep, stack=self._stack)
 
     def check_version(self, model: str, version: str | None, current_data: Any, **options: Unpack[CheckOptions]) -> DataDrift:
         """Compare current data with the reference that was stored with a version, its artifact ``reference``.

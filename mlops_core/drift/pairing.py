@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlops_core.drift.column import Kind
+    from mlops_core.drift.privacy import Hashing
     from mlops_core.drift.reference import ColumnProfile, Reference
     from mlops_core.drift.table import Table
 
@@ -31,10 +32,14 @@ class Pairing:
     missing_columns: tuple[str, ...] = ()
     new_categories: Mapping[str, tuple[str, ...]] = field(factory=dict)
     missing_categories: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    labels: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """The reference's categories as they can be told: of hashed ones the names of those that the current data has."""
 
 
-def pair(reference: Reference, current: Table) -> Pairing:
+def pair(reference: Reference, current: Table, hashing: Hashing | None = None) -> Pairing:
     """Find each column of the reference in the current data: by name, or by position where one side has no names.
+
+    ``hashing`` is the one of the reference, if any of its columns is hashed.
 
     Raises:
         DriftDetectionError: There is none, their numbers differ where only positions are known, or a column is of another kind.
@@ -50,14 +55,15 @@ def pair(reference: Reference, current: Table) -> Pairing:
     if not common:
         named = f"{next(iter(profiles))!r}", f"{next(iter(found))!r}"
         raise DriftDetectionError(f"drift: the sides have no column in common (such as {' and '.join(named)}) - give the same columns")
-    recoded = {name: _recode(profiles[name], column) for name, column in common.items()}
+    recoded = {name: _recode(profiles[name], column, hashing) for name, column in common.items()}
     return Pairing(
-        {name: column for name, (column, _, _) in recoded.items()},
+        {name: one.column for name, one in recoded.items()},
         current.rows,
         tuple(name for name in found if name not in profiles),
         tuple(name for name in profiles if name not in found),
-        {name: new for name, (_, new, _) in recoded.items() if new},
-        {name: lost for name, (_, _, lost) in recoded.items() if lost},
+        {name: one.new for name, one in recoded.items() if one.new},
+        {name: one.lost for name, one in recoded.items() if one.lost},
+        {name: one.labels for name, one in recoded.items()},
     )
 
 
@@ -79,14 +85,26 @@ def _same_kind(profile: ColumnProfile, column: Column) -> Column:
     return evolve(column, name=profile.name)
 
 
-def _recode(profile: ColumnProfile, column: Column) -> tuple[Column, tuple[str, ...], tuple[str, ...]]:
-    """The column with the reference's codes, the new categories behind them; with the categories that are new, and that are gone."""
+class _Recoded(NamedTuple):
+    """A column with the reference's codes, new categories behind them; with the names of those that are new, that are gone, and of all."""
+
+    column: Column
+    new: tuple[str, ...]
+    lost: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def _recode(profile: ColumnProfile, column: Column, hashing: Hashing | None) -> _Recoded:
     if profile.test_kind == "numeric" or profile.kind == "boolean":
-        return column, (), ()
+        return _Recoded(column, (), (), profile.categories)
+    kept = hashing.names(column.categories) if hashing is not None and profile.hashed else column.categories
+    seen = dict(zip(kept, column.categories, strict=True))
     place = {label: code for code, label in enumerate(profile.categories)}
-    new = tuple(label for label in column.categories if label not in place)
+    new = {label: name for label, name in seen.items() if label not in place}
     place |= {label: len(profile.categories) + offset for offset, label in enumerate(new)}
-    codes = np.array([*(place[label] for label in column.categories), MISSING_CODE], dtype=np.int64)
-    data = codes[column.data]  # -1, of a missing value, finds the last one
-    seen = frozenset(column.categories)
-    return evolve(column, data=data), new, tuple(label for label in profile.categories if label not in seen)
+    codes = np.array([*(place[label] for label in kept), MISSING_CODE], dtype=np.int64)
+    lost = tuple(label for label in profile.categories if label not in seen)
+    labels = tuple(seen.get(label, label) for label in profile.categories)
+    return _Recoded(
+        evolve(column, data=codes[column.data]), tuple(new.values()), lost, labels
+    )  # -1, of a missing value, finds the last code

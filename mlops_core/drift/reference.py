@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlops_core.drift.archive import read_archive, write_archive
 from mlops_core.drift.column import Column, problem
 from mlops_core.drift.guard import calling, cause_of, name_list
+from mlops_core.drift.privacy import Hashing, kept_columns
 from mlops_core.drift.schema import Schema, configured_schema, declared_schema
 from mlops_core.drift.selection import choose_tests, listed_tests, locate_stack
 from mlops_core.drift.summary import summarise
@@ -33,6 +34,7 @@ __all__ = ["TABLE", "ColumnProfile", "Reference", "complete_rows"]
 TABLE: Final = "*"
 """Stands for the whole table where a column's name is expected."""
 
+_Kind = TypeVar("_Kind", bound="Reference")
 _FEWEST: Final = 2
 
 
@@ -40,7 +42,7 @@ _FEWEST: Final = 2
 class ColumnProfile(Record):
     """A column of the reference: its kind (see ``mlops_core.drift.column``), its missing values and its categories in order of code.
 
-    ``declared``: somebody said that it is of this kind, so current values are read as such.
+    ``declared``: somebody said that it is of this kind, so current values are read as such. ``hashed``: of categories only hashes are kept.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ColumnProfile(Record):
     missing: int = 0
     categories: tuple[str, ...] = ()
     declared: bool = False
+    hashed: bool = False
 
     @property
     def test_kind(self) -> str:
@@ -60,7 +63,8 @@ class Reference:
     """A reference as the tests prepared it: plain arrays and the columns they come from.
 
     ``prepared`` holds the arrays of the test's ``dump`` for each test and column, ``*`` for the whole table, whose columns are ``table``;
-    ``summaries`` tell of each column how its values lie (see ``mlops_core.drift.summary``).
+    ``summaries`` tell of each column how its values lie (see ``mlops_core.drift.summary``); ``hashing`` is the mark of what hashed the
+    names of categories.
     """
 
     rows: int
@@ -70,6 +74,7 @@ class Reference:
     prepared: Mapping[tuple[str, str], Mapping[str, NDArray[Any]]] = field(repr=False)
     table: tuple[str, ...] = ()
     summaries: Mapping[str, NDArray[Any]] = field(factory=dict, repr=False)
+    hashing: str | None = None
 
     @property
     def schema(self) -> Schema:
@@ -91,31 +96,32 @@ class Reference:
         *,
         columns: Sequence[str] | None = None,
         schema: Mapping[str, Kind] | None = None,
+        keep: Sequence[str] | None = None,
         stack: Stack | None = None,
     ) -> Self:
         """Prepare reference data for the tests.
+
+        Rows, which tests of the whole table need, and names of categories are kept of the columns in ``keep`` only; of the names of other
+        columns hashes are kept (see ``mlops_core.drift.privacy``).
 
         Args:
             data: See ``DriftDetector.detect_data_drift``.
             tests: Names as the configuration writes them, or tests by name; None for those of the configuration.
             columns: Only these columns.
             schema: Kinds of columns that are not to be inferred; beside those that ``drift.schema`` declares.
+            keep: Names of columns, ``*`` for all; None: ``drift.keep`` of the configuration, all where there is none.
             stack: Whose configuration counts, and where tests are found by name; None: the project's, where tests are named.
 
         Raises:
             DriftDetectionError: The data cannot be read, or no test takes any of its columns.
         """
+        chosen, stack = _chosen(tests, stack)
         given = declared_schema(schema)
-        if isinstance(tests, Mapping):
-            chosen = _made(tests)
-        else:
-            stack = locate_stack(None, stack)
-            chosen = choose_tests(stack, listed_tests(tests))
         kinds = {**configured_schema(stack).kinds, **given}
         wanted = column_names(columns)
         table = read_table("reference", data, wanted, Schema(kinds))
         table.select("reference", [name for name in given if wanted is None or name in wanted])  # a name that is none is told
-        plain = cls.of(table, kinds)
+        plain, table = _private(cls.of(table, kinds), table, kept_columns(keep, stack), stack)
         prepared = {(name, column): arrays for name, test in chosen.items() for column, arrays in _prepare(name, test, table, plain.table)}
         if not prepared:
             told = ", ".join(f"{column.name!r} is {column.test_kind}" for column in plain.columns[:3])
@@ -160,6 +166,7 @@ class Reference:
             "table": list(self.table),
             "prepared": entries,
             "summaries": list(self.summaries),
+            "hashing": self.hashing,
         }
         write_archive(path, manifest, arrays)
 
@@ -182,6 +189,7 @@ class Reference:
                 },
                 table=tuple(manifest["table"]),
                 summaries={name: arrays[f"s{place}"] for place, name in enumerate(manifest["summaries"])},
+                hashing=manifest.get("hashing"),
             )
         except (KeyError, TypeError, ValueError) as error:
             told = f"{cause_of(error)} - give a file that Reference.save wrote"
@@ -201,16 +209,37 @@ def complete_rows(side: str, columns: Sequence[Column]) -> NDArray[np.float64]:
     return whole
 
 
-def _made(tests: Mapping[str, DriftTest]) -> Mapping[str, DriftTest]:
-    """Tests that the caller made."""
+def _chosen(tests: Any, stack: Stack | None) -> tuple[Mapping[str, DriftTest], Stack | None]:
+    """Tests that the caller made, or those of the names, with the stack where they were found."""
+    if not isinstance(tests, Mapping):
+        found = locate_stack(None, stack)
+        return choose_tests(found, listed_tests(tests)), found
     for name, test in tests.items():
         if not isinstance(test, DriftTest):
             raise DriftDetectionError(f"drift: test {name!r}: {test!r:.40} is no drift test - give an instance of one, or its name")
-    return tests
+    return tests, stack
+
+
+def _private(plain: _Kind, table: Table, kept: frozenset[str] | None, stack: Stack | None) -> tuple[_Kind, Table]:
+    """Both without what may not be stored; ``kept`` None: everything may."""
+    if kept is None or stack is None:
+        return plain, table
+    hidden = {one.name for one in plain.columns if one.kind == "category" and one.name not in kept}
+    hashing = Hashing.of(stack)
+    table = evolve(table, columns=tuple(hashing.column(one) if one.name in hidden else one for one in table.columns))
+    columns = tuple(
+        evolve(profile, categories=column.categories, hashed=profile.name in hidden)
+        for profile, column in zip(plain.columns, table.columns, strict=True)
+    )
+    rows = tuple(name for name in plain.table if name in kept)
+    return evolve(plain, columns=columns, table=rows, hashing=hashing.mark if hidden else None), table
 
 
 def _prepare(name: str, test: DriftTest, table: Table, whole: Sequence[str]) -> Sequence[tuple[str, Mapping[str, NDArray[Any]]]]:
     if test.scope == "table":
+        if not whole and any(column.is_numeric for column in table.columns):
+            told = "keeps rows of the reference, and drift.keep names no numeric column - add those to test, '*' for all"
+            raise DriftDetectionError(f"drift: test {name!r} {told}, or leave the test out")
         samples = [(TABLE, complete_rows("reference", [column for column in table.columns if column.name in whole]))] if whole else []
     else:
         kinds = {column.name: "numeric" if column.is_numeric else "categorical" for column in table.columns}

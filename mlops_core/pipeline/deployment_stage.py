@@ -18,12 +18,12 @@ from mlops_core.names import check_name
 from mlops_core.pipeline.context import RunContext
 from mlops_core.pipeline.lineage import parents_of
 from mlops_core.records import ArtifactRef, Deployment, DeploymentStatus
-from mlops_core.roles import Stage
+from mlops_core.roles import DriftTest, Stage
 from mlops_core.structure import nearest
 from mlops_core.versioning import ModelVersioning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from mlops_core.roles import StageContext
@@ -88,8 +88,8 @@ class DeploymentStage(Stage):
         run.summary = "; ".join([f"{name} {version}", *(f"{one['environment']}: {one['status']}{one['note']}" for one in told)])
         return {"model": name, "version": version, "deployments": told}
 
-    def mistakes(self, stack: Stack) -> Iterator[tuple[str, str]]:
-        """Options that do not fit the rest of the configuration: key, and what is wrong."""
+    def mistakes(self, stack: Stack, inputs: Container[str] = ()) -> Iterator[tuple[str, str]]:
+        """Options and connected inputs that do not fit the rest of the configuration: key, and what is wrong."""
         known = stack.parts.environments
         for name in self.to or ():
             if name not in known:
@@ -99,6 +99,11 @@ class DeploymentStage(Stage):
                 check_plan(self.canary)
             except DeploymentError as error:
                 yield "canary", error.message
+        if "reference" in inputs and not stack.settings.drift.keep:
+            for name, test in stack.parts.drift_tests.items():
+                if isinstance(test, DriftTest) and test.scope == "table":
+                    told = f"test {name!r} keeps rows of it, which drift.keep does not allow"
+                    yield "inputs", f"reference: {told} - name columns there, '*' for all, or leave the test out of drift.tests"
 
     def _environments(self, run: RunContext) -> tuple[str, ...]:
         known = run.stack.parts.environments

@@ -116,11 +116,11 @@ class _Planner:
             self._problem(name, error.message)
             self.wiring.add(name, settings.outputs or (name,))  # so that later stages are judged as if it were there
             return None
-        for key, said in stage.mistakes(self.catalog.stack) if isinstance(stage, DeploymentStage) else ():
+        inputs, required = self._inputs(name, stage, settings)
+        for key, said in stage.mistakes(self.catalog.stack, inputs) if isinstance(stage, DeploymentStage) else ():
             self._problem(name, said if said.startswith(f"{key}.") else f"{key}: {said}", key=key)
         if settings.cache:
             self._check_cache(name, stage)
-        inputs, required = self._inputs(name, stage, settings)
         executor = self.catalog.executor(name)
         step = Step(
             name=name,

@@ -153,13 +153,17 @@ def _first_answers(parts: ComposedParts, role: str, uses: tuple[Use, ...], capab
         yield from _at(parts, (key,), message)
 
 
-def _unusable_keys(stack: Stack) -> list[str]:
+def _unusable_keys(stack: Stack) -> Iterator[str]:
+    parts: ComposedParts = stack.parts  # type: ignore[assignment]  # composed parts, as in check
     try:
         stack.signing.check_keys()
     except MLOpsError as error:
         key, _, said = error.message.partition(": ")  # each names its key first
-        return _at(stack.parts, (key,), said)  # type: ignore[arg-type]  # composed parts, as in check
-    return []
+        yield from _at(parts, (key,), said)
+    try:
+        stack.resolve(stack.settings.drift.hash_key or "")
+    except MLOpsError as error:
+        yield from _at(parts, ("drift", "hash_key"), error.message)
 
 
 def _unreachable(parts: ComposedParts) -> Iterator[str]:

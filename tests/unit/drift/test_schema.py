@@ -116,7 +116,8 @@ def words(count: int, mean: float, seed: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_free_text_is_compared_by_its_length(seed: int) -> None:
-    detector, schema = DriftDetector(tests=["ks"]), {"comment": "text"}
+    detector = DriftDetector(tests=["ks"])
+    schema: dict[str, Kind] = {"comment": "text"}
     before = {"comment": words(12_000, 40, seed)}  # more of them than a column may have categories
     with pytest.raises(DriftDetectionError, match=r"column 'comment' has more than 10,000 categories .* declare it as text in schema="):
         detector.detect_data_drift(before, before)

@@ -147,6 +147,26 @@ pipeline:
     assert objective.startswith("mlops.yaml:7:72: stage 'deployment': canary.slo: unknown metric 'eror_rate' - ")
 
 
+def test_rows_of_a_reference_that_may_not_be_stored_are_found_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = """version: 1
+tracker: []
+drift: {{tests: [ks, mmd, adwin]{keep}}}
+pipeline:
+  stages:
+    make: {{use: "./stages.py:make"}}
+    deployment: {{inputs: {{model: make{reference}}}, to: []}}
+"""
+    Path("stages.py").write_text("def make():\n    return 1\n")
+    for keep, reference in ((", keep: ['*']", ", reference: make"), ("", "")):
+        Path("mlops.yaml").write_text(text.format(keep=keep, reference=reference))
+        assert check(further=problems) == []
+    Path("mlops.yaml").write_text(text.format(keep="", reference=", reference: make"))
+    (line,) = check(further=problems)
+    told = "stage 'deployment': inputs: reference: test 'mmd' keeps rows of it, which drift.keep does not allow - name columns there, "
+    assert line.startswith(f"mlops.yaml:7:26: {told}")
+
+
 def test_an_unknown_executor_is_one_line(stack: Stack) -> None:
     assert "no 'procces'" in planned(stack, one=Registered.of("one", one, {"executor": "procces"}))
 

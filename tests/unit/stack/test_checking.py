@@ -262,3 +262,13 @@ def test_what_cannot_be_read_at_all_is_one_line(tmp_path: Path) -> None:
     assert check() == ["mlops.yaml:1:5: not YAML: while parsing a flow node expected the node content, but found '<stream end>'"]
     (tmp_path / "mlops.yaml").write_text("version: 1\n", encoding="utf-8")
     assert check(profile="big") == ["profile 'big': there is no mlops.big.yaml - there are: none"]
+
+
+def test_the_key_of_references_is_resolved_when_backends_are_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mlops.yaml").write_text('version: 1\ntracker: []\ndrift: {hash_key: "${DRIFT_KEY}"}\n', encoding="utf-8")
+    assert check() == []
+    assert check(connect=True) == [
+        "mlops.yaml:3:19: drift.hash_key: ${DRIFT_KEY}: the variable is not set - set it, or write ${DRIFT_KEY:-default}"
+    ]
+    monkeypatch.setenv("DRIFT_KEY", "long-enough")
+    assert check(connect=True) == []
