@@ -31,7 +31,7 @@ from mlops_core.roles import Clock, RegistryStore
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Decide", "Head", "Journal", "Lease", "merged", "update"]
+__all__ = ["Decide", "Head", "Journal", "Lease", "journals_under", "merged", "update"]
 
 _ATTEMPTS = 1000
 _PAGE = 1000
@@ -175,6 +175,17 @@ class Journal:
         if new.state is not None or (head.position + 1) % self.snapshot_every:
             return new
         return evolve(new, state=merged(head.state, new.change))
+
+
+def journals_under(store: RegistryStore, tenant: str, prefix: str) -> Iterator[str]:
+    """Names of the journals that begin with ``prefix``, without it, sorted."""
+    cursor = None
+    while True:
+        page = store.journals(tenant, prefix, cursor=cursor)
+        yield from (head.name.removeprefix(prefix) for head in page.items)
+        if page.cursor is None:
+            return
+        cursor = page.cursor
 
 
 def update(store: RegistryStore, tenant: str, journal: str, decide: Decide, *, key: str = "") -> Entry | None:

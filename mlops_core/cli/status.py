@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from mlops_core.cli.output import age
 from mlops_core.cli.run import outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlops_core.drift.schedule import LastCheck
     from mlops_core.operations import LoopStatus
     from mlops_core.records import RunReport
 
@@ -23,6 +26,7 @@ __all__ = ["command"]
 @project_options
 def command(session: Session, run_id: str | None) -> None:
     """The newest pipeline run (or RUN_ID), endpoints, open incidents, and whether a control loop runs."""
+    from mlops_core.drift import DriftSchedule
     from mlops_core.operations import loop_status
 
     project = session.project
@@ -30,13 +34,17 @@ def command(session: Session, run_id: str | None) -> None:
     endpoints = project.deployment.list()
     incidents = project.monitoring.incidents()
     loop = loop_status(project.stack)
-    session.out.record({"run": report, "endpoints": endpoints, "incidents": incidents, "loop": loop})
+    checks = list(DriftSchedule(project.stack).latest())
+    session.out.record({"run": report, "endpoints": endpoints, "incidents": incidents, "drift": checks, "loop": loop})
     session.told_of_default()
     _show_run(session, report)
     show_endpoints(session, endpoints)
     rows = [(one.rule, one.model, one.environment, one.since, one.condition) for one in incidents]
     session.out.table("Open incidents", ("rule", "model", "environment", "since", "condition"), rows, empty="none")
+    _show_checks(session, checks)
     open_work = [one.open.deployment_id for one in endpoints if one.open is not None] + [one.rule for one in incidents]
+    if project.stack.settings.drift.schedule is not None:
+        open_work.append("drift.schedule")
     _show_loop(session, loop, open_work)
 
 
@@ -50,6 +58,24 @@ def _show_run(session: Session, report: RunReport) -> None:
         rows,
         empty="no run yet - `mlops run`",
     )
+
+
+def _show_checks(session: Session, checks: Sequence[LastCheck]) -> None:
+    """The newest scheduled check of each model and environment; no table where none was made."""
+    rows = [
+        (one.model, one.environment, version, age(one.end, session.project.stack.clock.now()), _verdict(found))
+        for one in checks
+        for version, found in (one.versions or {"": {"reason": one.reason}}).items()
+    ]
+    if rows:
+        session.out.table("Drift checks", ("model", "environment", "version", "until", "verdict"), rows)
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    if "reason" in found:
+        return f"not checked: {found['reason']}"
+    said = f"drift in {', '.join(found['columns'])}" if found["drift_detected"] else "no drift"
+    return f"{said} (p {found['p_value']:.2g}, level {found['threshold']:.2g}, {found['rows']:,} rows)"
 
 
 def _show_loop(session: Session, loop: LoopStatus, open_work: list[str]) -> None:

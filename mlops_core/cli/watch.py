@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("--once", is_flag=True, help="Run every pass once and end.")
 @project_options
 def command(session: Session, once: bool) -> None:  # noqa: FBT001  click passes flags so
-    """Advance canaries, evaluate alerts, deliver spools and sweep leftovers, until interrupted.
+    """Advance canaries, evaluate alerts, check drift, deliver spools and sweep leftovers, until interrupted.
 
     One loop of a project works at a time; a second one stands by and takes over.
     """

@@ -17,7 +17,6 @@ __all__ = ["settings_structurer", "unsupported", "wrong_references"]
 _USES: Final = tuple[Use, ...]
 _STAGES: Final = tuple[StageSettings, ...]
 _LATER: Final[Mapping[str, tuple[str, ...]]] = {
-    "drift": ("schedule",),
     "monitoring": ("sample", "ground_truth", "retention", "slo"),
     "monitoring.alerts[]": ("clear", "keep", "no_data"),
 }

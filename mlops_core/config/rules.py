@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 from math import inf
+from typing import Final
 
 from mlops_core.exceptions import NameRuleError
 from mlops_core.names import check_name
 from mlops_core.records import Threshold
-from mlops_core.structure import Misfit
+from mlops_core.structure import Misfit, duration
 
-__all__ = ["condition", "level", "longer_span", "name", "not_negative", "optional_name", "span", "steps"]
+__all__ = ["alarms", "condition", "level", "longer_span", "name", "not_negative", "optional_name", "rate", "span", "steps"]
+
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s+per\s+(\S+)")
 
 
 def name(value: str) -> str:
@@ -63,6 +67,23 @@ def condition(value: str) -> str:
         Threshold.parse(value)
     except ValueError as error:
         raise Misfit.of(str(error)) from error
+    return value
+
+
+def rate(value: str) -> tuple[float, timedelta]:
+    """A count and the time it is for, as in ``1 per 30d``."""
+    found = _RATE.fullmatch(value.strip())
+    if found is None:
+        raise Misfit.of(f"expected a number per time, got {value!r:.40} - write one such as 1 per 30d")
+    count, per = float(found[1]), longer_span(duration(found[2]))
+    if not 0 < count < inf:
+        raise Misfit.of(f"expected more than none per time, got {value!r:.40} - write one such as 1 per 30d")
+    return count, per
+
+
+def alarms(value: str) -> str:
+    """A count per time, as it was written."""
+    rate(value)
     return value
 
 

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from mlops_core.config import rules
 from mlops_core.records import Record
-from mlops_core.structure import SHARE, Check
+from mlops_core.structure import SHARE, Check, duration_text
 
 __all__ = [
     "SIGN",
@@ -25,6 +25,7 @@ __all__ = [
     "ModelsSettings",
     "MonitoringSettings",
     "PipelineSettings",
+    "ScheduleSettings",
     "Settings",
     "SignSettings",
     "StageSettings",
@@ -96,6 +97,29 @@ class MonitoringSettings(Record):
 
 
 @frozen
+class ScheduleSettings(Record):
+    """``drift.schedule``: a check of what was sampled in each model's latest ``window``, every ``every``."""
+
+    every: Annotated[timedelta, _LONGER] = field(default=timedelta(days=1), metadata=_says("the time from one check to the next"))
+    window: Annotated[timedelta, _LONGER] | None = field(default=None, metadata=_says("the time that a check looks back over; none: every"))
+    false_alarms: Annotated[str, Check(rules.alarms)] | None = field(
+        default=None, metadata=_says("how many false alarms of a model are accepted, such as 1 per 30d; none: drift.alpha of the checks")
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.level(0.5) >= 1:
+            text = f"'false_alarms: {self.false_alarms}' allows one in each check every {duration_text(self.every)} - accept fewer"
+            raise ValueError(text)
+
+    def level(self, alpha: float) -> float:
+        """Of each check: the accepted false alarms per time, times the time of a check; ``alpha`` without a rate."""
+        if self.false_alarms is None:
+            return alpha
+        count, per = rules.rate(self.false_alarms)
+        return count * (self.every / per)
+
+
+@frozen
 class DriftSettings(Record):
     """``drift``: which tests run and when they count. ``min_effect`` is the practical threshold of the effect size."""
 
@@ -112,6 +136,12 @@ class DriftSettings(Record):
     hash_key: str | None = field(
         default=None, repr=False, metadata=_says("a secret that hashes the other columns' categories, such as ${file:drift.key}")
     )
+    schedule: ScheduleSettings | None = field(default=None, metadata=_says("checks of live models by the control loop"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.schedule is not None and self.schedule.false_alarms is not None and self.correction == "none":
+            text = "'correction: none' keeps no rate of false alarms - use another, or leave 'schedule.false_alarms' out"
+            raise ValueError(text)
 
 
 @frozen

@@ -10,6 +10,7 @@ from mlops_core.drift.detector import DriftDetector
 if TYPE_CHECKING:
     from mlops_core.drift.reference import Reference
     from mlops_core.drift.results import ColumnOutcome, ConceptDrift, DataDrift, Distribution, DriftResults, ModelDrift
+    from mlops_core.drift.schedule import DriftSchedule
     from mlops_core.drift.watch import Watch
 
 __all__ = [
@@ -19,12 +20,13 @@ __all__ = [
     "Distribution",
     "DriftDetector",
     "DriftResults",
+    "DriftSchedule",
     "ModelDrift",
     "Reference",
     "Watch",
 ]
 
-_ALONE: Final = {"Reference": "reference", "Watch": "watch"}
+_ALONE: Final = {"DriftSchedule": "schedule", "Reference": "reference", "Watch": "watch"}
 _LATER: Final = {**dict.fromkeys(set(__all__) - {"DriftDetector"}, "results"), **_ALONE}
 
 

@@ -10,17 +10,17 @@ from mlops_core.drift.guard import own_errors
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.journal import Journal
 from mlops_core.names import check_name
-from mlops_core.records import Comparison, Query
+from mlops_core.records import UNVERSIONED, Comparison, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mlops_core.drift.reference import Reference
-    from mlops_core.records import ModelVersion, Segment
+    from mlops_core.records import ModelVersion, Segment, SeriesKey
     from mlops_core.roles import MonitorSink
     from mlops_core.stack import Stack
 
-__all__ = ["REFERENCE", "live_rows", "stored_reference"]
+__all__ = ["REFERENCE", "live_rows", "sampled_versions", "sampling_series", "stored_reference"]
 
 REFERENCE: Final = "reference"
 """The name of the artifact of a model version."""
@@ -66,6 +66,30 @@ def _version(stack: Stack, model: str, version: str | None) -> ModelVersion:
     return found
 
 
+def sampling_series(stack: Stack) -> Iterator[SeriesKey]:
+    """Series of the tenant that the sink has, of versions that have a name.
+
+    Raises:
+        DriftDetectionError: No sink can be read, or it does not answer.
+    """
+    with own_errors():
+        yield from (key for key in _reader(stack).series(stack.tenant) if key.version != UNVERSIONED)
+
+
+def sampled_versions(stack: Stack, model: str, window: timedelta, *, environment: str, end: datetime) -> list[str]:
+    """The versions of which predictions of [end - window, end) were sampled, sorted.
+
+    Raises:
+        DriftDetectionError: No sink can be read, or it does not answer.
+    """
+    segments = _segments(stack, model, end - window, end, environment, None)
+    return sorted({one.series.version for one in segments if _features(one)} - {UNVERSIONED})
+
+
+def _features(segment: Segment) -> list[Mapping[str, Any]]:
+    return [row["features"] for row in segment.sample if isinstance(row.get("features"), Mapping)]
+
+
 def live_rows(
     stack: Stack, model: str, window: Any, *, environment: str | None, version: str | None, end: datetime | None
 ) -> tuple[str, list[Mapping[str, Any]]]:
@@ -87,8 +111,7 @@ def live_rows(
         raise DriftDetectionError(f"drift: model {model!r}: no predictions in {window} before {until.isoformat()} - give another window")
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for segment in segments:
-        features = [row["features"] for row in segment.sample if isinstance(row.get("features"), Mapping)]
-        if features:
+        if features := _features(segment):
             rows.setdefault(segment.series.version, []).extend(features)
     if not rows:
         raise DriftDetectionError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from mlops_core.exceptions import MLOpsError, MonitoringError
-from mlops_core.journal import Head, update
+from mlops_core.journal import Head, journals_under, update
 from mlops_core.monitoring.incidents import FORMAT, Book, Incident, Owed, advance, journal_of, settle
 from mlops_core.monitoring.rules import Rule, read_rules
 from mlops_core.records import AlertRaised, NewEntry
@@ -103,13 +103,7 @@ class Alerting:
         return _book(newest[0].state if newest else None)
 
     def _journals(self) -> Iterator[str]:
-        cursor = None
-        while True:
-            page = self.stack.parts.registry.journals(self.stack.tenant, _PREFIX, cursor=cursor)
-            yield from (head.name.removeprefix(_PREFIX) for head in page.items)
-            if page.cursor is None:
-                return
-            cursor = page.cursor
+        return journals_under(self.stack.parts.registry, self.stack.tenant, _PREFIX)
 
 
 def _book(state: Mapping[str, Any] | None) -> Book:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import define, field
 
 from mlops_core.deployment import ModelDeployment
+from mlops_core.drift import DriftSchedule
 from mlops_core.exceptions import MLOpsError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.operations.loop import Pass
@@ -19,14 +20,18 @@ from mlops_core.versioning import sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mlops_core.drift.schedule import DueCheck
+
 __all__ = ["Upkeep"]
 
 _log = logging.getLogger(__name__)
 Facade = TypeVar("Facade", ModelDeployment, ModelMonitoring, ExperimentTracker)
+One = TypeVar("One")
 _ADVANCE: Final = timedelta(seconds=2)
 _EVALUATE: Final = timedelta(seconds=10)
 _DRAIN: Final = timedelta(seconds=30)
 _SWEEP: Final = timedelta(hours=1)
+_CHECK: Final = timedelta(minutes=1)
 
 
 @define(eq=False)
@@ -47,6 +52,7 @@ class Upkeep:
             Pass("monitoring.drain", self._drain, _DRAIN),
             Pass("tracking.recover", self._recover, _DRAIN),
             Pass("versioning.sweep", self._sweep, _SWEEP),
+            *([Pass("drift.check", self._check_drift, _CHECK)] if self.stack.settings.drift.schedule is not None else []),
         )
 
     def facade(self, kind: type[Facade], tenant: str) -> Facade:
@@ -97,6 +103,24 @@ class Upkeep:
         if self.stack.parts.sinks:
             self.facade(ModelMonitoring, self.stack.tenant).drain()
 
+    def _check_drift(self) -> None:
+        _each(self.measured(), self._check_drift_of)
+
+    def _check_drift_of(self, tenant: str) -> None:
+        """Figures are recorded before the slot is settled: what a crash leaves between is checked again, and equal."""
+        schedule, monitoring = DriftSchedule(self.stack.for_tenant(tenant)), self.facade(ModelMonitoring, tenant)
+
+        def check(due: DueCheck) -> None:
+            found = schedule.check(due)
+            for one in found:
+                if one.drift is not None:
+                    monitoring.record_values(due.model, one.drift.figures(), environment=due.environment, version=one.version)
+                else:
+                    _log.warning("drift of %s in %s is not checked: %s", due.model, due.environment, one.reason)
+            schedule.settle(due, found)
+
+        _each(schedule.due(), check, lambda due: f"{due.model} in {due.environment}")
+
     def _recover(self) -> None:
         if self.stack.parts.trackers:
             self.facade(ExperimentTracker, self.stack.tenant).recover()
@@ -105,15 +129,15 @@ class Upkeep:
         sweep(self.stack.parts.registry)
 
 
-def _each(tenants: Iterable[str], act: Callable[[str], Any]) -> None:
-    """Act for every tenant; one that fails stops no other, and all are named in the end."""
+def _each(found: Iterable[One], act: Callable[[One], Any], name: Callable[[One], str] = "tenant {}".format) -> None:
+    """Act for every tenant, or what else is found; one that fails stops no other, and all are named in the end."""
     failed = []
-    for tenant in tenants:
+    for one in found:
         try:
-            act(tenant)
+            act(one)
         except MLOpsError as error:
-            failed.append(f"tenant {tenant}: {error.message}")
+            failed.append(f"{name(one)}: {error.message}")
         except Exception as error:  # noqa: BLE001  a tenant's data or backend may raise anything
-            failed.append(f"tenant {tenant}: {type(error).__name__}: {error}")
+            failed.append(f"{name(one)}: {type(error).__name__}: {error}")
     if failed:
         raise MLOpsError("; ".join(failed))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from attrs import define, evolve, field
 
 from mlops_core.exceptions import ConflictError, MLOpsError, PipelineError
-from mlops_core.journal import Journal, Lease
+from mlops_core.journal import Journal, Lease, journals_under
 from mlops_core.pipeline.presence import Presence, dead_owner, is_dead
 from mlops_core.pipeline.state import RunState, journal_of, kept_of, patch_of
 from mlops_core.records import NewEntry, PipelineStatus, StageResult, StageStatus
@@ -201,12 +201,6 @@ def read_run(stack: Stack, pipeline: str, run_id: str) -> tuple[RunState, bool] 
 
 def beginnings(stack: Stack, pipeline: str) -> Iterator[tuple[str, datetime, bool]]:
     """Every run of the pipeline by name: its id, when it began, and whether it is the run of a single stage."""
-    prefix, cursor = journal_of(pipeline, ""), None
-    while True:
-        page = stack.parts.registry.journals(stack.tenant, prefix, cursor=cursor)
-        for head in page.items:
-            for first in stack.parts.registry.read(stack.tenant, head.name, limit=1):
-                yield head.name.removeprefix(prefix), first.at, bool(first.change.get("single", False))
-        cursor = page.cursor
-        if cursor is None:
-            return
+    for run_id in journals_under(stack.parts.registry, stack.tenant, journal_of(pipeline, "")):
+        for first in stack.parts.registry.read(stack.tenant, journal_of(pipeline, run_id), limit=1):
+            yield run_id, first.at, bool(first.change.get("single", False))

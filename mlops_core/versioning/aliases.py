@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import define, frozen
 
 from mlops_core.exceptions import VersioningError
-from mlops_core.journal import Head, Journal
+from mlops_core.journal import Head, Journal, journals_under
 from mlops_core.names import check_name
 from mlops_core.records import Entry, NewEntry, Record
 from mlops_core.roles import Clock, RegistryStore
@@ -62,17 +62,10 @@ class Aliases:
 
     def all(self) -> Iterator[Alias]:
         """Aliases that point to a version, by name."""
-        prefix, cursor = f"aliases/{self.model}/", None
-        while True:
-            page = self.store.journals(self.tenant, prefix, cursor=cursor)
-            for journal in page.items:
-                name = journal.name.removeprefix(prefix)
-                head = self._journal(name).head()
-                if head.entry is not None and head.state.get("version") is not None:
-                    yield self._alias(name, head.entry)
-            if page.cursor is None:
-                return
-            cursor = page.cursor
+        for name in journals_under(self.store, self.tenant, f"aliases/{self.model}/"):
+            head = self._journal(name).head()
+            if head.entry is not None and head.state.get("version") is not None:
+                yield self._alias(name, head.entry)
 
     def leave(self, version: str) -> None:
         """Take those that were set to a version while it was being deleted back to where they pointed before.

@@ -11,6 +11,7 @@ from attrs import define, evolve, field, frozen
 from mlops_core.artifacts import Artifacts
 from mlops_core.artifacts.manifest import hash_file, scan
 from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
+from mlops_core.journal import journals_under
 from mlops_core.names import check_name, is_name
 from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
 from mlops_core.stack import Stack
@@ -216,14 +217,7 @@ class Registration:
         return any(self._store.read(self.stack.tenant, name, limit=1) for name in names)
 
     def _is_pipeline_run(self, run_id: str) -> bool:
-        cursor = None
-        while True:
-            page = self._store.journals(self.stack.tenant, "runs/", cursor=cursor)
-            if any(head.name.endswith(f"/{run_id}") for head in page.items):
-                return True
-            if page.cursor is None:
-                return False
-            cursor = page.cursor
+        return any(name.endswith(f"/{run_id}") for name in journals_under(self._store, self.stack.tenant, "runs/"))
 
 
 def _may_know(tracker: Tracker, tenant: str, run_id: str) -> bool:

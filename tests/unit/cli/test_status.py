@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlops_core.records import NewEntry
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -43,3 +45,20 @@ def test_a_project_at_work(mlops: Callable[..., Answer], versions: tuple[str, st
     assert "1 (100%)" in out
     assert "score=0.75" in out
     assert "none runs - start `mlops watch`; waiting for it: errors" in out
+
+
+def test_scheduled_checks_are_shown(mlops: Callable[..., Answer], project: Project) -> None:
+    state = {"end": "2024-01-02T00:00:00+00:00", "level": 0.033, "reason": ""}
+    found = {"drift_detected": True, "p_value": 0.0012, "threshold": 0.033, "columns": ["delay"], "rows": 1200}
+    entries = {
+        "drift/line/production": {**state, "versions": {"1": found, "2": {"reason": "drift: no reference"}}},
+        "drift/line/staging": {**state, "versions": {}, "reason": "no prediction was sampled"},
+    }
+    for name, full in entries.items():
+        entry = NewEntry(at=project.stack.clock.now(), kind="checked", state=full)
+        project.stack.parts.registry.append(project.stack.tenant, name, 0, entry)
+    out = mlops("status").out
+    assert "drift in delay (p 0.0012, level 0.033, 1,200 rows)" in out
+    assert "not checked: drift: no reference" in out
+    assert "not checked: no prediction was sampled" in out
+    assert [one["environment"] for one in mlops("status", "--json").json["drift"]] == ["production", "staging"]

@@ -129,22 +129,17 @@ def test_stages_are_a_mapping() -> None:
 
 def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
     values: dict[str, Any] = {
-        "drift": {"tests": ["ks"], "schedule": {"every": "1d"}},
         "monitoring": {"slo": {}, "sample": {}, "alerts": [{"name": "a"}, {"name": "b", "clear": "x", "no_data": "ok"}, 5]},
     }
     found = unsupported(values)
     assert {key_text(problem.path) for problem in found} == {
-        "drift.schedule",
         "monitoring.slo",
         "monitoring.sample",
         "monitoring.alerts[1].clear",
         "monitoring.alerts[1].no_data",
     }
     assert all("is not supported by this release - remove it" in problem.message and problem.on_key for problem in found)
-    assert values == {
-        "drift": {"tests": ["ks"]},
-        "monitoring": {"alerts": [{"name": "a"}, {"name": "b"}, 5]},
-    }
+    assert values == {"monitoring": {"alerts": [{"name": "a"}, {"name": "b"}, 5]}}
 
 
 @pytest.mark.parametrize("values", [{}, {"registry": "sqlite"}, {"monitoring": None}, {"monitoring": {"alerts": "x"}}])

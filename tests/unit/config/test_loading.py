@@ -344,6 +344,22 @@ def test_text_can_be_read_without_a_file() -> None:
         read([])
 
 
+@pytest.mark.parametrize(
+    ("drift", "said"),
+    [
+        ("{schedule: {false_alarms: 3 per 1d}}", "2:19: drift.schedule: 'false_alarms: 3 per 1d' allows one in each check every 1d"),
+        ("{schedule: {false_alarms: often}}", "2:34: drift.schedule.false_alarms: expected a number per time, got 'often'"),
+        ("{schedule: {every: 0s}}", "2:27: drift.schedule.every: expected a duration longer than 0s"),
+        ("{schedule: {evry: 1d}}", "2:20: drift.schedule: unknown key 'evry' - did you mean 'every'?"),
+        ("{schedule: {false_alarms: 1 per 30d}, correction: none}", "2:8: drift: 'correction: none' keeps no rate of false alarms"),
+        ("{schema: {a: txt}}", "2:21: drift.schema.a: expected"),
+    ],
+)
+def test_a_mistake_in_checks_of_drift_is_shown_where_it_stands(tmp_path: Path, drift: str, said: str) -> None:
+    (line,) = mistakes(tmp_path, f"version: 1\ndrift: {drift}\n")
+    assert line.startswith(f"mlops.yaml:{said}")
+
+
 def test_keys_that_sign_belong_to_the_core_and_not_to_the_plugin(tmp_path: Path) -> None:
     text = "version: 1\nregistry: {use: sqlite, path: a.db, sign: {key: '${file:k}', public: ['${file:p}'], require: true}}\n"
     found = load(write(tmp_path, text))

@@ -14,6 +14,7 @@ from mlops_core.config.settings import (
     ModelsSettings,
     MonitoringSettings,
     PipelineSettings,
+    ScheduleSettings,
     Settings,
     SignSettings,
     StageSettings,
@@ -31,7 +32,7 @@ FULL = Settings(
     monitoring=MonitoringSettings(
         (Use("sqlite"),), "sync", (AlertRule("errors", "error_rate > 0.02", timedelta(minutes=5), notify=("ops",)),), 0.1
     ),
-    drift=DriftSettings((Use("ks"),), 0.01, "holm", 0.2),
+    drift=DriftSettings((Use("ks"),), 0.01, "holm", 0.2, {"a": "text"}, ("b",), "${KEY}", ScheduleSettings(false_alarms="1 per 30d")),
     models=ModelsSettings(("joblib",)),
     formats=(Use("json"), Use("skops", {"trusted": ["mine.Model"]})),
     observers=(Use("x:Y"),),

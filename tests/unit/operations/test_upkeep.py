@@ -1,19 +1,24 @@
 """The passes of every project, over all of its tenants."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from mlops_core.config.settings import AlertRule, MonitoringSettings, Settings
-from mlops_core.exceptions import MLOpsError, MonitoringError
+from mlops_core.artifacts import Artifacts
+from mlops_core.config.settings import AlertRule, DriftSettings, MonitoringSettings, ScheduleSettings, Settings
+from mlops_core.drift import DriftSchedule, Reference
+from mlops_core.drift.schedule import DueCheck
+from mlops_core.exceptions import DriftDetectionError, MLOpsError, MonitoringError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.operations import ControlLoop, Upkeep
-from mlops_core.records import NewEntry
+from mlops_core.records import ModelVersion, NewEntry, Segment, SeriesKey
 from mlops_core.stack import Stack
 from mlops_core.testing.clock import FakeClock
 from mlops_core.testing.memory_sink import MemorySink
 from mlops_core.testing.registry_samples import put
+from mlops_drift_ks import KolmogorovSmirnov
 
 RULE = AlertRule("errors", "error_rate > 0.5")
 
@@ -103,3 +108,64 @@ def test_a_tenant_keeps_its_facade(watched: Stack) -> None:
 
 def test_every_pass_comes_round(watched: Stack) -> None:
     assert all(timedelta(0) < one.every <= timedelta(hours=1) for one in Upkeep(watched).passes())
+
+
+@pytest.fixture
+def scheduled(stack: Stack, clock: FakeClock) -> Stack:
+    """A project with a daily check of drift, and a model in each of two environments that was sampled yesterday."""
+    tested = stack.replacing(drift_tests={"ks": KolmogorovSmirnov()})
+    found = evolve(tested, settings=Settings(drift=DriftSettings(schedule=ScheduleSettings())))
+    sample = tuple({"prediction_id": str(number), "features": {"x": float(number)}} for number in range(50))
+    start = clock.now() - timedelta(hours=6)
+    for number, environment in enumerate(("production", "staging")):
+        series = SeriesKey("acme", environment, "m", "1")
+        found.parts.sinks["memory"].write([Segment(series, start, start + timedelta(minutes=1), "w", number + 1, total=50, sample=sample)])
+    clock.advance(60)
+    return found
+
+
+def test_without_a_schedule_there_is_no_pass_for_drift(stack: Stack) -> None:
+    assert "drift.check" not in {one.name for one in Upkeep(stack).passes()}
+
+
+def test_drift_is_checked_recorded_and_written_down(scheduled: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "reference.npz"
+    Reference.fit({"x": [float(number) for number in range(30, 90)]}, {"ks": KolmogorovSmirnov()}).save(path)
+    artifacts = {"reference": Artifacts(scheduled).save_file(path, "reference")}
+    version = ModelVersion("acme", "m", "1", "d", "1", (), scheduled.clock.now(), artifacts=artifacts)
+    scheduled.parts.registry.add_version(version)
+    upkeep = Upkeep(scheduled)
+    loop = ControlLoop(scheduled, upkeep.passes())
+    loop.turn()
+    assert [one.error for one in loop.status().passes if one.error] == []
+    monitoring = upkeep.facade(ModelMonitoring, "acme")
+    for environment in ("production", "staging"):
+        figures = monitoring.get_metrics(
+            "m", timedelta(minutes=1), environment=environment, end=scheduled.clock.now() + timedelta(seconds=1)
+        )
+        assert dict(figures.values) == {"drift.detected": 1.0, "drift.p_value": pytest.approx(0, abs=1e-3), "drift.columns": 1.0}
+    assert [(one.environment, one.versions["1"]["drift_detected"]) for one in DriftSchedule(scheduled).latest()] == [
+        ("production", True),
+        ("staging", True),
+    ]
+    loop.release()
+    upkeep.close()
+
+
+def test_a_model_that_cannot_be_checked_is_told_and_stops_no_other(
+    scheduled: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    check = DriftSchedule.check
+
+    def failing(self: DriftSchedule, due: DueCheck) -> object:
+        if due.environment == "production":
+            raise DriftDetectionError("sink: away")
+        return check(self, due)
+
+    monkeypatch.setattr(DriftSchedule, "check", failing)
+    upkeep = Upkeep(scheduled)
+    with pytest.raises(MLOpsError, match=r"^tenant acme: m in production: sink: away$"):
+        {one.name: one for one in upkeep.passes()}["drift.check"].call()
+    assert "drift of m in staging is not checked: drift: there is no version '1' of model 'm'" in caplog.text
+    assert [one.environment for one in DriftSchedule(scheduled).latest()] == ["staging"]
+    upkeep.close()
