@@ -31,7 +31,7 @@ from mlops_core.records import ModelVersion, SeriesKey, StackRef, canonical_json
 from mlops_core.stack import Stack, compose, from_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlops_core.roles import Clock, Predictor, Recorder
 
@@ -143,11 +143,11 @@ class _Uncounted:
     def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
         """Count nothing."""
 
-    def wants(self, prediction_id: str) -> bool:
+    def wants(self, prediction_id: str, rows: int = 1) -> bool:
         """Never."""
         return False
 
-    def sample(self, prediction_id: str, features: Any, output: Any) -> None:
+    def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
         """Keep nothing."""
 
 

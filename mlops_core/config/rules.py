@@ -13,7 +13,7 @@ from mlops_core.names import check_name
 from mlops_core.records import Threshold
 from mlops_core.structure import Misfit, duration
 
-__all__ = ["alarms", "condition", "level", "longer_span", "name", "not_negative", "optional_name", "rate", "span", "steps"]
+__all__ = ["alarms", "condition", "level", "longer_span", "name", "not_negative", "optional_name", "rate", "some_share", "span", "steps"]
 
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s+per\s+(\S+)")
 
@@ -44,6 +44,13 @@ def level(value: float) -> float:
     """A significance level: strictly between 0 and 1."""
     if not 0 < value < 1:
         raise Misfit.of(f"expected a share between 0% and 100%, both excluded, got {value:g}")
+    return value
+
+
+def some_share(value: float) -> float:
+    """A share above none, up to all."""
+    if not 0 < value <= 1:
+        raise Misfit.of(f"expected a share above 0% and up to 100%, got {value:g}")
     return value
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "ModelsSettings",
     "MonitoringSettings",
     "PipelineSettings",
+    "SampleSettings",
     "ScheduleSettings",
     "Settings",
     "SignSettings",
@@ -82,6 +83,20 @@ class AlertRule(Record):
 
 
 @frozen
+class SampleSettings(Record):
+    """``monitoring.sample``: which features of which share of the predictions are kept, and for how long."""
+
+    columns: tuple[str, ...] = field(metadata=_says("the features and outputs that may be kept, '*' for all; none are without being named"))
+    rate: Annotated[float, SHARE, Check(rules.some_share)] = field(default=0.01, metadata=_says("the share of the predictions"))
+    retention: Annotated[timedelta, _LONGER] = field(default=timedelta(days=7), metadata=_says("how long rows are kept"))
+
+    def __attrs_post_init__(self) -> None:
+        if not self.columns:
+            text = "'columns' names none, so nothing would be kept - name the features to keep, or leave 'sample' out"
+            raise ValueError(text)
+
+
+@frozen
 class MonitoringSettings(Record):
     """``monitoring``: where segments go, and the alert rules."""
 
@@ -94,6 +109,7 @@ class MonitoringSettings(Record):
     health_window: Annotated[timedelta, _LONGER] = field(
         default=timedelta(minutes=5), metadata=_says("the time that health is judged over")
     )
+    sample: SampleSettings | None = field(default=None, metadata=_says("which features of live predictions are kept, for drift checks"))
 
 
 @frozen

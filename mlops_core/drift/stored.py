@@ -11,6 +11,7 @@ from mlops_core.exceptions import DriftDetectionError
 from mlops_core.journal import Journal
 from mlops_core.names import check_name
 from mlops_core.records import UNVERSIONED, Comparison, Query
+from mlops_core.records.sampling import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,11 +84,11 @@ def sampled_versions(stack: Stack, model: str, window: timedelta, *, environment
         DriftDetectionError: No sink can be read, or it does not answer.
     """
     segments = _segments(stack, model, end - window, end, environment, None)
-    return sorted({one.series.version for one in segments if _features(one)} - {UNVERSIONED})
+    return sorted({one.series.version for one in segments if _kept(one)} - {UNVERSIONED})
 
 
-def _features(segment: Segment) -> list[Mapping[str, Any]]:
-    return [row["features"] for row in segment.sample if isinstance(row.get("features"), Mapping)]
+def _kept(segment: Segment) -> list[Mapping[str, Any]]:
+    return [row for row in segment.sample if isinstance(row.get("features"), Mapping)]
 
 
 def live_rows(
@@ -109,18 +110,19 @@ def live_rows(
     segments = _segments(stack, model, until - window, until, environment, version)
     if not segments:
         raise DriftDetectionError(f"drift: model {model!r}: no predictions in {window} before {until.isoformat()} - give another window")
-    rows: dict[str, list[Mapping[str, Any]]] = {}
+    sampled: dict[str, list[Mapping[str, Any]]] = {}
     for segment in segments:
-        if features := _features(segment):
-            rows.setdefault(segment.series.version, []).extend(features)
-    if not rows:
+        if kept := _kept(segment):
+            sampled.setdefault(segment.series.version, []).extend(kept)
+    if not sampled:
         raise DriftDetectionError(
-            f"drift: model {model!r}: its predictions carry no sample, so sampling is not configured - set monitoring.sample, "
-            "or use check_version with data of your own"
+            f"drift: model {model!r}: its predictions carry no sample - name columns in monitoring.sample, give features= to "
+            "track_prediction where no server does, or use check_version with data of your own"
         )
-    if len(rows) > 1:
-        raise DriftDetectionError(f"drift: model {model!r}: versions {', '.join(sorted(rows))} answered - give version=")
-    return rows.popitem()
+    if len(sampled) > 1:
+        raise DriftDetectionError(f"drift: model {model!r}: versions {', '.join(sorted(sampled))} answered - give version=")
+    answered, rows = sampled.popitem()
+    return answered, [row["features"] for row in uniform(rows)]
 
 
 def _segments(stack: Stack, model: str, start: datetime, end: datetime, environment: str | None, version: str | None) -> Sequence[Segment]:

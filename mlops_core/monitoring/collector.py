@@ -18,6 +18,7 @@ from attrs import define, field
 from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.monitoring.delivery import Delivery, deliver
 from mlops_core.monitoring.recorder import SeriesRecorder
+from mlops_core.monitoring.sampling import DROPPED, Reservoir, Sampling
 from mlops_core.records import Segment, SeriesKey, ValueSum, merge_segments
 from mlops_core.roles import Clock, MonitorSink
 from mlops_core.spool import Spool, abandoned
@@ -42,6 +43,7 @@ class Collector:
     folder: Path
     sinks: Mapping[str, MonitorSink]
     clock: Clock
+    sampling: Sampling | None = None
     latest: datetime | None = field(default=None, init=False)
     _recorders: dict[tuple[SeriesKey, int], SeriesRecorder] = field(factory=dict, init=False, repr=False)
     _pending: list[Segment] = field(factory=list, init=False, repr=False)
@@ -60,7 +62,9 @@ class Collector:
     def recorder(self, series: SeriesKey, revision: int) -> SeriesRecorder:
         """The one recorder of a series and routing revision."""
         with self._lock:
-            return self._recorders.setdefault((series, revision), SeriesRecorder(series, revision, self._start, self.clock.monotonic))
+            reservoir = Reservoir(self.sampling) if self.sampling is not None else None
+            made = SeriesRecorder(series, revision, self._start, self.clock.monotonic, reservoir)
+            return self._recorders.setdefault((series, revision), made)
 
     def record_values(self, series: SeriesKey, values: Mapping[str, float]) -> None:
         """Spool recorded figures at once."""
@@ -183,6 +187,8 @@ class Collector:
                         errors_by_type=tally.errors_by_type,
                         latency_sum=tally.latency_sum,
                         histogram=tally.histogram,
+                        values={DROPPED: ValueSum(1, tally.dropped, tally.dropped, end)} if tally.dropped else {},
+                        sample=tally.sample,
                     )
                 )
         self._ticked = ticked

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,7 +16,8 @@ from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.monitoring.alerting import Alerting
 from mlops_core.monitoring.collector import Collector
 from mlops_core.monitoring.metrics import Metrics
-from mlops_core.monitoring.reading import Reader, check_window
+from mlops_core.monitoring.reading import Reader, check_window, erase
+from mlops_core.monitoring.sampling import Sampling
 from mlops_core.names import check_name
 from mlops_core.records import DEFAULT_ENVIRONMENT, UNVERSIONED, HealthReport, SeriesKey, Window, assess_health, check_value_name
 
@@ -73,6 +75,8 @@ class ModelMonitoring:
         environment: str | None = None,
         version: str | None = None,
         prediction_id: str | None = None,
+        features: Mapping[str, Any] | None = None,
+        prediction: Any = None,
     ) -> None:
         """Count one prediction.
 
@@ -83,7 +87,9 @@ class ModelMonitoring:
             error: Of a failure, its type; of a longer text only what stands before the first colon is kept.
             environment: Where it was served; None counts under ``default``.
             version: The version that answered; None counts under ``unversioned``.
-            prediction_id: The caller's name for it. It identifies rows of a prediction log, and is not kept where none is configured.
+            prediction_id: The caller's name for it; None: a random one. It is kept with the features, where those are.
+            features: Values by column. What ``monitoring.sample`` names is kept of its share of the predictions, for drift checks.
+            prediction: What was answered; kept with them as ``prediction`` if that is among the columns.
         """
         try:
             record = self._recorders[model_id, environment, version]
@@ -92,6 +98,8 @@ class ModelMonitoring:
         if prediction_id is not None:
             _check_id(prediction_id)
         record(prediction_time, success, error)
+        if features is not None:
+            _sample(record, prediction_id, features, prediction)
         if self._sync:
             self._open().sync()
 
@@ -203,6 +211,29 @@ class ModelMonitoring:
         """Deliver what processes that died left in their spools; answers how many segments. A pass of the control loop."""
         return self._open().drain()
 
+    def purge(self, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
+        """Erase what is kept of single predictions of this tenant; counts and figures stay.
+
+        Args:
+            before: All of segments that ended before this time, with a zone.
+            ids: Those of these predictions.
+
+        Returns:
+            How many rows the sinks erased.
+
+        Raises:
+            MonitoringError: Nothing is named; a sink that answers windows cannot erase; or it does not answer.
+        """
+        if before is None and not ids:
+            raise MonitoringError("purge: nothing is named - give before= or ids=")
+        for name in ids:
+            _check_id(name)
+        until = aware(before, "before", MonitoringError) if before is not None else None
+        collector = self._open()
+        collector.drain()
+        collector.flush(_WAIT)
+        return erase(collector.sinks, self.tenant_id, before=until, ids=tuple(ids))
+
     def close(self) -> None:
         """Deliver what is counted, within five seconds, and stop; what a sink does not take stays on disk. Idempotent."""
         if self._collector is not None:
@@ -257,10 +288,11 @@ class ModelMonitoring:
             return self._collector
         with self._opening:
             if self._collector is None:
-                sinks = self._stack.parts.sinks
+                sinks, settings = self._stack.parts.sinks, self._stack.settings.monitoring.sample
                 if not sinks:
                     raise MonitoringError("monitoring.sinks: there is none - name one, such as sqlite")
-                self._collector = Collector(self._stack.workdir / "spool" / "monitoring", dict(sinks), self._stack.clock)
+                sampling = Sampling(frozenset(settings.columns), settings.rate) if settings is not None else None
+                self._collector = Collector(self._stack.workdir / "spool" / "monitoring", dict(sinks), self._stack.clock, sampling)
                 weakref.finalize(self, self._collector.close, _WAIT)
             return self._collector
 
@@ -272,6 +304,16 @@ def _stack(stack: Stack | None, tenant: str | None) -> Stack:
         return stack_for(stack, tenant)
     except MLOpsError as error:
         raise MonitoringError(error.message) from error
+
+
+def _sample(record: Recorder, prediction_id: str | None, features: Any, prediction: Any) -> None:
+    if not isinstance(features, Mapping):
+        raise MonitoringError(
+            f"features: expected values by column, got {type(features).__name__} - give a mapping such as {{'delay': 12.5}}"
+        )
+    name = prediction_id if prediction_id is not None else uuid.uuid4().hex
+    if record.wants(name):
+        record.sample(name, {column: (value,) for column, value in features.items()}, {"prediction": (prediction,)})
 
 
 def _check_id(prediction_id: Any) -> None:

@@ -14,9 +14,9 @@ from mlops_core.records import SeriesKey, Window
 from mlops_core.roles import MonitorSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Reader", "check_window"]
+__all__ = ["Reader", "check_window", "erase"]
 
 
 @frozen
@@ -58,6 +58,24 @@ class Reader:
             raise
         except Exception as error:
             raise MonitoringError(f"sink {self.name}: cannot be read: {error}") from error
+
+
+def erase(sinks: Mapping[str, MonitorSink], tenant: str, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
+    """Erase what sinks keep of single predictions (see ``MonitorSink.purge``); answers how many rows.
+
+    Raises:
+        MonitoringError: A sink that can be read cannot erase, or does not answer; the others are asked all the same.
+    """
+    count, failed = 0, []
+    for name, sink in sinks.items():
+        if "read" in sink.capabilities:
+            try:
+                count += sink.purge(tenant, before=before, ids=ids)
+            except Exception as error:  # noqa: BLE001  whatever a sink raises: the others erase theirs
+                failed.append(f"sink {name}: cannot erase: {error}")
+    if failed:
+        raise MonitoringError("; ".join(failed))
+    return count
 
 
 @checks_input

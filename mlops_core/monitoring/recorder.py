@@ -7,6 +7,7 @@ items are atomic, with or without an interpreter lock, so a drain neither loses 
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import weakref
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field, frozen
 
 from mlops_core.exceptions import MonitoringError
+from mlops_core.monitoring.sampling import Reservoir
 from mlops_core.records import SeriesKey
 from mlops_core.records.histogram import bucket
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OTHER", "SeriesRecorder", "Tally"]
 
+_log = logging.getLogger(__name__)
 OTHER: Final = "other"
 _MOST_TYPES: Final = 32
 _LONGEST_TYPE: Final = 64
@@ -36,7 +39,10 @@ _LONGEST: Final = 366 * 86_400.0  # a year: whatever is larger is no measurement
 
 @frozen
 class Tally:
-    """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier."""
+    """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier.
+
+    ``dropped`` is how many rows the sample would have more of, were memory unbounded.
+    """
 
     since: float
     total: int
@@ -44,6 +50,8 @@ class Tally:
     errors_by_type: Mapping[str, int]
     latency_sum: float
     histogram: Mapping[int, int]
+    sample: tuple[Mapping[str, Any], ...] = ()
+    dropped: int = 0
 
 
 class _Buffer(list["Item"]):
@@ -67,6 +75,7 @@ class SeriesRecorder:
     revision: int
     _wake: Callable[[], None] = field(repr=False)
     _monotonic: Callable[[], float] = field(repr=False)
+    reservoir: Reservoir | None = field(default=None, repr=False)
     _local: Any = field(factory=threading.local, init=False, repr=False)
     _buffers: list[tuple[weakref.ref[_Alive], _Buffer]] = field(factory=list, init=False, repr=False)
     _types: set[str] = field(factory=set, init=False, repr=False)
@@ -90,13 +99,18 @@ class SeriesRecorder:
             buffer.since = self._monotonic()
         buffer.append(item)
 
-    def wants(self, prediction_id: str) -> bool:
-        """False: no sample is configured."""
-        del prediction_id
-        return False
+    def wants(self, prediction_id: str, rows: int = 1) -> bool:
+        """Whether a row of this prediction belongs to the uniform sample; never where none is configured."""
+        return self.reservoir is not None and self.reservoir.sampling.wants(prediction_id, rows)
 
-    def sample(self, prediction_id: str, features: Any, output: Any) -> None:
-        """Nothing is kept, since ``wants`` chose nothing."""
+    def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Keep the rows of a prediction that belong to the sample; what cannot be kept is logged, since the prediction was answered."""
+        if self.reservoir is None:
+            return
+        try:
+            self.reservoir.add(prediction_id, features, output)
+        except Exception as error:  # noqa: BLE001  whatever odd features raise: a sample fails no prediction
+            _log.warning("%s: a prediction is not sampled: %s: %s", self.series.model, type(error).__name__, error)
 
     def drain(self) -> Tally | None:
         """Take and add up what has been counted since the last drain, by one caller at a time; None if nothing was."""
@@ -113,13 +127,18 @@ class SeriesRecorder:
                     del buffer[:waiting]
                 if gone:
                     self._buffers.remove(attached)
-        return self._add_up(items, min(since)) if items else None
+        sample, dropped = self.reservoir.drain() if self.reservoir is not None else ((), 0)
+        if not items and not sample:
+            return None
+        return self._add_up(items, min(since, default=self._monotonic()), sample, dropped)
 
     def reset(self) -> None:
         """Forget what was buffered, and make every thread attach again: for a forked child, and at the end."""
         self._lock = threading.Lock()
         self.detach()
         self._buffers = []
+        if self.reservoir is not None:
+            self.reservoir.reset()
 
     def detach(self) -> None:
         """Make every thread attach again at its next call."""
@@ -134,7 +153,7 @@ class SeriesRecorder:
         self._local.alive, self._local.buffer = alive, buffer
         return buffer
 
-    def _add_up(self, items: Sequence[Item], since: float) -> Tally:
+    def _add_up(self, items: Sequence[Item], since: float, sample: tuple[Mapping[str, Any], ...], dropped: int) -> Tally:
         failures = [item for item in items if isinstance(item, tuple)]
         seconds = [item for item in items if isinstance(item, float)] + [latency for latency, _ in failures]
         return Tally(
@@ -144,6 +163,8 @@ class SeriesRecorder:
             errors_by_type=Counter(self._capped(kind for _, kind in failures)),
             latency_sum=math.fsum(seconds),
             histogram=Counter(map(bucket, seconds)),
+            sample=sample,
+            dropped=dropped,
         )
 
     def _capped(self, kinds: Iterable[str]) -> Iterable[str]:

@@ -52,6 +52,7 @@ class Upkeep:
             Pass("monitoring.drain", self._drain, _DRAIN),
             Pass("tracking.recover", self._recover, _DRAIN),
             Pass("versioning.sweep", self._sweep, _SWEEP),
+            *([Pass("monitoring.purge", self._purge, _SWEEP)] if self.stack.settings.monitoring.sample is not None else []),
             *([Pass("drift.check", self._check_drift, _CHECK)] if self.stack.settings.drift.schedule is not None else []),
         )
 
@@ -102,6 +103,12 @@ class Upkeep:
     def _drain(self) -> None:
         if self.stack.parts.sinks:
             self.facade(ModelMonitoring, self.stack.tenant).drain()
+
+    def _purge(self) -> None:
+        sample = self.stack.settings.monitoring.sample
+        if sample is not None:
+            until = self.stack.clock.now() - sample.retention
+            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).purge(before=until))
 
     def _check_drift(self) -> None:
         _each(self.measured(), self._check_drift_of)

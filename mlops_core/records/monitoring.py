@@ -44,7 +44,9 @@ class Segment(Record):
     """Predictions of one series over [start, end), from one writer, under one routing revision.
 
     A sink that has (writer, sequence) already drops a second copy. ``latency_sum`` in seconds. ``histogram`` maps a bucket of
-    ``mlops_core.records.histogram`` to its count. ``unit_errors`` counts first errors per unit where routing is sticky.
+    ``mlops_core.records.histogram`` to its count. ``unit_errors`` counts first errors per unit where routing is sticky. ``sample`` are
+    predictions that were drawn uniformly: mappings with ``prediction_id``, ``features``, ``share`` and more, see
+    ``mlops_core.records.sampling``.
     """
 
     series: SeriesKey

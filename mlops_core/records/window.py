@@ -18,6 +18,7 @@ from mlops_core.records.deployment import HealthStatus, VariantCount
 from mlops_core.records.histogram import merge_counts, quantile
 from mlops_core.records.monitoring import Segment, SeriesKey, ValueSum
 from mlops_core.records.record import Record
+from mlops_core.records.sampling import MOST_ROWS, uniform
 from mlops_core.records.threshold import METRICS
 
 __all__ = ["HealthReport", "Window", "assess_health", "merge_segments"]
@@ -155,7 +156,7 @@ def assess_health(window: Window, *, max_error_rate: float = 0.05) -> HealthRepo
 def merge_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Roll segments up: one per series and routing revision, since a segment never spans two.
 
-    The merged one carries the writer and sequence of its latest part. Samples are kept.
+    The merged one carries the writer and sequence of its latest part, and at most 10,000 rows of the samples.
     """
     groups: dict[tuple[SeriesKey, int], list[Segment]] = {}
     for segment in sorted(segments, key=_order):
@@ -175,7 +176,7 @@ def _merge_group(found: Sequence[Segment]) -> Segment:
         latency_sum=merged.latency_sum,
         histogram=merged.histogram,
         values=merged.values,
-        sample=tuple(row for segment in found for row in segment.sample),
+        sample=uniform((row for segment in found for row in segment.sample), MOST_ROWS),
     )
 
 

@@ -59,11 +59,11 @@ class Recorder(Protocol):
     def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the hot path: keywords cost
         """Count one prediction; ``error`` is the type of the failure."""
 
-    def wants(self, prediction_id: str) -> bool:
-        """Whether this prediction belongs to the uniform sample."""
+    def wants(self, prediction_id: str, rows: int = 1) -> bool:
+        """Whether a row of this prediction belongs to the uniform sample."""
 
-    def sample(self, prediction_id: str, features: Any, output: Any) -> None:
-        """Keep one prediction that ``wants`` chose."""
+    def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Keep the rows of a prediction that belong to it: arrays or lists by column, one value per row. Raises nothing."""
 
 
 class ArtifactStore(Protocol):

@@ -129,6 +129,10 @@ def _capabilities(parts: ComposedParts) -> Iterator[str]:
     readers = [use for use in settings.monitoring.sinks if "read" in load("sink", use).cls.capabilities]
     if settings.monitoring.alerts and not readers:
         yield from _at(parts, ("monitoring", "alerts"), "no sink can be read, so no rule can be judged - add one such as sqlite")
+    for use in readers if settings.monitoring.sample is not None else ():
+        if "log" not in load("sink", use).cls.capabilities:
+            message = f"the sink {use.use!r} cannot erase what was sampled when its retention ends - use one that can, such as sqlite"
+            yield from _at(parts, ("monitoring", "sample"), message)
     if settings.drift.schedule is not None and not readers:
         yield from _at(parts, ("drift", "schedule"), "no sink can be read, so there is nothing to check - add one such as sqlite")
 

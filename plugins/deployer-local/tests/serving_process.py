@@ -78,7 +78,7 @@ class Lines:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def wants(self, prediction_id: str) -> bool:
+    def wants(self, prediction_id: str, rows: int = 1) -> bool:
         return False
 
     def sample(self, prediction_id: str, features: Any, output: Any) -> None:

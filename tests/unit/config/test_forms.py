@@ -129,12 +129,12 @@ def test_stages_are_a_mapping() -> None:
 
 def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
     values: dict[str, Any] = {
-        "monitoring": {"slo": {}, "sample": {}, "alerts": [{"name": "a"}, {"name": "b", "clear": "x", "no_data": "ok"}, 5]},
+        "monitoring": {"slo": {}, "ground_truth": {}, "alerts": [{"name": "a"}, {"name": "b", "clear": "x", "no_data": "ok"}, 5]},
     }
     found = unsupported(values)
     assert {key_text(problem.path) for problem in found} == {
         "monitoring.slo",
-        "monitoring.sample",
+        "monitoring.ground_truth",
         "monitoring.alerts[1].clear",
         "monitoring.alerts[1].no_data",
     }

@@ -360,6 +360,20 @@ def test_a_mistake_in_checks_of_drift_is_shown_where_it_stands(tmp_path: Path, d
     assert line.startswith(f"mlops.yaml:{said}")
 
 
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ("{rate: 5%}", "monitoring.sample: missing key 'columns'"),
+        ("{columns: []}", "monitoring.sample: 'columns' names none, so nothing would be kept"),
+        ("{columns: [a], rate: 0}", "monitoring.sample.rate: expected a share above 0% and up to 100%, got 0"),
+        ("{columns: [a], retention: 0s}", "monitoring.sample.retention: expected a duration longer than 0s"),
+    ],
+)
+def test_a_mistake_in_the_sample_is_shown(tmp_path: Path, sample: str, said: str) -> None:
+    (line,) = mistakes(tmp_path, f"version: 1\nmonitoring: {{sample: {sample}}}\n")
+    assert said in line
+
+
 def test_keys_that_sign_belong_to_the_core_and_not_to_the_plugin(tmp_path: Path) -> None:
     text = "version: 1\nregistry: {use: sqlite, path: a.db, sign: {key: '${file:k}', public: ['${file:p}'], require: true}}\n"
     found = load(write(tmp_path, text))

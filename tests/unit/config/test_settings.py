@@ -14,6 +14,7 @@ from mlops_core.config.settings import (
     ModelsSettings,
     MonitoringSettings,
     PipelineSettings,
+    SampleSettings,
     ScheduleSettings,
     Settings,
     SignSettings,
@@ -30,7 +31,11 @@ FULL = Settings(
     environments={"staging": EnvironmentSettings(Use("local", {"port": 1}), "${file:t}", timedelta(hours=2), watch=True)},
     channels={"ops": Use("log")},
     monitoring=MonitoringSettings(
-        (Use("sqlite"),), "sync", (AlertRule("errors", "error_rate > 0.02", timedelta(minutes=5), notify=("ops",)),), 0.1
+        (Use("sqlite"),),
+        "sync",
+        (AlertRule("errors", "error_rate > 0.02", timedelta(minutes=5), notify=("ops",)),),
+        0.1,
+        sample=SampleSettings(("a",), 0.5),
     ),
     drift=DriftSettings((Use("ks"),), 0.01, "holm", 0.2, {"a": "text"}, ("b",), "${KEY}", ScheduleSettings(false_alarms="1 per 30d")),
     models=ModelsSettings(("joblib",)),

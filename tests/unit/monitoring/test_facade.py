@@ -4,13 +4,14 @@ import gc
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_core.config.settings import SampleSettings
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.records import SeriesKey
@@ -260,3 +261,74 @@ def test_figures_beyond_every_sum_harm_no_other(monitoring: ModelMonitoring) -> 
     metrics = monitoring.get_metrics("m")
     assert metrics.total_predictions == 1
     assert metrics.values == {"custom.a": 1e308, "custom.b": -1e308}
+
+
+@pytest.fixture
+def sampled(make: MakeStack) -> Iterator[ModelMonitoring]:
+    """Every prediction is sampled, but only two of its columns."""
+    with ModelMonitoring(stack=make(sample=SampleSettings(("delay", "prediction"), rate=1.0))) as facade:
+        yield facade
+
+
+def rows_of(sink: MemorySink, environment: str = "default", version: str = "unversioned") -> list[Any]:
+    series = SeriesKey("acme", environment, "m", version)
+    found = sink.read(series, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+    return [row for segment in found for row in segment.sample]
+
+
+def test_features_are_kept_of_named_columns(sampled: ModelMonitoring, sink: MemorySink) -> None:
+    features = {"delay": 12.5, "name": "planted-secret"}
+    sampled.track_prediction("m", 0.1, success=True, prediction_id="p1", features=features, prediction=1)
+    sampled.track_prediction("m", 0.1, success=True, features={"delay": 3})
+    sampled.track_prediction("m", 0.1, success=True)
+    sampled.flush()
+    first, second = sorted(rows_of(sink), key=lambda row: row["features"]["delay"], reverse=True)
+    assert first == {"prediction_id": "p1", "features": {"delay": 12.5}, "output": {"prediction": 1}, "share": 1.0}
+    assert (second["features"], len(second["prediction_id"])) == ({"delay": 3}, 32)
+    assert sampled.get_metrics("m").total_predictions == 3
+
+
+def test_without_a_sample_features_are_not_kept(monitoring: ModelMonitoring, sink: MemorySink) -> None:
+    monitoring.track_prediction("m", 0.1, success=True, prediction_id="p1", features={"delay": 12.5})
+    monitoring.flush()
+    assert rows_of(sink) == []
+
+
+def test_what_are_no_features_is_one_line(sampled: ModelMonitoring) -> None:
+    with pytest.raises(MonitoringError, match=r"^features: expected values by column, got list"):
+        sampled.track_prediction("m", 0.1, success=True, features=[1, 2])  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_purging_erases_rows_and_no_counts(sampled: ModelMonitoring, sink: MemorySink, clock: FakeClock) -> None:
+    for name in ("p1", "p2"):
+        sampled.track_prediction("m", 0.1, success=True, prediction_id=name, features={"delay": 1})
+    assert sampled.purge(ids=["p1"]) == 1
+    assert [row["prediction_id"] for row in rows_of(sink)] == ["p2"]
+    clock.advance(60)
+    sampled.track_prediction("m", 0.1, success=True, prediction_id="p3", features={"delay": 1})
+    assert sampled.purge(before=clock.now() - timedelta(seconds=30)) == 1
+    assert [row["prediction_id"] for row in rows_of(sink)] == ["p3"]
+    assert sampled.get_metrics("m").total_predictions == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "purge: nothing is named - give before= or ids="),
+        ({"before": datetime(2024, 1, 1)}, "before: .* has no"),  # noqa: DTZ001  without a zone on purpose
+        ({"ids": [""]}, "prediction_id: expected text of 1 to 256 characters"),
+        ({"ids": [5]}, "prediction_id: expected text"),
+    ],
+)
+def test_a_wrong_purge_is_one_line(sampled: ModelMonitoring, options: Any, told: str) -> None:
+    with pytest.raises(MonitoringError, match=told):
+        sampled.purge(**options)
+
+
+def test_a_sink_that_cannot_erase_is_named(sampled: ModelMonitoring, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> int:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(MemorySink, "purge", away)
+    with pytest.raises(MonitoringError, match="sink memory: cannot erase: no route to host"):
+        sampled.purge(ids=["p1"])

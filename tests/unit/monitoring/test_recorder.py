@@ -13,6 +13,7 @@ import pytest
 
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.recorder import OTHER, SeriesRecorder, Tally
+from mlops_core.monitoring.sampling import Reservoir, Sampling
 from mlops_core.records import SeriesKey
 from mlops_core.testing.clock import FakeClock
 
@@ -65,9 +66,36 @@ def test_says_since_when_it_counted(record: SeriesRecorder, clock: FakeClock) ->
 
 
 def test_wants_no_sample_where_none_is_configured(record: SeriesRecorder) -> None:
-    record.sample("p1", {"x": 1}, 0.5)
+    record.sample("p1", {"x": [1]}, {})
     assert record.wants("p1") is False
     assert record.drain() is None
+
+
+@pytest.fixture
+def sampling(clock: FakeClock) -> SeriesRecorder:
+    return SeriesRecorder(SERIES, 0, awake, clock.monotonic, Reservoir(Sampling(frozenset({"x"}), 1.0)))
+
+
+def test_a_sample_goes_with_the_counts(sampling: SeriesRecorder) -> None:
+    sampling(0.5, success=True)
+    assert sampling.wants("p1")
+    sampling.sample("p1", {"x": [1], "secret": ["s"]}, {})
+    tally = drained(sampling)
+    assert (tally.total, [row["features"] for row in tally.sample], tally.dropped) == (1, [{"x": 1}], 0)
+    sampling.sample("p2", {"x": [2]}, {})  # its prediction was counted a moment before, and drained
+    assert (drained(sampling).total, sampling.drain()) == (0, None)
+
+
+def test_odd_features_fail_no_prediction(sampling: SeriesRecorder, caplog: pytest.LogCaptureFixture) -> None:
+    sampling.sample("p1", {"x": 5}, {})
+    assert "tickets: a prediction is not sampled: TypeError" in caplog.text
+    assert sampling.drain() is None
+
+
+def test_a_forked_child_samples_anew(sampling: SeriesRecorder) -> None:
+    sampling.sample("p1", {"x": [1]}, {})
+    sampling.reset()
+    assert sampling.drain() is None
 
 
 @pytest.mark.usefixtures("restless")

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from mlops_core.artifacts import Artifacts
-from mlops_core.config.settings import AlertRule, DriftSettings, MonitoringSettings, ScheduleSettings, Settings
+from mlops_core.config.settings import AlertRule, DriftSettings, MonitoringSettings, SampleSettings, ScheduleSettings, Settings
 from mlops_core.drift import DriftSchedule, Reference
 from mlops_core.drift.schedule import DueCheck
 from mlops_core.exceptions import DriftDetectionError, MLOpsError, MonitoringError
@@ -169,3 +169,21 @@ def test_a_model_that_cannot_be_checked_is_told_and_stops_no_other(
     assert "drift of m in staging is not checked: drift: there is no version '1' of model 'm'" in caplog.text
     assert [one.environment for one in DriftSchedule(scheduled).latest()] == ["staging"]
     upkeep.close()
+
+
+def test_what_was_sampled_is_erased_when_its_retention_ends(stack: Stack, clock: FakeClock) -> None:
+    sampling = evolve(stack, settings=Settings(monitoring=MonitoringSettings(sample=SampleSettings(("x",), 1.0, timedelta(days=2)))))
+    assert "monitoring.purge" not in {one.name for one in Upkeep(stack).passes()}
+    sink = stack.parts.sinks["memory"]
+    for tenant in ("acme", "other"):
+        with ModelMonitoring(tenant, stack=sampling) as monitoring:
+            for _ in range(3):
+                monitoring.track_prediction("m", 0.1, success=True, features={"x": 1.0})
+                monitoring.flush()
+                clock.advance(24 * 3600)
+    upkeep = Upkeep(sampling)
+    {one.name: one for one in upkeep.passes()}["monitoring.purge"].call()
+    upkeep.close()
+    for tenant, kept in (("acme", 0), ("other", 2)):  # those of the other tenant are three days younger
+        segments = sink.read(SeriesKey(tenant, "default", "m"), clock.now() - timedelta(days=30), clock.now())
+        assert [len(segment.sample) for segment in segments] == [*[0] * (3 - kept), *[1] * kept]

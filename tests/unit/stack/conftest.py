@@ -99,6 +99,13 @@ class WriteOnly(Recording, MonitorSink):
 
 
 @define(eq=False)
+class ReadOnly(Recording, MonitorSink):
+    contract = 1
+    capabilities = frozenset({"read"})
+    locals().update(filled(MonitorSink))
+
+
+@define(eq=False)
 class Energy(Recording, DriftTest):
     contract = 1
     bins: int = field(default=10, metadata={"help": "how many"})

@@ -167,6 +167,13 @@ ASKED_TOO_MUCH = {
         "monitoring: {sinks: ['backends.py:WriteOnly'], alerts: [{name: e, when: error_rate > 1%}]}\n",
         "mlops.yaml:2:56: monitoring.alerts: no sink can be read, so no rule can be judged - add one such as sqlite",
     ),
+    "a sample in a sink that cannot erase": (
+        "monitoring: {sinks: ['backends.py:ReadOnly'], sample: {columns: [x]}}\n",
+        (
+            "mlops.yaml:2:55: monitoring.sample: the sink 'backends.py:ReadOnly' cannot erase what was sampled when its retention ends - "
+            "use one that can, such as sqlite"
+        ),
+    ),
     "checks of drift without a sink that can be read": (
         "monitoring: {sinks: ['backends.py:WriteOnly']}\ndrift: {schedule: {every: 1d}}\n",
         "mlops.yaml:3:19: drift.schedule: no sink can be read, so there is nothing to check - add one such as sqlite",

@@ -203,7 +203,7 @@ class App:
             said = f"model {table.endpoint.model}: version {chosen.version} failed: {one_line(error)}"
             raise _ServerFaultError(said, 500, _named(chosen.version)) from error
         record(time.perf_counter() - begun, True)  # noqa: FBT003
-        if record.wants(prediction):
+        if record.wants(prediction, len(next(iter(columns.values()), ()))):
             record.sample(prediction, columns, outputs)
         return _Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
 

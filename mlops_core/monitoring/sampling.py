@@ -1,0 +1,113 @@
+"""Which predictions are sampled, and what is kept of them."""
+
+from __future__ import annotations
+
+import math
+import threading
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field, frozen
+
+from mlops_core.records.sampling import places, seed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DROPPED", "EVERY", "Reservoir", "Sampling"]
+
+EVERY: Final = "*"
+"""Stands for every column."""
+
+DROPPED: Final = "custom.sample_dropped"
+"""The recorded value that counts rows which the bound on memory has cost."""
+
+_MOST: Final = 4096  # rows of a series between two drains
+_LONGEST_TEXT: Final = 1000
+
+
+@frozen
+class Sampling:
+    """``monitoring.sample``: the columns that are kept, and the share of the predictions."""
+
+    columns: frozenset[str]
+    rate: float
+
+    def wants(self, prediction_id: str, rows: int = 1) -> bool:
+        """Whether any row of a prediction is sampled."""
+        return any(place < self.rate for place in places(seed_of(prediction_id), rows))
+
+    def chosen(self, prediction_id: str, rows: int) -> list[tuple[int, float]]:
+        """The rows that are sampled, with their places."""
+        return [(row, place) for row, place in enumerate(places(seed_of(prediction_id), rows)) if place < self.rate]
+
+    def kept(self, columns: Mapping[str, Any], row: int) -> dict[str, Any]:
+        """One row of the columns that may be kept, as plain JSON values; what is none, such as an array, is left out."""
+        named = columns if EVERY in self.columns else {name: columns[name] for name in columns if name in self.columns}
+        found = {str(name): _plain(values[row]) for name, values in named.items()}
+        return {name: value for name, value in found.items() if value is not _UNKNOWN}
+
+
+@define(eq=False)
+class Reservoir:
+    """Sampled rows of a series between two drains, in bounded memory. Safe from many threads."""
+
+    sampling: Sampling
+    _rows: list[tuple[float, dict[str, Any]]] = field(factory=list, init=False, repr=False)
+    _share: float = field(default=0.0, init=False)
+    _dropped: int = field(default=0, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._share = self.sampling.rate
+
+    def add(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
+        """Keep what is sampled of a prediction: arrays by column, as many rows in each."""
+        rows = len(next(iter(features.values()), ()))
+        made = []
+        for row, place in self.sampling.chosen(prediction_id, rows):
+            kept: dict[str, Any] = {"prediction_id": prediction_id, "features": self.sampling.kept(features, row)}
+            answered = self.sampling.kept(output, row) if all(len(values) == rows for values in output.values()) else {}
+            made.append((place, kept | ({"row": row} if row else {}) | ({"output": answered} if answered else {})))
+        with self._lock:
+            self._rows += [one for one in made if one[0] < self._share]
+            self._dropped += sum(place >= self._share for place, _ in made)
+            if len(self._rows) > _MOST:
+                self._cut()
+
+    def _cut(self) -> None:
+        """Halve the rows: those of the highest places go, and none of such a place is taken before the next drain."""
+        self._rows.sort(key=lambda one: one[0])
+        self._share = self._rows[_MOST // 2][0]
+        self._dropped += len(self._rows) - _MOST // 2
+        del self._rows[_MOST // 2 :]
+
+    def drain(self) -> tuple[tuple[Mapping[str, Any], ...], int]:
+        """Take the rows, each with the share that it was kept by, and how many the bound on memory has cost."""
+        with self._lock:
+            rows, share, dropped = self._rows, self._share, self._dropped
+            self._rows, self._share, self._dropped = [], self.sampling.rate, 0
+        return tuple({**row, "share": share} for _, row in rows), dropped
+
+    def reset(self) -> None:
+        """Forget everything: for a forked child."""
+        self._lock = threading.Lock()
+        self._rows, self._share, self._dropped = [], self.sampling.rate, 0
+
+
+_UNKNOWN: Final = object()
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value; numbers that are none are missing."""
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a scalar of numpy; times finer than microseconds would be numbers
+        value = (value.astype(f"{value.dtype.kind}8[us]") if value.dtype.kind in "mM" else value).item()
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else _UNKNOWN
