@@ -11,23 +11,15 @@ environment of its own, made for the occasion unless ``--peer`` names its interp
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from attrs import frozen
+from _lines import Line, answer, at_most, faster, parser
+from _turns import in_turn, interpreter, peer, seconds
+from attrs import evolve
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -36,6 +28,8 @@ from mlops_drift_ks import KolmogorovSmirnov
 from mlops_drift_psi import PopulationStability
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mlops_core.roles import DriftTest
 
 PARTS: Final = ("ks", "import", "psi")
@@ -47,36 +41,6 @@ PEER: Final = "frouros==0.9.0"
 DISTRIBUTIONS: Final = ("motadata-mlops-core", "motadata-mlops-drift-ks", "motadata-mlops-drift-psi", "numpy", "scipy")
 
 Table = NDArray[np.float64]
-Peer = tuple[Mapping[str, str], Callable[[], float]]
-
-
-@frozen
-class Line:
-    """A figure, and the goal that it is held to."""
-
-    name: str
-    figure: str
-    goal: str
-    holds: bool
-    data: Mapping[str, Any]
-
-
-def seconds(act: Callable[[], object]) -> float:
-    """The wall time of one call."""
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
-
-
-def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median of what each side answers. They take turns: a machine that is busy for a while slows all alike. The first one warms up."""
-    seen: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(-1, rounds):
-        for name, side in sides.items():
-            took = side()
-            if turn >= 0:
-                seen[name].append(took)
-    return {name: statistics.median(times) for name, times in seen.items()}
 
 
 def tables(rows: int) -> tuple[Table, Table]:
@@ -109,15 +73,11 @@ def kolmogorov_smirnov(rows: int, rounds: int) -> list[Line]:
         "ks, whole check": lambda: detector.detect_data_drift(reference, current),
     }
     took = in_turn({name: lambda act=act: seconds(act) for name, act in sides.items()}, rounds)  # type: ignore[misc]  # a default binds it
-    goals = {"ks": FASTER["ks"]}
-    return [_faster(name, took[name], "scipy", took["scipy"], goals.get(name, 0.0), rows) for name in sides if name != "scipy"]
+    return [_faster(name, took[name], "scipy", took["scipy"], rows) for name in sides if name != "scipy"]
 
 
-def _faster(name: str, mine: float, peer: str, other: float, goal: float, rows: int) -> Line:
-    ratio = other / mine
-    data = {"rows": rows, "columns": COLUMNS, "ms": mine * 1000, f"{peer}_ms": other * 1000, "ratio": ratio}
-    figure = f"{mine * 1000:8.1f} ms  {peer} {other * 1000:8.1f} ms  {ratio:6.1f}x"
-    return Line(f"{name}, {COLUMNS} x {rows}", figure, f">= {goal:g}x" if goal else "", ratio >= goal, data)
+def _faster(name: str, mine: float, peer: str, other: float, rows: int) -> Line:
+    return faster(f"{name}, {COLUMNS} x {rows}", mine, peer, other, FASTER.get(name, 0), rows=rows, columns=COLUMNS)
 
 
 def importing(rounds: int) -> list[Line]:
@@ -128,13 +88,11 @@ def importing(rounds: int) -> list[Line]:
         return seconds(lambda: subprocess.run([sys.executable, "-c", f"import {names}"], env=environment, check=True))
 
     took = in_turn({"tests": lambda: process(MODULES), "scipy": lambda: process("scipy.stats")}, rounds)
-    ratio = took["tests"] / took["scipy"]
-    figure = f"{took['tests'] * 1000:8.1f} ms  scipy.stats {took['scipy'] * 1000:8.1f} ms  {ratio:6.2f} times as long"
-    data = {"ms": took["tests"] * 1000, "scipy_ms": took["scipy"] * 1000, "ratio": ratio}
-    return [Line(f"import {MODULES}", figure, f"<= {IMPORT:g}", ratio <= IMPORT, data)]
+    ratio, data = took["tests"] / took["scipy"], {"ms": took["tests"] * 1000, "scipy_ms": took["scipy"] * 1000}
+    return [at_most(f"import {MODULES}", ratio, "times as long as scipy.stats", IMPORT, **data)]
 
 
-def stability(rows: int, rounds: int, interpreter: str | None) -> list[Line]:
+def stability(rows: int, rounds: int, given: str | None) -> list[Line]:
     """Both fit and compare every column in each round. This side also answers p-values; the peer has none."""
     reference, current = tables(rows)
     test, rng = PopulationStability(), np.random.default_rng(0)
@@ -142,46 +100,12 @@ def stability(rows: int, rounds: int, interpreter: str | None) -> list[Line]:
     def mine() -> float:
         return seconds(lambda: test.compare_columns(fitted(test, reference), current, rng=rng))
 
-    with tempfile.TemporaryDirectory(prefix="drift-bench-") as folder, peer(Path(folder), reference, current, interpreter) as (told, other):
-        took = in_turn({"psi": mine, "frouros": other}, rounds)
-    line = _faster("psi", took["psi"], "frouros", took["frouros"], FASTER["psi"], rows)
-    return [Line(line.name, line.figure, line.goal, line.holds, {**line.data, "peer": told})]
+    with interpreter(given, PEER) as python, peer("psi", python, reference=reference, current=current) as other:
+        took = in_turn({"psi": mine, "frouros": other.a_round}, rounds)
+    return [evolve(_faster("psi", took["psi"], "frouros", took["frouros"], rows), peer=other.told)]
 
 
-@contextlib.contextmanager
-def peer(
-    folder: Path, reference: Table, current: Table, interpreter: str | None
-) -> Iterator[tuple[Mapping[str, str], Callable[[], float]]]:
-    """The peer's versions, and what makes it do a round and answers the seconds."""
-    inputs = folder / "tables.npz"
-    np.savez(inputs, reference=reference, current=current)
-    command = [interpreter or environment(folder / "peer"), str(Path(__file__).with_name("_drift_peer.py")), str(inputs)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        asked, answered = process.stdin, process.stdout
-        if asked is None or answered is None:  # both are pipes
-            raise AssertionError
-
-        def a_round() -> float:
-            asked.write("\n")
-            asked.flush()
-            return float(answered.readline())
-
-        told = answered.readline()
-        if not told:
-            raise SystemExit(f"psi: {command[0]} cannot run frouros")
-        yield json.loads(told), a_round
-        asked.close()
-
-
-def environment(place: Path) -> str:
-    """The interpreter of a new environment with the peer."""
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    python = str(place / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER], check=True)
-    return python
-
-
-def measure(parts: Sequence[str], *, small: bool, interpreter: str | None) -> list[Line]:
+def measure(parts: Sequence[str], *, small: bool, given: str | None) -> list[Line]:
     """All lines of these parts."""
     rows, rounds = (5000, 3) if small else (100_000, 9)
     lines: list[Line] = []
@@ -190,32 +114,16 @@ def measure(parts: Sequence[str], *, small: bool, interpreter: str | None) -> li
     if "import" in parts:
         lines += importing(3 if small else 21)
     if "psi" in parts:
-        lines += stability(rows, rounds, interpreter)
+        lines += stability(rows, rounds, given)
     return lines
 
 
 def main() -> int:
     """Measure and print; 0 where every goal holds or none is asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="part", help=f"of {', '.join(PARTS)}; all without any")
-    parser.add_argument("--small", action="store_true", help="fewer of everything, and no goals")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a goal is missed")
-    parser.add_argument("--peer", metavar="PYTHON", help="an interpreter that has frouros; without it an environment is made")
-    asked = parser.parse_args()
-    if unknown := set(asked.parts) - set(PARTS):
-        parser.error(f"no part {min(unknown)!r} - there are: {', '.join(PARTS)}")
-    lines = measure(asked.parts, small=asked.small, interpreter=asked.peer)
-    versions = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}
-    if asked.json:
-        rows = [{"name": one.name, "goal": one.goal, "holds": one.holds, **one.data} for one in lines]
-        print(json.dumps({"versions": versions, "lines": rows}))
-    else:
-        print(", ".join(f"{name} {number}" for name, number in versions.items()))
-        for one in lines:
-            goal = f"  {one.goal} {'' if one.holds else '- MISSED'}" if one.goal and not asked.small else ""
-            print(f"{one.name:<40} {one.figure}{goal}")
-    return int(asked.check and not asked.small and not all(one.holds for one in lines))
+    options = parser(__doc__, PARTS)
+    options.add_argument("--peer", metavar="PYTHON", help="an interpreter that has frouros; without it an environment is made")
+    asked = options.parse_args()
+    return answer(asked, measure(asked.parts, small=asked.small, given=asked.peer), DISTRIBUTIONS)
 
 
 if __name__ == "__main__":

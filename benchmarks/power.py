@@ -11,22 +11,17 @@ seconds, and checks nothing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import platform
 import sys
-import time
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from attrs import asdict, frozen
+from _lines import Line, answer, parser
 
 from mlops_drift_mmd import AggregatedDiscrepancy, FusedDiscrepancy, MaximumMeanDiscrepancy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -45,27 +40,11 @@ TESTS: Final[Mapping[str, Callable[[int], DriftTest]]] = {  # of so many permuta
 }
 THEIRS: Final = 200
 ROWS: Final = 500
-USUAL: Final = 1.6  # where the tests differ most
+USUAL: Final = "1.6"  # where the tests differ most
 LEVEL: Final = 0.05
 ERRORS: Final = 3.0
 CENTRES: Final = np.array([[20.0, 20.0], [20.0, -20.0], [-20.0, 20.0], [-20.0, -20.0]])
 DISTRIBUTIONS: Final = ("motadata-mlops-drift-mmd", "numpy", "scipy")
-
-
-@frozen
-class Rate:
-    """The share of pairs of samples that a test told apart, and the published one; ``errors`` standard errors lie between."""
-
-    test: str
-    deviation: float
-    rate: float
-    published: float
-    errors: float
-
-    @property
-    def holds(self) -> bool:
-        """As good as the published one."""
-        return abs(self.errors) <= ERRORS
 
 
 def mixture(rng: Generator, rows: int, deviation: float) -> NDArray[np.float64]:
@@ -75,8 +54,8 @@ def mixture(rng: Generator, rows: int, deviation: float) -> NDArray[np.float64]:
     return CENTRES[component] + rng.normal(size=(rows, 2)) * spread
 
 
-def measure(name: str, deviation: float, repetitions: int, permutations: int) -> Rate:
-    """One cell of the paper's figure."""
+def measure(name: str, deviation: float, repetitions: int, permutations: int) -> Line:
+    """One cell of the paper's figure: the share of pairs of samples that a test told apart, and the published one."""
     rng, test, published = np.random.default_rng(round(deviation * 10)), TESTS[name](permutations), PUBLISHED[name][deviation]
     told_apart = 0
     for _ in range(repetitions):
@@ -85,44 +64,23 @@ def measure(name: str, deviation: float, repetitions: int, permutations: int) ->
     shared = (told_apart + published * THEIRS) / (repetitions + THEIRS)
     error = math.sqrt(max(shared * (1 - shared), 1e-9) * (1 / repetitions + 1 / THEIRS))
     rate = told_apart / repetitions
-    return Rate(name, deviation, rate, published, (rate - published) / error)
-
-
-def show(rates: Sequence[Rate], seconds: float, *, small: bool) -> None:
-    """A line for each rate."""
-    for one in rates:
-        verdict = "" if small else f"  within {ERRORS:g} {'' if one.holds else '- MISSED'}"
-        told = f"{one.rate:6.3f}  published {one.published:5.3f}  {one.errors:+5.1f} standard errors"
-        print(f"{one.test:<9} deviation {one.deviation:g}  {told}{verdict}")
-    print(f"{seconds:.0f} s")
+    errors = (rate - published) / error
+    figure = f"{rate:6.3f}  published {published:5.3f}  {errors:+5.1f} standard errors"
+    data = {"test": name, "deviation": deviation, "rate": rate, "published": published, "errors": errors}
+    told = {"repetitions": repetitions, "permutations": permutations}
+    return Line(f"{name} deviation {deviation:g}", figure, f"within {ERRORS:g}", abs(errors) <= ERRORS, {**data, **told})
 
 
 def main() -> int:
     """Measure and print; 0 where every rate is as published or none is asked to be."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    known = list(PUBLISHED["mmd"])
-    named = " ".join(f"{one:g}" for one in known)
-    parser.add_argument("deviations", nargs="*", type=float, default=[USUAL], help=f"of those of the paper ({USUAL:g}); all: {named}")
-    parser.add_argument("--tests", nargs="+", choices=list(TESTS), default=list(TESTS), help="only these tests")
-    parser.add_argument("--repetitions", type=int, default=400, help="pairs of samples for each (400)")
-    parser.add_argument("--permutations", type=int, default=2000, help="permutations of each test (2000, as in the paper)")
-    parser.add_argument("--small", action="store_true", help="a few repetitions, and no goals")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a rate is not as published")
-    asked = parser.parse_args()
-    if unknown := set(asked.deviations) - set(known):
-        parser.error(f"no deviation {min(unknown):g} - there are: {', '.join(f'{one:g}' for one in known)}")
+    options = parser(__doc__, [f"{one:g}" for one in PUBLISHED["mmd"]], [USUAL])
+    options.add_argument("--tests", nargs="+", choices=list(TESTS), default=list(TESTS), help="only these tests")
+    options.add_argument("--repetitions", type=int, default=400, help="pairs of samples for each (400)")
+    options.add_argument("--permutations", type=int, default=2000, help="permutations of each test (2000, as in the paper)")
+    asked = options.parse_args()
     repetitions, permutations = (5, 99) if asked.small else (asked.repetitions, asked.permutations)
-    began = time.perf_counter()
-    rates = [measure(name, deviation, repetitions, permutations) for deviation in asked.deviations for name in asked.tests]
-    seconds = time.perf_counter() - began
-    if asked.json:
-        versions: dict[str, Any] = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}
-        lines = [{**asdict(one), "holds": one.holds} for one in rates]
-        print(json.dumps({"versions": versions, "repetitions": repetitions, "permutations": permutations, "lines": lines}))
-    else:
-        show(rates, seconds, small=asked.small)
-    return int(asked.check and not asked.small and not all(one.holds for one in rates))
+    lines = [measure(name, float(deviation), repetitions, permutations) for deviation in asked.parts for name in asked.tests]
+    return answer(asked, lines, DISTRIBUTIONS)
 
 
 if __name__ == "__main__":

