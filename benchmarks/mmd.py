@@ -1,26 +1,26 @@
-"""How long the tests of a whole table take, and what memory a kernel test of 5,000 rows on each side adds.
+"""The tests of a whole table: MMD beside what people use for it, how long all take, and what memory a kernel test adds.
 
-    python benchmarks/mmd.py [--repeats 5] [--small] [--json] [--check]
+    python benchmarks/mmd.py [peer] [tests] [memory] [--repeats 5] [--small] [--json] [--check] [--peer PYTHON]
 
-Normal data of 32 columns, no change; the best of the repeats, in which the sides of a size take turns, so that a machine that is busy for a
-while slows all alike. Preparing the reference counts. Memory is the peak that Python and numpy allocate during a comparison. ``--check``
-exits 1 where a goal is missed. ``--small`` tries everything in seconds, and checks nothing.
+Normal data of 32 columns, no change; preparing the reference counts. ``peer``: ``mmd`` and the permutation test of alibi-detect, in turn,
+medians and their ratio. It needs older versions of numpy and scipy, so that it runs in an environment of its own, of two gigabytes, made
+for the occasion unless ``--peer`` names its interpreter. ``tests``: the best of the repeats, in which all tests take turns. ``memory``:
+the peak that Python and numpy allocate to compare 5,000 rows with as many. ``--check`` exits 1 where a goal is missed. ``--small`` tries
+everything in seconds, and checks nothing.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from attrs import asdict, frozen
+from _lines import Line, answer, at_most, faster, parser
+from _turns import in_turn, interpreter, peer, seconds
+from attrs import evolve
 from numpy.typing import NDArray
 
 from mlops_drift_mmd import AggregatedDiscrepancy, ClassifierTest, FourierDiscrepancy, FusedDiscrepancy, MaximumMeanDiscrepancy
@@ -28,28 +28,17 @@ from mlops_drift_mmd import AggregatedDiscrepancy, ClassifierTest, FourierDiscre
 if TYPE_CHECKING:
     from mlops_core.roles import DriftTest
 
+PARTS: Final = ("peer", "tests", "memory")
 COLUMNS: Final = 32
+FASTER: Final = 80.0  # times
+PEER: Final = ("alibi-detect[torch]==0.13.0",)
+SIZES: Final = ((1000, 100), (1000, 1000), (2000, 100), (2000, 1000))  # rows of each side, permutations
 SECONDS: Final = {("mmd", 1000, 100): 0.15, ("mmd", 2000, 100): 0.4, ("mmd", 2000, 1000): 1.2}  # goals on two cores
 MEGABYTES: Final = 100.0
 DISTRIBUTIONS: Final = ("motadata-mlops-drift-mmd", "numpy", "scipy")
 
 Side = Callable[[NDArray[np.float64], NDArray[np.float64], int], object]
-"""A test of (reference, current, permutations). One more program is one more entry of ``SIDES``."""
-
-
-@frozen
-class Line:
-    """A figure in its unit, and the goal that it is held to, 0 for none."""
-
-    name: str
-    figure: float
-    unit: str
-    goal: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the goal is met."""
-        return not self.goal or self.figure <= self.goal
+"""A test of (reference, current, permutations)."""
 
 
 def side(kind: Callable[..., DriftTest]) -> Side:
@@ -77,18 +66,30 @@ def samples(rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return rng.normal(size=(rows, COLUMNS)), rng.normal(size=(rows, COLUMNS))
 
 
+def beside(sizes: Sequence[tuple[int, int]], repeats: int, given: str | None) -> list[Line]:
+    """``mmd`` and the peer on the same rows, with p-values."""
+    lines = []
+    with interpreter(given, *PEER) as python:
+        for rows, permutations in sizes:
+            reference, current = samples(rows)
+            mine = partial(seconds, partial(SIDES["mmd"], reference, current, permutations))
+            with peer("mmd", python, reference=reference, current=current, permutations=permutations) as other:
+                took = in_turn({"mmd": mine, "peer": other.a_round}, repeats)
+            line = faster(_name("mmd", rows, permutations), took["mmd"], "alibi-detect", took["peer"], FASTER, found=other.found)
+            lines.append(evolve(line, peer=other.told))
+    return lines
+
+
+def _name(test: str, rows: int, permutations: int) -> str:
+    return f"{test}, {rows:,} x {rows:,} rows, {permutations:,} permutations"
+
+
 def durations(rows: int, permutations: int, repeats: int) -> list[Line]:
-    """The shortest time of each side, of this many turns after one that warms up."""
+    """The shortest time of each test, of this many turns after one that warms up."""
     reference, current = samples(rows)
-    best = dict.fromkeys(SIDES, np.inf)
-    for turn in range(-1, repeats):
-        for name, run in SIDES.items():
-            began = time.perf_counter()
-            run(reference, current, permutations)
-            if turn >= 0:
-                best[name] = min(best[name], time.perf_counter() - began)
-    told = f"{rows:,} x {rows:,} rows, {permutations:,} permutations"
-    return [Line(f"{name}, {told}", float(found), "s", SECONDS.get((name, rows, permutations), 0.0)) for name, found in best.items()]
+    sides = {name: partial(seconds, partial(run, reference, current, permutations)) for name, run in SIDES.items()}
+    took = in_turn(sides, repeats, middle=min)
+    return [at_most(_name(name, rows, permutations), best, "s", SECONDS.get((name, rows, permutations), 0)) for name, best in took.items()]
 
 
 def memory(rows: int) -> Line:
@@ -100,33 +101,32 @@ def memory(rows: int) -> Line:
     test.compare(prepared, current, rng=rng)
     peak = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
-    return Line(f"mmd, {rows:,} x {rows:,} rows, {test.permutations} permutations", peak, "MB", MEGABYTES)
+    return at_most(_name("mmd", rows, test.permutations), peak, "MB", MEGABYTES)
 
 
-def show(lines: Sequence[Line], *, small: bool) -> None:
-    """A line for each figure."""
-    for one in lines:
-        goal = f"  <= {one.goal:g} {one.unit} {'' if one.holds else '- MISSED'}" if one.goal and not small else ""
-        print(f"{one.name:<48} {one.figure:8.3f} {one.unit}{goal}")
+def measure(parts: Sequence[str], repeats: int, *, small: bool, given: str | None) -> list[Line]:
+    """All lines of these parts."""
+    sizes = ((100, 39), (200, 39)) if small else SIZES
+    lines: list[Line] = []
+    if "peer" in parts:
+        lines += beside(sizes[:3], repeats, given)
+    if "tests" in parts:
+        lines += [line for rows, permutations in sizes for line in durations(rows, permutations, repeats)]
+    if "memory" in parts:
+        lines.append(memory(500 if small else 5000))
+    return lines
 
 
 def main() -> int:
     """Measure and print; 0 where every goal holds or none is asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each size (5)")
-    parser.add_argument("--small", action="store_true", help="fewer rows, and no goals")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a goal is missed")
-    asked = parser.parse_args()
-    sizes = [(100, 39), (200, 39)] if asked.small else [(1000, 100), (1000, 1000), (2000, 100), (2000, 1000)]
-    lines = [line for rows, permutations in sizes for line in durations(rows, permutations, 1 if asked.small else asked.repeats)]
-    lines.append(memory(500 if asked.small else 5000))
-    if asked.json:
-        versions: dict[str, Any] = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}
-        print(json.dumps({"versions": versions, "lines": [{**asdict(one), "holds": one.holds} for one in lines]}))
-    else:
-        show(lines, small=asked.small)
-    return int(asked.check and not asked.small and not all(one.holds for one in lines))
+    options = parser(__doc__, PARTS)
+    options.add_argument("--repeats", type=int, default=5, help="turns of each size (5)")
+    options.add_argument(
+        "--peer", metavar="PYTHON", help="an interpreter that has alibi-detect and torch; without it an environment is made"
+    )
+    asked = options.parse_args()
+    repeats = 1 if asked.small else asked.repeats
+    return answer(asked, measure(asked.parts, repeats, small=asked.small, given=asked.peer), DISTRIBUTIONS)
 
 
 if __name__ == "__main__":
