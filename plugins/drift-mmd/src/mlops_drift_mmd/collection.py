@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import define, field, validators
 from numpy.typing import NDArray
 
+from mlops_drift_mmd.arrays import library
 from mlops_drift_mmd.discrepancy import discrepancies
 from mlops_drift_mmd.kernels import collection
 from mlops_drift_mmd.permutation import p_value
 from mlops_drift_mmd.sample import scaled
-from mlops_drift_mmd.table import TableTest, permutations_option, rows_option, standardise_option
+from mlops_drift_mmd.table import TableTest, array_option, permutations_option, rows_option, standardise_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ class KernelCollection(TableTest):
     max_rows: int = rows_option(1000, "Time grows with its square.")
     bandwidths: int = field(default=10, validator=validators.ge(2), metadata={"help": _WIDTHS})
     standardise: bool = standardise_option()
+    array: str = array_option()
 
     @staticmethod
     @abstractmethod
@@ -46,7 +48,7 @@ class KernelCollection(TableTest):
 
     def _decide(self, pooled: NDArray[np.float64], labels: NDArray[np.int8], rng: Generator) -> tuple[float, float, float]:
         points, _ = scaled(pooled, standardise=self.standardise)
-        found = discrepancies(points, collection(points, self.bandwidths, self.spaced, rng), labels)
+        found = discrepancies(points, collection(points, self.bandwidths, self.spaced, rng), labels, library(self.array))
         n = int((labels[0] > 0).sum())
         combined = self.combine(found, n, len(pooled) - n)
         return float(combined[0]), p_value(combined), math.sqrt(max(0.0, float(found.squared[:, 0].max())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     Metric = Literal["euclidean", "cityblock"]
 
-__all__ = ["Kernel", "collection", "distances", "exponents", "width"]
+__all__ = ["Kernel", "collection", "distances", "exponents", "factors", "width"]
 
 _ENOUGH: Final = 1000
 _SMALLEST: Final = 1e-6
@@ -34,18 +35,28 @@ class Kernel:
         return self.bandwidth**-2 if self.metric == "euclidean" else self.bandwidth**-1
 
 
-def exponents(metric: Metric, left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of a metric's kernel of bandwidth 1, (rows of left, rows of right)."""
+def factors(metric: Metric, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What ``exponents`` takes rows of, for all pairs of these points: (x, -|x|^2 / 2, 1) and (y, 1, -|y|^2 / 2), whose product it is."""
     if metric == "cityblock":
+        return points, points
+    half, one = np.einsum("id,id->i", points, points) / -2, np.ones(len(points))
+    return np.column_stack([points, half, one]), np.column_stack([points, one, half])
+
+
+def exponents(metric: Metric, left: Any, right: Any, xp: Any) -> Any:
+    """The logarithm of a metric's kernel of bandwidth 1, (rows of left, rows of right); above 0 by rounding only."""
+    return left @ right.T if metric == "euclidean" else _cityblock(left, right, xp) * -math.sqrt(2)
+
+
+def _cityblock(left: Any, right: Any, xp: Any) -> Any:
+    if isinstance(left, np.ndarray):  # in one pass over the result, where the standard has none
         from scipy.spatial.distance import cdist
 
-        laplace: NDArray[np.float64] = cdist(left, right, metric)
-        laplace *= -np.sqrt(2)
-        return laplace
-    gaussian = left @ right.T
-    gaussian -= np.einsum("id,id->i", left, left)[:, None] / 2
-    gaussian -= np.einsum("id,id->i", right, right) / 2
-    return np.minimum(gaussian, 0.0, out=gaussian)
+        return cdist(left, right, "cityblock")
+    apart = xp.abs(left[:, 0, None] - right[None, :, 0])
+    for column in range(1, left.shape[1]):
+        apart += xp.abs(left[:, column, None] - right[None, :, column])
+    return apart
 
 
 def distances(points: NDArray[np.float64], metric: Metric, rng: Generator) -> NDArray[np.float64]:

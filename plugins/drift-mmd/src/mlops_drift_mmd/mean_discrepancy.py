@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define
 
+from mlops_drift_mmd.arrays import library
 from mlops_drift_mmd.discrepancy import discrepancies
 from mlops_drift_mmd.kernels import Kernel, width
 from mlops_drift_mmd.permutation import p_value
 from mlops_drift_mmd.sample import scaled
-from mlops_drift_mmd.table import TableTest, bandwidth_option, permutations_option, rows_option, standardise_option
+from mlops_drift_mmd.table import TableTest, array_option, bandwidth_option, permutations_option, rows_option, standardise_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,10 +54,11 @@ class MaximumMeanDiscrepancy(TableTest):
     max_rows: int = rows_option(2000, "Time grows with its square.")
     bandwidth: float | None = bandwidth_option()
     standardise: bool = standardise_option()
+    array: str = array_option()
 
     def _decide(self, pooled: NDArray[np.float64], labels: NDArray[np.int8], rng: Generator) -> tuple[float, float, float]:
         points, unit = scaled(pooled, standardise=self.standardise)
-        found = discrepancies(points, [Kernel("euclidean", width(points, unit, self.bandwidth, rng))], labels)
+        found = discrepancies(points, [Kernel("euclidean", width(points, unit, self.bandwidth, rng))], labels, library(self.array))
         squared = found.squared[0]
         return float(squared[0]), p_value(squared, found.ties[0]), math.sqrt(max(0.0, float(squared[0])))
 

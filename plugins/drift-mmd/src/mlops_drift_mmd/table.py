@@ -10,6 +10,7 @@ from attrs import field, validators
 
 from mlops_core.records import TestOutcome
 from mlops_core.roles import DriftTest
+from mlops_drift_mmd.arrays import NAMES
 from mlops_drift_mmd.permutation import signs
 from mlops_drift_mmd.sample import thinned
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-__all__ = ["TableTest", "bandwidth_option", "permutations_option", "rows_option", "standardise_option"]
+__all__ = ["TableTest", "array_option", "bandwidth_option", "permutations_option", "rows_option", "standardise_option"]
 
 
 def permutations_option(default: int) -> Any:
@@ -41,6 +42,12 @@ def bandwidth_option() -> Any:
     """The option ``bandwidth``."""
     told = "The kernel's s, in standardised units unless standardise is off; by default the median distance of rows."
     return field(default=None, validator=validators.optional(validators.gt(0)), metadata={"help": told})
+
+
+def array_option() -> Any:
+    """The option ``array``."""
+    told = "What computes kernels: numpy, or torch on a device, such as torch:cuda; equal seeds draw equal permutations on all."
+    return field(default="numpy", validator=validators.matches_re(NAMES), metadata={"help": told})
 
 
 class TableTest(DriftTest):
