@@ -3,10 +3,11 @@
     python benchmarks/mmd.py [peer] [tests] [memory] [--repeats 5] [--small] [--json] [--check] [--peer PYTHON]
 
 Normal data of 32 columns, no change; preparing the reference counts. ``peer``: ``mmd`` and the permutation test of alibi-detect, in turn,
-medians and their ratio. It needs older versions of numpy and scipy, so that it runs in an environment of its own, of two gigabytes, made
-for the occasion unless ``--peer`` names its interpreter. ``tests``: the best of the repeats, in which all tests take turns. ``memory``:
-the peak that Python and numpy allocate to compare 5,000 rows with as many. ``--check`` exits 1 where a goal is missed. ``--small`` tries
-everything in seconds, and checks nothing.
+medians and their ratio. It needs older versions of numpy and scipy, so that it runs in an environment of its own, made for the occasion
+unless ``--peer`` names its interpreter: of two gigabytes with a torch for CPUs only, of more with the usual one. Where other programs are
+busy, ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1`` compares one thread with one, as neither waits for threads that do not run. ``tests``:
+the best of the repeats, in which all tests take turns. ``memory``: the peak that Python and numpy allocate to compare 5,000 rows with as
+many. ``--check`` exits 1 where a goal is missed. ``--small`` tries everything in seconds, and checks nothing.
 """
 
 from __future__ import annotations
