@@ -1,0 +1,225 @@
+"""How often every drift test rejects at 0.05 where nothing changed.
+
+    python benchmarks/validity.py [ks mmd call ...] [--sizes 50x50 500x5000] [--repetitions 2000] [--permutations 99] [--jobs 2]
+                                  [--long] [--small] [--json] [--check]
+
+Both samples are drawn anew from one distribution in every repetition, a reference of n and current data of m values: normal, rounded so
+that there are ties, Cauchy, for tests of the whole table three normal columns of which any two have the correlation 0.5 or 0.9 too, for
+tests of categories five of them. ``call`` is ``DriftDetector.detect_data_drift`` as it is without any settings, on ten columns that are
+independent or correlated: whether it raises an alarm, by correction.
+
+``--check`` exits 1 where a rate is above 0.0625, or one of a permutation test on continuous data below 0.0375: 0.05 and 2.565 standard
+errors of 2,000 repetitions (as many of theirs with fewer). Of some hundred lines a few are beyond it by chance, so such a line is measured
+again with four times as many fresh repetitions, which have to be within. Tests of the whole table use at most ``max_rows`` rows of each
+side (``mmd_agg`` and ``mmd_fuse`` 1,000, ``mmd`` 2,000). With more than 200 rows they take hours on one core and are left out unless
+``--long`` is given or they are of the ``--sizes`` asked for. ``--small`` tries everything in seconds, and checks nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from importlib.metadata import version
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from attrs import asdict, frozen
+
+from mlops_core.drift import DriftDetector
+from mlops_core.drift.correction import CORRECTIONS, adjust
+from mlops_drift_ks import CramerVonMises, Energy, KolmogorovSmirnov, Wasserstein
+from mlops_drift_mmd import AggregatedDiscrepancy, ClassifierTest, FourierDiscrepancy, FusedDiscrepancy, MaximumMeanDiscrepancy
+from mlops_drift_psi import ChiSquare, JensenShannon, PopulationStability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from mlops_core.roles import DriftTest
+
+NUMBERS: Final[Mapping[str, Callable[..., DriftTest]]] = {"ks": KolmogorovSmirnov, "cvm": CramerVonMises}
+DISTANCES: Final[Mapping[str, Callable[..., DriftTest]]] = {"wasserstein": Wasserstein, "energy": Energy}
+BINNED: Final[Mapping[str, Callable[..., DriftTest]]] = {"psi": PopulationStability, "js": JensenShannon, "chi2": ChiSquare}
+TABLE: Final[Mapping[str, Callable[..., DriftTest]]] = {
+    "mmd": MaximumMeanDiscrepancy,
+    "mmd_rff": FourierDiscrepancy,
+    "mmd_agg": AggregatedDiscrepancy,
+    "mmd_fuse": FusedDiscrepancy,
+    "c2st": ClassifierTest,
+}
+CALL: Final = "call"
+TESTS: Final = (*NUMBERS, *DISTANCES, *BINNED, *TABLE, CALL)
+SIZES: Final = ((50, 50), (50, 200), (500, 500), (5000, 500), (5000, 5000))
+QUICK: Final = 200  # rows of a table test that take minutes
+DISCRETE: Final = ("ties", "categories")
+LEVEL: Final = 0.05
+ERRORS: Final = 2.565  # standard errors: 0.0125 with 2,000 repetitions
+AGAIN: Final = 4
+SHARES: Final = (0.5, 0.25, 0.15, 0.09, 0.01)
+DISTRIBUTIONS: Final = ("motadata-mlops-drift-ks", "motadata-mlops-drift-mmd", "motadata-mlops-drift-psi", "numpy", "scipy")
+
+
+@frozen
+class Cell:
+    """What is measured: a test, or ``call``, on samples of n and m of one distribution."""
+
+    test: str
+    data: str
+    n: int
+    m: int
+
+
+@frozen
+class Rate:
+    """The share of repetitions that were rejected, and the bounds that it has to keep."""
+
+    test: str
+    data: str
+    n: int
+    m: int
+    rate: float
+    repetitions: int
+    least: float
+    most: float
+
+    @property
+    def holds(self) -> bool:
+        """Within its bounds."""
+        return self.least <= self.rate <= self.most
+
+    @property
+    def error(self) -> float:
+        """Its standard error."""
+        return math.sqrt(self.rate * (1 - self.rate) / self.repetitions)
+
+
+def cells(tests: Sequence[str], sizes: Sequence[tuple[int, int]] | None, *, long: bool) -> Iterator[Cell]:
+    """Every combination that is asked for."""
+    for test in tests:
+        if test == CALL:
+            yield from (Cell(test, data, 200, 200) for data in ("rho 0", "rho 0.5", "rho 0.9"))
+            continue
+        kinds = [
+            "normal",
+            "ties",
+            "cauchy",
+            *(("rho 0.5", "rho 0.9") if test in TABLE else ()),
+            *(("categories",) if test in BINNED else ()),
+        ]
+        usual = [size for size in SIZES if long or test not in TABLE or max(size) <= QUICK]
+        yield from (Cell(test, data, n, m) for data in kinds for n, m in sizes or usual)
+
+
+def sample(rng: Generator, data: str, rows: int, columns: int) -> NDArray[Any]:
+    """Values (rows, columns) of one of the distributions."""
+    shape = rows, columns
+    if data == "categories":
+        return rng.choice(len(SHARES), p=SHARES, size=shape)
+    if data == "cauchy":
+        return rng.standard_cauchy(size=shape)
+    if data == "ties":
+        return np.round(rng.normal(size=shape) * 3)
+    rho = float(data.removeprefix("rho ")) if data.startswith("rho") else 0.0
+    return np.asarray(math.sqrt(rho) * rng.normal(size=(rows, 1)) + math.sqrt(1 - rho) * rng.normal(size=shape))
+
+
+def rejections(cell: Cell, repetitions: int, permutations: int, rng: Generator) -> dict[str, int]:
+    """How many repetitions were rejected, by what rejected them: the test, or a call with a correction."""
+    if cell.test == CALL:
+        return alarms(cell, repetitions, rng)
+    permuted = DISTANCES.keys() | BINNED.keys() | TABLE.keys()
+    kinds = {**NUMBERS, **DISTANCES, **BINNED, **TABLE}
+    test = kinds[cell.test](**({"permutations": permutations} if cell.test in permuted else {}))
+    found = 0
+    for _ in range(repetitions):
+        before, after = (sample(rng, cell.data, rows, 3 if cell.test in TABLE else 1) for rows in (cell.n, cell.m))
+        if cell.test not in TABLE:
+            before, after = before[:, 0], after[:, 0]
+        found += test.compare(test.prepare(before), after, rng=rng).p_value <= LEVEL
+    return {cell.test: found}
+
+
+def alarms(cell: Cell, repetitions: int, rng: Generator) -> dict[str, int]:
+    """How many whole calls raised an alarm, by correction; a correction decides by the p-values only, so one call serves all of them."""
+    detector = DriftDetector()
+    found = dict.fromkeys((f"{CALL} {name}" for name in CORRECTIONS if name != "none"), 0)
+    for seed in range(repetitions):
+        before, after = (sample(rng, cell.data, rows, 10) for rows in (cell.n, cell.m))
+        p_values = [one.p_value for one in detector.detect_data_drift(before, after, LEVEL, correction="none", seed=seed).outcomes]
+        for name in found:
+            found[name] += min(adjust(p_values, name.removeprefix(f"{CALL} "))) <= LEVEL
+    return found
+
+
+def measure(cell: Cell, repetitions: int, permutations: int) -> list[Rate]:
+    """The rates of one cell, measured again where one is beyond its bounds."""
+    rng = np.random.default_rng(list(f"{cell.test} {cell.data} {cell.n} {cell.m}".encode()))
+    width = ERRORS * math.sqrt(LEVEL * (1 - LEVEL) / repetitions)
+    both_sides = cell.test in DISTANCES.keys() | TABLE.keys() and cell.data not in DISCRETE
+    least, most = (LEVEL - width if both_sides else 0.0), LEVEL + width
+
+    def rates(count: int) -> list[Rate]:
+        found = rejections(cell, count, permutations, rng)
+        return [Rate(name, cell.data, cell.n, cell.m, hits / count, count, least, most) for name, hits in found.items()]
+
+    first = rates(repetitions)
+    return first if all(one.holds for one in first) else rates(AGAIN * repetitions)
+
+
+def show(rates: Iterable[Rate], *, small: bool) -> Iterator[Rate]:
+    """A line for each rate, as soon as it is known."""
+    for one in rates:
+        verdict = "" if small or one.holds else f"  BEYOND {one.least:.4f} to {one.most:.4f}"
+        where = f"{one.test:<24} {one.data:<10} {one.n:>5} x {one.m:<5}"
+        print(f"{where} {one.rate:.4f} +- {one.error:.4f} of {one.repetitions}{verdict}", flush=True)
+        yield one
+
+
+def size(text: str) -> tuple[int, int]:
+    """``50x200`` as two numbers."""
+    n, _, m = text.partition("x")
+    return int(n), int(m)
+
+
+def main() -> int:
+    """Measure and print; 0 where every rate is within its bounds or none is asked to be."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("tests", nargs="*", metavar="test", default=list(TESTS), help=f"of {', '.join(TESTS)} (all)")
+    parser.add_argument("--sizes", nargs="+", type=size, help="rows of reference and current data, such as 50x200, of all but calls")
+    parser.add_argument("--repetitions", type=int, default=2000, help="pairs of samples for each rate (2000)")
+    parser.add_argument("--permutations", type=int, default=99, help="of the tests that permute or simulate (99)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    parser.add_argument("--long", action="store_true", help=f"tests of the whole table with more than {QUICK} rows too")
+    parser.add_argument("--small", action="store_true", help="a few repetitions of the smallest samples, and no goals")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a rate is beyond its bounds")
+    asked = parser.parse_args()
+    if unknown := set(asked.tests) - set(TESTS):
+        parser.error(f"no test {min(unknown)!r} - there are: {', '.join(TESTS)}")
+    repetitions = 5 if asked.small else asked.repetitions
+    chosen = cells(asked.tests, SIZES[:1] if asked.small else asked.sizes, long=asked.long)
+    began = time.perf_counter()
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        each = partial(measure, repetitions=repetitions, permutations=asked.permutations)
+        measured = chain.from_iterable(pool.map(each, chosen))
+        rates = list(measured if asked.json else show(measured, small=asked.small))
+    if asked.json:
+        versions: dict[str, Any] = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}
+        lines = [{**asdict(one), "holds": one.holds} for one in rates]
+        print(json.dumps({"versions": versions, "permutations": asked.permutations, "lines": lines}))
+    else:
+        print(f"{time.perf_counter() - began:.0f} s")
+    return int(asked.check and not asked.small and not all(one.holds for one in rates))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
