@@ -12,6 +12,10 @@ ROOT = Path(__file__).parent
 hypothesis.settings.register_profile("project", deadline=None, database=None, derandomize=True)
 hypothesis.settings.load_profile("project")
 
+# One thread of linear algebra in each worker and in what it starts: two workers with two threads each wait for one another, up to 40 times
+# as long as they calculate. Both OpenBLAS and OpenMP read it when they are loaded, which workers and children do after this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_sessionstart() -> None:
     """Refuse to test the checkout where nox promises to test the installed packages."""

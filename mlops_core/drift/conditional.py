@@ -58,8 +58,11 @@ def compare_given(features: NDArray[np.float64], labels: NDArray[np.float64], n:
 def _basis(features: NDArray[np.float64], rng: Generator) -> NDArray[np.float64]:
     """The features, their squares, and waves of random directions, whose sums come near any smooth function (Rahimi & Recht 2007)."""
     some = features[rng.integers(0, len(features), 300)]
-    distances = np.sqrt(((some[:, None] - some[None]) ** 2).sum(axis=2))
-    usual = float(np.median(distances[distances > 0])) if (distances > 0).any() else 1.0
+    squares = np.zeros((len(some), len(some)))
+    for column in some.T:
+        squares += (column[:, None] - column) ** 2
+    apart = squares[squares > 0]
+    usual = float(np.sqrt(np.median(apart))) if len(apart) else 1.0
     directions = rng.normal(size=(features.shape[1], _WAVES)) * np.sqrt(2) / usual
     waves = np.sqrt(2 / _WAVES) * np.cos(features @ directions + rng.uniform(0, 2 * np.pi, _WAVES))
     return np.column_stack([features, features**2, waves])
