@@ -39,7 +39,7 @@ __all__ = ["BundleHost", "ProjectHost", "main"]
 
 _LOG: Final = logging.getLogger(__name__)
 _LOADING: Final = 300.0
-_LAST_PASS: Final = 10.0
+_LAST_PASS: Final = 2.0  # a pass that sets routes may wait for this very process to end
 
 
 @define(eq=False)

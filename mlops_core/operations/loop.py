@@ -93,10 +93,15 @@ class ControlLoop:
             self._thread.start()
 
     def close(self, timeout: float = 30.0) -> None:
-        """End the thread after the pass that runs, and release the lease. Idempotent."""
+        """End the thread after the pass that runs, and release the lease. Idempotent.
+
+        A pass that takes longer than ``timeout`` seconds is left to itself, and its work to the loop that takes over.
+        """
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout)
+            if self._thread.is_alive():
+                self.release()
 
     def turn(self) -> bool:
         """Take or renew the lease and run what is due; answers whether this loop is the one that works."""
@@ -128,6 +133,8 @@ class ControlLoop:
         return LoopStatus(self.holds, self.owner, socket.gethostname(), os.getpid(), self._since, self.stack.clock.now(), passes)
 
     def _renew(self) -> bool:
+        if self._stop.is_set():  # whoever told it to end releases the lease, and a pass that ends later takes none
+            return False
         try:
             held = self.stack.parts.registry.lease(self.stack.settings.tenant, LEASE, self.owner, self.ttl)
         except Exception as error:  # noqa: BLE001  the loop outlives an outage of the registry, whatever its store raises

@@ -93,6 +93,24 @@ def test_a_pass_that_hangs_loses_the_lease(stack: Stack, clock: FakeClock) -> No
     assert (late.runs, other.holds) == (0, True)
 
 
+def test_a_pass_that_outlasts_its_loop_leaves_the_lease_to_the_next(stack: Stack) -> None:
+    begun, go_on, late = threading.Event(), threading.Event(), Counted()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(SOON)
+
+    loop, other = ControlLoop(stack, [Pass("waits", wait, SECOND), Pass("late", late, SECOND)]), ControlLoop(stack)
+    loop.start()
+    assert begun.wait(SOON)
+    assert not other.turn()
+    loop.close(0)
+    assert other.turn()
+    go_on.set()
+    loop.close()
+    assert (late.runs, loop.holds, other.turn()) == (0, False, True)
+
+
 def test_an_outage_of_the_registry_is_outlived(
     stack: Stack, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
