@@ -12,7 +12,8 @@ independent or correlated: whether it raises an alarm, by correction.
 errors of 2,000 repetitions (as many of theirs with fewer). Of some hundred lines a few are beyond it by chance, so such a line is measured
 again with four times as many fresh repetitions, which have to be within. Tests of the whole table use at most ``max_rows`` rows of each
 side (``mmd_agg`` and ``mmd_fuse`` 1,000, ``mmd`` 2,000). With more than 200 rows they take hours on one core and are left out unless
-``--long`` is given or they are of the ``--sizes`` asked for. ``--small`` tries everything in seconds, and checks nothing.
+``--long`` is given or they are of the ``--sizes`` asked for; the rest takes some twenty minutes. ``--small`` tries everything in seconds,
+and checks nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from mlops_core.roles import DriftTest
 
-NUMBERS: Final[Mapping[str, Callable[..., DriftTest]]] = {"ks": KolmogorovSmirnov, "cvm": CramerVonMises}
+RANKED: Final[Mapping[str, Callable[..., DriftTest]]] = {"ks": KolmogorovSmirnov, "cvm": CramerVonMises}
 DISTANCES: Final[Mapping[str, Callable[..., DriftTest]]] = {"wasserstein": Wasserstein, "energy": Energy}
 BINNED: Final[Mapping[str, Callable[..., DriftTest]]] = {"psi": PopulationStability, "js": JensenShannon, "chi2": ChiSquare}
 TABLE: Final[Mapping[str, Callable[..., DriftTest]]] = {
@@ -57,7 +58,8 @@ TABLE: Final[Mapping[str, Callable[..., DriftTest]]] = {
     "c2st": ClassifierTest,
 }
 CALL: Final = "call"
-TESTS: Final = (*NUMBERS, *DISTANCES, *BINNED, *TABLE, CALL)
+PERMUTED: Final = {**DISTANCES, **BINNED, **TABLE}  # they take a number of permutations
+TESTS: Final = (*RANKED, *PERMUTED, CALL)
 SIZES: Final = ((50, 50), (50, 200), (500, 500), (5000, 500), (5000, 5000))
 QUICK: Final = 200  # rows of a table test that take minutes
 DISCRETE: Final = ("ties", "categories")
@@ -136,9 +138,7 @@ def rejections(cell: Cell, repetitions: int, permutations: int, rng: Generator) 
     """How many repetitions were rejected, by what rejected them: the test, or a call with a correction."""
     if cell.test == CALL:
         return alarms(cell, repetitions, rng)
-    permuted = DISTANCES.keys() | BINNED.keys() | TABLE.keys()
-    kinds = {**NUMBERS, **DISTANCES, **BINNED, **TABLE}
-    test = kinds[cell.test](**({"permutations": permutations} if cell.test in permuted else {}))
+    test = RANKED[cell.test]() if cell.test in RANKED else PERMUTED[cell.test](permutations=permutations)
     found = 0
     for _ in range(repetitions):
         before, after = (sample(rng, cell.data, rows, 3 if cell.test in TABLE else 1) for rows in (cell.n, cell.m))
