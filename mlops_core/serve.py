@@ -39,7 +39,7 @@ __all__ = ["BundleHost", "ProjectHost", "main"]
 
 _LOG: Final = logging.getLogger(__name__)
 _LOADING: Final = 300.0
-_LAST_PASS: Final = 2.0  # a pass that sets routes may wait for this very process to end
+_LAST_PASS: Final = 2.0  # seconds; more only delays the successor where the pass itself waits for this process to end, to set routes
 
 
 @define(eq=False)

@@ -26,21 +26,33 @@ _HARMLESS: Final = 0.01
 class Recalibration:
     """q = 1 / (1 + exp(-(a + b logit(p)))), fitted by maximum likelihood with a faint prior towards b = 1 and a = 0.
 
-    ``weights`` count the rows, for a bootstrap.
+    ``weights`` count the rows, for a bootstrap; from one ``near`` to it a fit needs half the steps.
     """
 
-    __slots__ = ("_slope",)
+    __slots__ = ("slope",)
 
-    def __init__(self, probabilities: NDArray[np.float64], labels: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> None:
+    slope: NDArray[np.float64]
+    """a and b."""
+
+    def __init__(
+        self,
+        probabilities: NDArray[np.float64],
+        labels: NDArray[np.float64],
+        weights: NDArray[np.float64] | None = None,
+        *,
+        near: Recalibration | None = None,
+    ) -> None:
         design = _design(probabilities)
         counts = np.ones(len(labels)) if weights is None else weights
         aim = np.array([0.0, 1.0])
 
         def loss(slope: NDArray[np.float64]) -> float:
             score = design @ slope
-            return float(counts @ (np.logaddexp(0, score) - labels * score) + _PRIOR / 2 * ((slope - aim) ** 2).sum())
+            misfit = np.maximum(score, 0) + np.log(1 + np.exp(-np.abs(score))) - labels * score
+            return float(counts @ misfit + _PRIOR / 2 * ((slope - aim) ** 2).sum())
 
-        slope, least = aim, loss(aim)
+        slope = aim if near is None else near.slope
+        least = loss(slope)
         for _ in range(_STEPS):
             found = _expit(design @ slope)
             gradient = design.T @ (counts * (labels - found)) - _PRIOR * (slope - aim)
@@ -51,11 +63,11 @@ class Recalibration:
             slope, least = slope + step, there
             if np.abs(step).max() <= _NEAR:
                 break
-        self._slope = slope
+        self.slope = slope
 
     def __call__(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probabilities, recalibrated."""
-        return _expit(_design(probabilities) @ self._slope)
+        return _expit(_design(probabilities) @ self.slope)
 
 
 def _design(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -115,11 +115,11 @@ def _draws(
     if len(labels) > _MOST_REFERENCE:
         some = rng.choice(len(labels), _MOST_REFERENCE, replace=False)
         labels, before = labels[some], before[some]
-    scores = Scores(after)
+    scores, whole = Scores(after), Recalibration(before, labels)
     drawn = {name: np.empty(_ROUNDS) for name in names}
     for place in range(_ROUNDS):
         weights = np.bincount(rng.integers(0, len(labels), len(labels)), minlength=len(labels)).astype(np.float64)
-        likely = Recalibration(before, labels, weights)(after)
+        likely = Recalibration(before, labels, weights, near=whole)(after)
         outcomes = (rng.random(len(after)) < likely).astype(np.float64)
         for name in names:
             drawn[name][place] = ESTIMATED[name](outcomes, scores)
