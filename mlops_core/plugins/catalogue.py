@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Catalogue", "Installed"]
 
 _LOG: Final = logging.getLogger(__name__)
+_NAMED: Final = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
 @frozen
@@ -94,7 +95,7 @@ def _scanned() -> Iterator[Installed]:
     seen: set[str] = set()
     for distribution in metadata.distributions():
         try:
-            described = dict(distribution.metadata.items())  # type: ignore[attr-defined]  # it is an email.message.Message
+            described = _described(distribution)
             name, version = described.get("Name", ""), described.get("Version", "?")
             plain = re.sub(r"[-_.]+", "-", name).lower()
             points = () if plain in seen else tuple(distribution.entry_points)
@@ -103,3 +104,9 @@ def _scanned() -> Iterator[Installed]:
             continue
         seen.add(plain)
         yield from (Installed(roles[one.group], one.name, one.value, name or "?", version) for one in points if one.group in roles)
+
+
+def _described(distribution: metadata.Distribution) -> dict[str, str]:
+    """Name and version: ``distribution.metadata`` parses its whole description too, of every distribution at every start."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
+    return dict(_NAMED.findall(text.partition("\n\n")[0]))
