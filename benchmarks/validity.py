@@ -18,19 +18,15 @@ and checks nothing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import platform
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from _lines import Line, answer, parser
 from attrs import asdict, frozen
 
 from mlops_core.drift import DriftDetector
@@ -175,13 +171,17 @@ def measure(cell: Cell, repetitions: int, permutations: int) -> list[Rate]:
     return first if all(one.holds for one in first) else rates(AGAIN * repetitions)
 
 
-def show(rates: Iterable[Rate], *, small: bool) -> Iterator[Rate]:
-    """A line for each rate, as soon as it is known."""
-    for one in rates:
-        verdict = "" if small or one.holds else f"  BEYOND {one.least:.4f} to {one.most:.4f}"
-        where = f"{one.test:<24} {one.data:<10} {one.n:>5} x {one.m:<5}"
-        print(f"{where} {one.rate:.4f} +- {one.error:.4f} of {one.repetitions}{verdict}", flush=True)
-        yield one
+def line(one: Rate) -> Line:
+    """A rate and its bounds."""
+    figure = f"{one.rate:.4f} +- {one.error:.4f} of {one.repetitions}"
+    return Line(f"{one.test}, {one.data}, {one.n} x {one.m}", figure, f"{one.least:.4f} to {one.most:.4f}", one.holds, asdict(one))
+
+
+def told(rates: Iterable[Rate]) -> Iterator[Line]:
+    """A line for each rate; beside the answer, which comes in the end, as soon as it is known."""
+    for made in map(line, rates):
+        print(f"{made.name}: {made.figure}", file=sys.stderr, flush=True)
+        yield made
 
 
 def size(text: str) -> tuple[int, int]:
@@ -192,33 +192,19 @@ def size(text: str) -> tuple[int, int]:
 
 def main() -> int:
     """Measure and print; 0 where every rate is within its bounds or none is asked to be."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("tests", nargs="*", metavar="test", default=list(TESTS), help=f"of {', '.join(TESTS)} (all)")
-    parser.add_argument("--sizes", nargs="+", type=size, help="rows of reference and current data, such as 50x200, of all but calls")
-    parser.add_argument("--repetitions", type=int, default=2000, help="pairs of samples for each rate (2000)")
-    parser.add_argument("--permutations", type=int, default=99, help="of the tests that permute or simulate (99)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
-    parser.add_argument("--long", action="store_true", help=f"tests of the whole table with more than {QUICK} rows too")
-    parser.add_argument("--small", action="store_true", help="a few repetitions of the smallest samples, and no goals")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a rate is beyond its bounds")
-    asked = parser.parse_args()
-    if unknown := set(asked.tests) - set(TESTS):
-        parser.error(f"no test {min(unknown)!r} - there are: {', '.join(TESTS)}")
+    options = parser(__doc__, TESTS)
+    options.add_argument("--sizes", nargs="+", type=size, help="rows of reference and current data, such as 50x200, of all but calls")
+    options.add_argument("--repetitions", type=int, default=2000, help="pairs of samples for each rate (2000)")
+    options.add_argument("--permutations", type=int, default=99, help="of the tests that permute or simulate (99)")
+    options.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    options.add_argument("--long", action="store_true", help=f"tests of the whole table with more than {QUICK} rows too")
+    asked = options.parse_args()
     repetitions = 5 if asked.small else asked.repetitions
-    chosen = cells(asked.tests, SIZES[:1] if asked.small else asked.sizes, long=asked.long)
-    began = time.perf_counter()
+    chosen = cells(asked.parts, SIZES[:1] if asked.small else asked.sizes, long=asked.long)
     with ProcessPoolExecutor(asked.jobs) as pool:
         each = partial(measure, repetitions=repetitions, permutations=asked.permutations)
-        measured = chain.from_iterable(pool.map(each, chosen))
-        rates = list(measured if asked.json else show(measured, small=asked.small))
-    if asked.json:
-        versions: dict[str, Any] = {name: version(name) for name in DISTRIBUTIONS} | {"python": platform.python_version()}
-        lines = [{**asdict(one), "holds": one.holds} for one in rates]
-        print(json.dumps({"versions": versions, "permutations": asked.permutations, "lines": lines}))
-    else:
-        print(f"{time.perf_counter() - began:.0f} s")
-    return int(asked.check and not asked.small and not all(one.holds for one in rates))
+        lines = list(told(chain.from_iterable(pool.map(each, chosen))))
+    return answer(asked, lines, DISTRIBUTIONS)
 
 
 if __name__ == "__main__":
