@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from mlops_core.records import Threshold
 from mlops_core.structure import Problem, nearest
 
 if TYPE_CHECKING:
@@ -16,8 +17,31 @@ if TYPE_CHECKING:
 __all__ = ["alert_problems"]
 
 
+def _unclear(rule: AlertRule) -> str | None:
+    """Why ``clear`` cannot end what ``when`` began: one metric, from the other side, and never both at once."""
+    try:
+        begins, ends = Threshold.parse(rule.when), Threshold.parse(rule.clear) if rule.clear is not None else None
+    except ValueError:  # told by whoever reads the comparison itself
+        return None
+    if ends is None:
+        return None
+    if ends.metric != begins.metric:
+        return f"it compares {ends.metric!r}, and 'when' {begins.metric!r} - compare the same metric"
+    if not {begins.operator, ends.operator} <= {"<", "<=", ">", ">="}:
+        return "it ends what a bound began - write 'when' and 'clear' with <, <=, > or >=, or leave 'clear' out"
+    sides = {begins.operator[0], ends.operator[0]}
+    apart = ends.bound <= begins.bound if begins.operator[0] == ">" else ends.bound >= begins.bound
+    both = ends.bound == begins.bound and begins.operator.endswith("=") and ends.operator.endswith("=")
+    if sides != {"<", ">"} or not apart or both:
+        other = "<" if begins.operator[0] == ">" else ">"
+        return (
+            f"{str(ends)!r} can hold while {str(begins)!r} does - write one that cannot, such as '{begins.metric} {other} {begins.bound:g}'"
+        )
+    return None
+
+
 def alert_problems(settings: Settings, channels: Mapping[str, Any], places: Sequence[int] | None = None) -> list[Problem]:
-    """Channels that are not there, names that are taken, environments that are misspelled.
+    """Channels that are not there, names that are taken, environments that are misspelled, conditions that end nothing.
 
     Any environment may be recorded by hand, so a name is wrong only where it nearly is that of a configured one.
 
@@ -39,6 +63,8 @@ def alert_problems(settings: Settings, channels: Mapping[str, Any], places: Sequ
 def _of(rule: AlertRule, settings: Settings, channels: Mapping[str, Any], taken: Container[str]) -> Iterator[Problem]:
     if rule.name in taken:
         yield Problem(("name",), f"{rule.name!r} is taken by an earlier rule - give each rule its own name")
+    if (told := _unclear(rule)) is not None:
+        yield Problem(("clear",), told)
     for place, name in enumerate(rule.notify):
         if name not in channels:
             yield Problem(("notify", place), f"no channel {name!r} - {nearest(name, channels)}")

@@ -18,7 +18,6 @@ _USES: Final = tuple[Use, ...]
 _STAGES: Final = tuple[StageSettings, ...]
 _LATER: Final[Mapping[str, tuple[str, ...]]] = {
     "monitoring": ("ground_truth", "retention", "slo"),
-    "monitoring.alerts[]": ("clear", "keep", "no_data"),
 }
 """Keys that a later release reads. They are refused, since a setting that is ignored is worse than one that is missing."""
 

@@ -71,7 +71,11 @@ class EnvironmentSettings(Record):
 
 @frozen
 class AlertRule(Record):
-    """A threshold rule: ``when`` is one comparison, such as ``error_rate > 0.02``, over ``window``, that must hold for ``hold_for``."""
+    """A threshold rule: ``when`` is one comparison, such as ``error_rate > 0.02``, over ``window``, that must hold for ``hold_for``.
+
+    What fires ends when ``clear`` holds, or, without one, ``when`` no longer does, and that for ``keep``. ``no_data``: a window without
+    data ends what fires (``ok``), counts as the condition (``alert``), or changes nothing (``keep``).
+    """
 
     name: Annotated[str, _NAME] = field(metadata=_says("what the rule is called"))
     when: Annotated[str, Check(rules.condition)] = field(metadata=_says("the comparison, such as error_rate > 0.02"))
@@ -80,6 +84,12 @@ class AlertRule(Record):
     model: str | None = field(default=None, metadata=_says("one model only; every model by default"))
     environment: str | None = field(default=None, metadata=_says("one environment only; every one by default"))
     notify: tuple[str, ...] = field(default=(), metadata=_says("the channels that are told"))
+    clear: Annotated[str, Check(rules.condition)] | None = field(
+        default=None,
+        metadata=_says("the comparison of the same metric that ends it, such as error_rate < 0.01; none: that 'when' is not met"),
+    )
+    keep: Annotated[timedelta, _SPAN] = field(default=timedelta(0), metadata=_says("how long it must be over before it ends"))
+    no_data: Literal["ok", "alert", "keep"] = field(default="ok", metadata=_says("what a window without data does"))
 
 
 @frozen

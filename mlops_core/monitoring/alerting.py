@@ -109,9 +109,9 @@ class Alerting:
 def _book(state: Mapping[str, Any] | None) -> Book:
     if not state:
         return Book()
-    if state.get("format", FORMAT) != FORMAT:
+    if state.get("format", FORMAT) not in range(1, FORMAT + 1):
         raise MonitoringError(f"incidents: format {state['format']} of the journal is not known to this release - install a newer one")
-    return Book.from_dict(dict(state))
+    return Book.from_dict({**state, "format": FORMAT})
 
 
 @contextmanager

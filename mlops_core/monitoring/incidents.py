@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "MOST_OWED", "Book", "Incident", "Owed", "advance", "journal_of", "settle"]
 
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MOST_OWED: Final = 4
 """Alerts of one rule and environment that wait for one channel."""
 
@@ -39,7 +39,7 @@ class Incident(Record):
     """The newest incident of a rule in one environment.
 
     ``since`` is when the condition was first met, ``at`` when ``state`` was entered; ``value`` was measured then. ``key`` names the
-    incident from its opening on, and is empty while it is pending.
+    incident from its opening on, and is empty while it is pending; ``lapsed``: since when it could end, while it is kept.
     """
 
     tenant: str
@@ -52,6 +52,7 @@ class Incident(Record):
     condition: str
     value: float | None = None
     key: str = ""
+    lapsed: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -77,7 +78,10 @@ class Incident(Record):
 
 @frozen
 class Book(Record):
-    """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first; ``format`` tells this form."""
+    """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first; ``format`` tells this form.
+
+    Format 1 is without ``Incident.lapsed``.
+    """
 
     incidents: Mapping[str, Incident] = field(factory=dict)
     owed: tuple[Owed, ...] = ()
@@ -104,13 +108,14 @@ def advance(
     changed = {name: incident for name, incident in kept.items() if incident != book.incidents.get(name)}
     if not changed and len(kept) == len(book.incidents):
         return None
+    moved = {name: incident for name, incident in changed.items() if _moved(book.incidents.get(name), incident)}
     owed = [
         Owed(channel, incident.alert())
-        for name, incident in changed.items()
+        for name, incident in moved.items()
         if incident.state != "pending"
         for channel in told.get(name, tuple(channels))
     ]
-    change = {name: incident.state for name, incident in changed.items()}
+    change = {name: incident.state for name, incident in moved.items()}
     return NewEntry(
         at=now, kind="evaluated", change=change, state=evolve(book, incidents=kept, owed=_newest((*book.owed, *owed))).to_dict()
     )
@@ -139,6 +144,10 @@ def _newest(owed: Sequence[Owed]) -> tuple[Owed, ...]:
 def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, model: str) -> Incident | None:
     """The incident after one measurement."""
     settings = one.rule.settings
+    if one.holds is None:
+        return before
+    if before is not None and before.state == "firing":
+        return _lapse(before, one, now)
     if not one.holds:
         return None if before is None else _end(before, one.value, now)
     if before is None or before.state == "resolved":
@@ -148,10 +157,24 @@ def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, mo
     return before
 
 
+def _lapse(before: Incident, one: Measured, now: datetime) -> Incident:
+    """What fires, after one more measurement: it ends once it could have for as long as the rule keeps it."""
+    if not one.cleared:
+        return evolve(before, lapsed=None)
+    since = before.lapsed or now
+    if now - since >= one.rule.settings.keep:
+        return evolve(before, state="resolved", at=now, value=one.value, lapsed=None)
+    return evolve(before, lapsed=since)
+
+
+def _moved(before: Incident | None, after: Incident) -> bool:
+    return before is None or (before.state, before.key) != (after.state, after.key)
+
+
 def _end(incident: Incident, value: float | None, now: datetime) -> Incident | None:
     if incident.state == "pending":
         return None
-    return evolve(incident, state="resolved", at=now, value=value) if incident.state == "firing" else incident
+    return evolve(incident, state="resolved", at=now, value=value, lapsed=None) if incident.state == "firing" else incident
 
 
 def _key(incident: Incident, opened: datetime) -> str:

@@ -29,6 +29,7 @@ class Rule:
 
     settings: AlertRule
     condition: Threshold
+    clear: Threshold | None = None
 
     def environments(self, model: str, series: Sequence[SeriesKey]) -> list[str]:
         """Where the rule looks at this model; a rule that names the model looks also where nothing was ever recorded."""
@@ -48,16 +49,25 @@ class Rule:
 
 @frozen
 class Measured:
-    """What a rule's metric is now; None without data, which meets no condition."""
+    """What a rule's metric is now; None without data."""
 
     rule: Rule
     environment: str
     value: float | None
 
     @property
-    def holds(self) -> bool:
-        """Whether the condition is met."""
+    def holds(self) -> bool | None:
+        """Whether the condition is met; None where nothing is known and the rule keeps what was."""
+        if self.value is None:
+            return {"ok": False, "alert": True, "keep": None}[self.rule.settings.no_data]
         return self.rule.condition.holds(self.value)
+
+    @property
+    def cleared(self) -> bool:
+        """Whether what fires may end."""
+        if self.value is None or self.rule.clear is None:
+            return self.holds is False
+        return self.rule.clear.holds(self.value)
 
 
 def read_rules(settings: Settings) -> tuple[Rule, ...]:
@@ -69,7 +79,11 @@ def read_rules(settings: Settings) -> tuple[Rule, ...]:
     problems = alert_problems(settings)
     if problems:
         raise ConfigError(*problems)
-    return tuple(Rule(rule, Threshold.parse(rule.when)) for rule in settings.monitoring.alerts)
+    return tuple(_rule(rule) for rule in settings.monitoring.alerts)
+
+
+def _rule(rule: AlertRule) -> Rule:
+    return Rule(rule, Threshold.parse(rule.when), None if rule.clear is None else Threshold.parse(rule.clear))
 
 
 def alert_problems(settings: Settings) -> tuple[str, ...]:
@@ -84,11 +98,14 @@ def _problems(rule: AlertRule) -> Iterator[str]:
     """What the file's reader finds too; settings may also be made in Python."""
     if not is_name(rule.name):
         yield f"name: {rule.name[:40]!r} is not a name - use A-Z a-z 0-9 . _ -"
-    try:
-        Threshold.parse(rule.when)
-    except ValueError as error:
-        yield f"when: {error}"
+    for key, condition in (("when", rule.when), ("clear", rule.clear)):
+        try:
+            if condition is not None:
+                Threshold.parse(condition)
+        except ValueError as error:
+            yield f"{key}: {error}"
     if rule.window <= timedelta(0):
         yield f"window: {rule.window} is no window - give a length above zero, such as 5m"
-    if rule.hold_for < timedelta(0):
-        yield f"for: {rule.hold_for} is no duration - give 0s or more"
+    for key, span in (("for", rule.hold_for), ("keep", rule.keep)):
+        if span < timedelta(0):
+            yield f"{key}: {span} is no duration - give 0s or more"

@@ -129,17 +129,15 @@ def test_stages_are_a_mapping() -> None:
 
 def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
     values: dict[str, Any] = {
-        "monitoring": {"slo": {}, "ground_truth": {}, "alerts": [{"name": "a"}, {"name": "b", "clear": "x", "no_data": "ok"}, 5]},
+        "monitoring": {"slo": {}, "ground_truth": {}, "alerts": [{"name": "a"}, 5]},
     }
     found = unsupported(values)
     assert {key_text(problem.path) for problem in found} == {
         "monitoring.slo",
         "monitoring.ground_truth",
-        "monitoring.alerts[1].clear",
-        "monitoring.alerts[1].no_data",
     }
     assert all("is not supported by this release - remove it" in problem.message and problem.on_key for problem in found)
-    assert values == {"monitoring": {"alerts": [{"name": "a"}, {"name": "b"}, 5]}}
+    assert values == {"monitoring": {"alerts": [{"name": "a"}, 5]}}
 
 
 @pytest.mark.parametrize("values", [{}, {"registry": "sqlite"}, {"monitoring": None}, {"monitoring": {"alerts": "x"}}])

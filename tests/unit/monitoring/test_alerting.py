@@ -115,9 +115,9 @@ def test_a_channel_that_is_gone_is_owed_nothing(make: MakeStack, inbox: Any, cap
 
 def test_a_journal_of_a_newer_release_is_refused(make: MakeStack) -> None:
     stack = make()
-    entry = NewEntry(stack.clock.now(), "evaluated", state={"format": 2, "incidents": {}, "owed": [], "muted": []})
+    entry = NewEntry(stack.clock.now(), "evaluated", state={"format": 3, "incidents": {}, "owed": [], "muted": []})
     stack.parts.registry.append("acme", "incidents/m", 0, entry)
-    with ModelMonitoring(stack=stack) as monitoring, pytest.raises(MonitoringError, match=r"^incidents: format 2 of the journal"):
+    with ModelMonitoring(stack=stack) as monitoring, pytest.raises(MonitoringError, match=r"^incidents: format 3 of the journal"):
         monitoring.incidents("m")
 
 
@@ -225,3 +225,33 @@ def test_a_registry_that_is_away_is_the_facades_error(
         for call in (monitoring.incidents, monitoring.evaluate):
             with pytest.raises(MonitoringError, match=f"^{said}"):
                 call()
+
+
+def test_a_journal_of_the_release_before_is_read_on(make: MakeStack) -> None:
+    stack = make(ERRORS)
+    old = {
+        "format": 1,
+        "owed": [],
+        "incidents": {
+            "errors/default": {
+                "tenant": "acme",
+                "rule": "errors",
+                "model": "m",
+                "environment": "default",
+                "state": "firing",
+                "since": "2024-01-01T00:00:00+00:00",
+                "at": "2024-01-01T00:00:00+00:00",
+                "condition": "error_rate > 0.1",
+                "value": 0.5,
+                "key": "k",
+            }
+        },
+    }
+    stack.parts.registry.append("acme", "incidents/m", 0, NewEntry(at=stack.clock.now(), kind="evaluated", state=old))
+    with ModelMonitoring(stack=stack) as monitoring:
+        (incident,) = monitoring.incidents("m")
+        assert (incident.state, incident.lapsed) == ("firing", None)
+        monitoring.evaluate()
+    (newest,) = stack.parts.registry.read("acme", "incidents/m", limit=1, newest_first=True)
+    assert newest.state is not None
+    assert newest.state["format"] == 2

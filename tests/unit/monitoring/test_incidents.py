@@ -2,6 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from mlops_core.config.settings import AlertRule
 from mlops_core.monitoring.incidents import Book, Incident, advance, journal_of, settle
@@ -12,9 +15,10 @@ AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def measured(value: float | None, hold_for: timedelta = timedelta(0), name: str = "errors", notify: tuple[str, ...] = ()) -> Measured:
-    rule = AlertRule(name, "error_rate > 0.1", hold_for=hold_for, notify=notify)
-    return Measured(Rule(rule, Threshold.parse(rule.when)), "production", value)
+def measured(value: float | None, hold_for: timedelta = timedelta(0), name: str = "errors", **more: Any) -> Measured:
+    rule = AlertRule(name, "error_rate > 0.1", hold_for=hold_for, **more)
+    clear = None if rule.clear is None else Threshold.parse(rule.clear)
+    return Measured(Rule(rule, Threshold.parse(rule.when), clear), "production", value)
 
 
 def after(book: Book, *found: Measured, minute: float = 0, channels: tuple[str, ...] = ("a", "b")) -> Book:
@@ -110,6 +114,57 @@ def test_of_a_rule_that_goes_on_and_off_only_the_newest_alerts_wait() -> None:
     flaps = [("a", "errors", "firing"), ("a", "errors", "resolved")] * 2
     assert waiting == [("a", "slow", "firing"), *flaps]
     assert book.owed[-1].alert.at == AT + MINUTE * 59
+
+
+def states(*values: float | None, **rule: Any) -> list[str]:
+    """The state after each measurement, one every minute; - for none."""
+    book, found = Book(), list[str]()
+    for number, value in enumerate(values):
+        book = after(book, measured(value, **rule), minute=number)
+        found.append(only(book).state if book.incidents else "-")
+    assert [one.alert.state for one in book.owed if one.channel == "a"] == [
+        state for before, state in zip(["-", *found], found, strict=False) if state != before and state not in {"-", "pending"}
+    ][-4:]
+    return found
+
+
+def test_a_metric_around_its_bound_opens_one_incident() -> None:
+    swinging = [0.11 if number % 2 == 0 else 0.09 for number in range(40)]
+    assert states(*swinging, 0.04, 0.09, clear="error_rate < 0.05") == [*["firing"] * 40, "resolved", "resolved"]
+    assert len(set(states(*swinging))) == 2  # without hysteresis it goes on and off
+
+
+def test_it_ends_once_it_was_over_for_as_long_as_it_is_kept() -> None:
+    kept = {"keep": 3 * MINUTE}
+    assert states(0.5, 0.0, 0.0, 0.0, 0.0, **kept) == ["firing"] * 4 + ["resolved"]
+    assert states(0.5, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, **kept) == ["firing"] * 7 + ["resolved"]
+    assert states(0.5, 0.0, 0.5, 0.0, 0.5, 0.0, 0.5, **kept) == ["firing"] * 7
+
+
+def test_a_kept_incident_remembers_since_when_it_could_end() -> None:
+    book = after(after(Book(), measured(0.5, keep=3 * MINUTE)), measured(0.0, keep=3 * MINUTE), minute=1)
+    assert (only(book).state, only(book).lapsed) == ("firing", AT + MINUTE)
+    assert after(book, measured(0.0, keep=3 * MINUTE), minute=2) is book
+    assert after(book, measured(0.0, keep=3 * MINUTE), minute=-60) is book  # a clock that was set back
+    assert only(after(book, measured(0.5, keep=3 * MINUTE), minute=2)).lapsed is None
+
+
+@pytest.mark.parametrize(
+    ("no_data", "found"),
+    [
+        ("ok", ["-", "firing", "resolved", "firing"]),
+        ("alert", ["firing", "firing", "firing", "firing"]),
+        ("keep", ["-", "firing", "firing", "firing"]),
+    ],
+)
+def test_what_a_window_without_data_does(no_data: str, found: list[str]) -> None:
+    assert states(None, 0.5, None, 0.5, no_data=no_data) == found
+    assert states(None, 0.5, None, 0.5, no_data=no_data, clear="error_rate < 0.05") == found
+
+
+def test_without_data_a_pending_incident_stays_where_the_rule_keeps_it() -> None:
+    assert states(0.5, None, 0.5, hold_for=2 * MINUTE, no_data="keep") == ["pending", "pending", "firing"]
+    assert states(0.5, None, 0.5, hold_for=2 * MINUTE) == ["pending", "-", "pending"]
 
 
 def test_a_models_journal_has_its_name() -> None:

@@ -47,6 +47,41 @@ def test_every_mistake_is_told_at_once() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("when", "clear", "told"),
+    [
+        ("error_rate > 2%", "p95_latency < 1", "it compares 'p95_latency', and 'when' 'error_rate' - compare the same metric"),
+        ("error_rate > 2%", "error_rate < 3%", "'error_rate < 0.03' can hold while 'error_rate > 0.02' does"),
+        ("error_rate > 2%", "error_rate > 1%", "can hold while"),
+        ("error_rate >= 2%", "error_rate <= 2%", "can hold while"),
+        ("total_predictions < 10", "total_predictions > 5", "write one that cannot, such as 'total_predictions > 10'"),
+        ("drift.detected == 1", "drift.detected == 0", "with <, <=, > or >=, or leave 'clear' out"),
+    ],
+)
+def test_a_condition_that_ends_nothing_is_told(when: str, clear: str, told: str) -> None:
+    (line,) = alert_problems(settings(AlertRule("errors", when, clear=clear)))
+    assert line.startswith("monitoring.alerts[0].clear: ")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("when", "clear"),
+    [("error_rate > 2%", "error_rate <= 2%"), ("error_rate >= 2%", "error_rate < 2%"), ("p95_latency < 1", "p95_latency > 2")],
+)
+def test_conditions_on_both_sides_are_read(when: str, clear: str) -> None:
+    (rule,) = read_rules(settings(AlertRule("errors", when, clear=clear, keep=timedelta(minutes=1), no_data="keep")))
+    assert rule.clear is not None
+    assert (rule.clear.metric, rule.condition.metric) == (rule.condition.metric,) * 2
+
+
+def test_further_keys_are_checked_in_python_too() -> None:
+    rule = AlertRule("errors", "error_rate > 2%", clear="eror_rate < 1%", keep=timedelta(seconds=-1))
+    assert alert_problems(settings(rule)) == (
+        "monitoring.alerts[0].clear: unknown metric 'eror_rate' - did you mean 'error_rate'?",
+        "monitoring.alerts[0].keep: -1 day, 23:59:59 is no duration - give 0s or more",
+    )
+
+
 SERIES = [
     SeriesKey("acme", environment, model, version)
     for model, environment, version in (("a", "production", "1"), ("a", "production", "2"), ("a", "staging", "1"), ("b", "staging", "1"))
