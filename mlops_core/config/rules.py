@@ -13,7 +13,20 @@ from mlops_core.names import check_name
 from mlops_core.records import Threshold
 from mlops_core.structure import Misfit, duration
 
-__all__ = ["alarms", "condition", "level", "longer_span", "name", "not_negative", "optional_name", "rate", "some_share", "span", "steps"]
+__all__ = [
+    "alarms",
+    "condition",
+    "level",
+    "longer_span",
+    "name",
+    "not_negative",
+    "optional_name",
+    "rate",
+    "some_share",
+    "span",
+    "steps",
+    "written_span",
+]
 
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s+per\s+(\S+)")
 
@@ -65,6 +78,12 @@ def longer_span(value: timedelta) -> timedelta:
     """A duration that is longer than nothing."""
     if value <= timedelta(0):
         raise Misfit.of("expected a duration longer than 0s")
+    return value
+
+
+def written_span(value: str) -> str:
+    """A duration that is longer than nothing, as it was written."""
+    longer_span(duration(value))
     return value
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 from attrs import field, frozen
 
 from mlops_core.config import rules
 from mlops_core.records import Record
-from mlops_core.structure import SHARE, Check, duration_text
+from mlops_core.structure import SHARE, Check, duration, duration_text
 
 __all__ = [
     "SIGN",
@@ -106,6 +107,9 @@ class SampleSettings(Record):
             raise ValueError(text)
 
 
+_RETENTION: Final = {"1s": timedelta(hours=1), "10s": timedelta(days=1), "1m": timedelta(days=30), "1h": timedelta(days=730)}
+
+
 @frozen
 class MonitoringSettings(Record):
     """``monitoring``: where segments go, and the alert rules."""
@@ -120,6 +124,27 @@ class MonitoringSettings(Record):
         default=timedelta(minutes=5), metadata=_says("the time that health is judged over")
     )
     sample: SampleSettings | None = field(default=None, metadata=_says("which features of live predictions are kept, for drift checks"))
+    retention: Mapping[Annotated[str, Check(rules.written_span)], Annotated[timedelta, _LONGER]] = field(
+        factory=_RETENTION.copy,
+        metadata=_says("how long figures are kept by resolution, such as 1m: 30d; the longest is when they are erased"),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.retention:
+            text = "'retention' keeps nothing - name resolutions and how long each is kept, such as {1m: 30d}"
+            raise ValueError(text)
+        for (width, keep), (wider, longer) in pairwise(self.levels):
+            if keep >= longer or wider % width:
+                names = [f"{duration_text(one)}: {duration_text(kept)}" for one, kept in ((width, keep), (wider, longer))]
+                text = f"'retention' does not rise from {names[0]} to {names[1]} - keep coarser figures longer, in whole multiples"
+                raise ValueError(text)
+        if self.levels[0][1] < self.levels[0][0]:
+            raise ValueError("'retention' keeps its finest figures for less than one of them - keep them longer")
+
+    @property
+    def levels(self) -> tuple[tuple[timedelta, timedelta], ...]:
+        """Resolutions and how long each is kept, the finest first."""
+        return tuple(sorted((duration(width), keep) for width, keep in self.retention.items()))
 
 
 @frozen

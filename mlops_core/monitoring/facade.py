@@ -16,7 +16,7 @@ from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.monitoring.alerting import Alerting
 from mlops_core.monitoring.collector import Collector
 from mlops_core.monitoring.metrics import Metrics
-from mlops_core.monitoring.reading import Reader, check_window, erase
+from mlops_core.monitoring.reading import Reader, check_window, erase, roll_up_all
 from mlops_core.monitoring.sampling import Sampling
 from mlops_core.names import check_name
 from mlops_core.records import DEFAULT_ENVIRONMENT, UNVERSIONED, HealthReport, SeriesKey, Window, assess_health, check_value_name
@@ -210,6 +210,17 @@ class ModelMonitoring:
     def drain(self) -> int:
         """Deliver what processes that died left in their spools; answers how many segments. A pass of the control loop."""
         return self._open().drain()
+
+    def roll_up(self, now: datetime | None = None) -> int:
+        """Merge older figures to coarser resolutions and erase what is too old, as ``monitoring.retention`` says; a pass of its own.
+
+        Answers how many segments were merged or erased.
+
+        Raises:
+            MonitoringError: A sink does not answer; the others are rolled up all the same.
+        """
+        at = aware(now, "now", MonitoringError) if now is not None else self._stack.clock.now()
+        return roll_up_all(self._open().sinks, self.tenant_id, self._stack.settings.monitoring.levels, at)
 
     def purge(self, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
         """Erase what is kept of single predictions of this tenant; counts and figures stay.

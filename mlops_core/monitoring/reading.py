@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from mlops_core.exceptions import MonitoringError, checks_input
+from mlops_core.monitoring.rollup import roll_up
 from mlops_core.records import SeriesKey, Window
 from mlops_core.roles import MonitorSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Reader", "check_window", "erase"]
+    from mlops_core.monitoring.rollup import Levels
+
+__all__ = ["Reader", "check_window", "erase", "roll_up_all"]
 
 
 @frozen
@@ -66,13 +69,27 @@ def erase(sinks: Mapping[str, MonitorSink], tenant: str, *, before: datetime | N
     Raises:
         MonitoringError: A sink that can be read cannot erase, or does not answer; the others are asked all the same.
     """
+    return _each(sinks, "erase", lambda sink: sink.purge(tenant, before=before, ids=ids))
+
+
+def roll_up_all(sinks: Mapping[str, MonitorSink], tenant: str, levels: Levels, now: datetime) -> int:
+    """Roll every series of the tenant up (see ``mlops_core.monitoring.rollup``); answers how many segments were merged or erased.
+
+    Raises:
+        MonitoringError: A sink does not answer; the others are rolled up all the same.
+    """
+    return _each(sinks, "merge", lambda sink: sum(roll_up(sink, key, levels, now) for key in list(sink.series(tenant))))
+
+
+def _each(sinks: Mapping[str, MonitorSink], what: str, act: Callable[[MonitorSink], int]) -> int:
+    """The sum over the sinks that can be read."""
     count, failed = 0, []
     for name, sink in sinks.items():
         if "read" in sink.capabilities:
             try:
-                count += sink.purge(tenant, before=before, ids=ids)
-            except Exception as error:  # noqa: BLE001  whatever a sink raises: the others erase theirs
-                failed.append(f"sink {name}: cannot erase: {error}")
+                count += act(sink)
+            except Exception as error:  # noqa: BLE001  whatever a sink raises: the others are asked all the same
+                failed.append(f"sink {name}: cannot {what}: {error}")
     if failed:
         raise MonitoringError("; ".join(failed))
     return count

@@ -52,6 +52,7 @@ class Upkeep:
             Pass("monitoring.drain", self._drain, _DRAIN),
             Pass("tracking.recover", self._recover, _DRAIN),
             Pass("versioning.sweep", self._sweep, _SWEEP),
+            Pass("monitoring.roll_up", self._roll_up, _DRAIN),
             *([Pass("monitoring.purge", self._purge, _SWEEP)] if self.stack.settings.monitoring.sample is not None else []),
             *([Pass("drift.check", self._check_drift, _CHECK)] if self.stack.settings.drift.schedule is not None else []),
         )
@@ -103,6 +104,10 @@ class Upkeep:
     def _drain(self) -> None:
         if self.stack.parts.sinks:
             self.facade(ModelMonitoring, self.stack.tenant).drain()
+
+    def _roll_up(self) -> None:
+        if self.stack.parts.sinks:
+            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).roll_up())
 
     def _purge(self) -> None:
         sample = self.stack.settings.monitoring.sample

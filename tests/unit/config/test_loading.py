@@ -374,6 +374,29 @@ def test_a_mistake_in_the_sample_is_shown(tmp_path: Path, sample: str, said: str
     assert said in line
 
 
+@pytest.mark.parametrize(
+    ("retention", "said"),
+    [
+        ("{}", "monitoring: 'retention' keeps nothing - name resolutions and how long each is kept"),
+        ("{1m: 30d, 10s: 60d}", "'retention' does not rise from 10s: 60d to 1m: 30d - keep coarser figures longer, in whole multiples"),
+        ("{10s: 1d, 15s: 2d}", "'retention' does not rise from 10s: 1d to 15s: 2d"),
+        ("{1h: 1m}", "'retention' keeps its finest figures for less than one of them - keep them longer"),
+        ("{1x: 1d}", "expected a duration, got '1x'"),
+        ("{0s: 1d}", "expected a duration longer than 0s"),
+        ("{1m: 30}", "give it a unit: 30s or 30m"),
+    ],
+)
+def test_a_mistake_in_the_retention_is_shown(tmp_path: Path, retention: str, said: str) -> None:
+    (line,) = mistakes(tmp_path, f"version: 1\nmonitoring: {{retention: {retention}}}\n")
+    assert line.startswith("mlops.yaml:2:")
+    assert said in line
+
+
+def test_retention_is_read_from_the_finest(tmp_path: Path) -> None:
+    found = load(write(tmp_path, "version: 1\nmonitoring: {retention: {1h: 1y, 1m: 2d}}\n"))
+    assert found.monitoring.levels == ((timedelta(minutes=1), timedelta(days=2)), (timedelta(hours=1), timedelta(days=365)))
+
+
 def test_keys_that_sign_belong_to_the_core_and_not_to_the_plugin(tmp_path: Path) -> None:
     text = "version: 1\nregistry: {use: sqlite, path: a.db, sign: {key: '${file:k}', public: ['${file:p}'], require: true}}\n"
     found = load(write(tmp_path, text))

@@ -332,3 +332,25 @@ def test_a_sink_that_cannot_erase_is_named(sampled: ModelMonitoring, monkeypatch
     monkeypatch.setattr(MemorySink, "purge", away)
     with pytest.raises(MonitoringError, match="sink memory: cannot erase: no route to host"):
         sampled.purge(ids=["p1"])
+
+
+def test_figures_are_rolled_up(monitoring: ModelMonitoring, sink: MemorySink, clock: FakeClock) -> None:
+    for _ in range(10):
+        clock.advance(0.05)
+        monitoring.track_prediction("m", 0.1, success=True)
+        monitoring.flush()
+    clock.advance(120)
+    assert monitoring.roll_up() == 10
+    assert len(list(sink.read(SeriesKey("acme", "default", "m"), clock.now() - HOUR, clock.now()))) == 1
+    assert monitoring.get_metrics("m").total_predictions == 10
+    assert monitoring.roll_up(clock.now() + timedelta(days=3 * 365)) > 0
+    assert monitoring.get_metrics("m", timedelta(days=1)).total_predictions == 0
+
+
+def test_a_sink_that_cannot_merge_is_named(monitoring: ModelMonitoring, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> object:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(MemorySink, "series", away)
+    with pytest.raises(MonitoringError, match="sink memory: cannot merge: no route to host"):
+        monitoring.roll_up()
