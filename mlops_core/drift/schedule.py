@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from mlops_core.drift.detector import DriftDetector
 from mlops_core.drift.results import DataDrift
-from mlops_core.drift.stored import sampled_versions, sampling_series
+from mlops_core.drift.stored import has_answered, sampled_versions, sampling_series
 from mlops_core.exceptions import DriftDetectionError, MLOpsError
 from mlops_core.journal import Head, Journal, journals_under
 from mlops_core.records import NewEntry, Record
@@ -80,7 +80,7 @@ class DriftSchedule:
         return self.stack.settings.drift.schedule
 
     def due(self) -> tuple[DueCheck, ...]:
-        """What is to be checked now.
+        """What is to be checked now: models that answered in the slot's window and were not checked for it.
 
         Raises:
             DriftDetectionError: No sink can be read, or it or the registry does not answer.
@@ -91,7 +91,8 @@ class DriftSchedule:
         end = _EPOCH + (self.stack.clock.now() - _LATE - _EPOCH) // every * every
         start, level = end - (self.settings.window or every), self.settings.level(self.stack.settings.drift.alpha)
         pairs = dict.fromkeys((key.model, key.environment) for key in sampling_series(self.stack))
-        return tuple(DueCheck(*pair, start, end, level) for pair in pairs if _end(self._journal(*pair).head()) < end)
+        unsettled = (pair for pair in pairs if _end(self._journal(*pair).head()) < end)
+        return tuple(DueCheck(*pair, start, end, level) for pair in unsettled if has_answered(self.stack, *pair, start, end))
 
     def check(self, due: DueCheck) -> tuple[VersionCheck, ...]:
         """Compare what was sampled of each version with its reference; none where nothing was.

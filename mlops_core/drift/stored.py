@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlops_core.roles import MonitorSink
     from mlops_core.stack import Stack
 
-__all__ = ["REFERENCE", "live_rows", "sampled_versions", "sampling_series", "stored_reference"]
+__all__ = ["REFERENCE", "has_answered", "live_rows", "sampled_versions", "sampling_series", "stored_reference"]
 
 REFERENCE: Final = "reference"
 """The name of the artifact of a model version."""
@@ -85,6 +85,15 @@ def sampled_versions(stack: Stack, model: str, window: timedelta, *, environment
     """
     segments = _segments(stack, model, end - window, end, environment, None)
     return sorted({one.series.version for one in segments if _kept(one)} - {UNVERSIONED})
+
+
+def has_answered(stack: Stack, model: str, environment: str, start: datetime, end: datetime) -> bool:
+    """Whether the model made any prediction in [start, end), sampled or not.
+
+    Raises:
+        DriftDetectionError: No sink can be read, or it does not answer.
+    """
+    return bool(_segments(stack, model, start, end, environment, None))
 
 
 def _kept(segment: Segment) -> list[Mapping[str, Any]]:

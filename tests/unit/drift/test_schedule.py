@@ -82,8 +82,6 @@ def test_a_slot_is_checked_once_a_minute_after_its_end(shop: Shop, rng: np.rando
     shop.register("m", "1", rng.normal(size=400))
     shop.answer("m", "1", rng.normal(size=200))
     shop.clock.advance(12 * 3600)  # midnight
-    assert [due.end.day for due in shop.schedule.due()] == [5]  # the day before, at which nothing was there
-    assert shop.round() == {}
     assert shop.schedule.due() == ()
     shop.clock.advance(60)
     (due,) = shop.schedule.due()
@@ -153,6 +151,15 @@ def test_predictions_that_were_not_sampled_are_told_once(shop: Shop) -> None:
     assert shop.schedule.due() == ()
 
 
+def test_a_model_that_nobody_asks_any_more_leaves_no_entries(shop: Shop, rng: np.random.Generator) -> None:
+    shop.register("m", "1", rng.normal(size=400))
+    shop.answer("m", "1", rng.normal(size=100))
+    for _ in range(3):
+        shop.clock.advance(24 * 3600)
+        shop.round()
+    assert len(list(shop.stack.parts.registry.read(shop.stack.tenant, "drift/m/production"))) == 1
+
+
 def test_an_outage_is_no_verdict(shop: Shop, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.register("m", "1", rng.normal(size=400))
     shop.answer("m", "1", rng.normal(size=100))
@@ -183,6 +190,7 @@ def test_two_loops_check_a_slot_once(shop: Shop, rng: np.random.Generator) -> No
 
 def test_missed_slots_are_not_made_up_for_and_a_window_may_be_longer(tmp_path: Path, rng: np.random.Generator) -> None:
     shop = Shop(tmp_path, ScheduleSettings(every=timedelta(hours=6), window=7 * DAY))
+    assert shop.schedule.due() == ()
     shop.answer("m", "1", rng.normal(size=100))
     shop.clock.advance(5 * 24 * 3600)
     (due,) = shop.schedule.due()
