@@ -18,7 +18,7 @@ from attrs import define
 
 __all__ = ["Peer", "in_turn", "interpreter", "peer", "seconds"]
 
-_SIDE: Final = str(Path(__file__).with_name("_drift_peer.py"))
+_SIDE: Final = str(Path(__file__).with_name("_peers.py"))
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -60,7 +60,7 @@ class Peer:
 
 @contextlib.contextmanager
 def peer(name: str, python: str, **inputs: Any) -> Iterator[Peer]:
-    """This side of ``_drift_peer.py``, which is given these arrays."""
+    """This side of ``_peers.py``, which is given these arrays."""
     with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".npz") as file:
         np.savez(file, **inputs)
         file.flush()

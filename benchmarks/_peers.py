@@ -1,6 +1,6 @@
-"""The peers' side of ``drift.py`` and ``mmd.py``, in an environment of its own: a whole test, once for each line read.
+"""The peers' side of ``drift.py``, ``mmd.py`` and ``monitoring.py``, in an environment of its own: a whole test, once for each line read.
 
-    python _drift_peer.py {psi,mmd} INPUT.npz
+    python _peers.py {psi,mmd,prometheus,prometheus_labels,otel} INPUT.npz
 
 The first line answered is the peer's versions and settings in JSON; each further one the seconds that a round took and what it found.
 """
@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,69 @@ def discrepancy(data: Mapping[str, Any]) -> Side:
     return {**versions, "backend": "pytorch", "precision": "float32", "threads": torch.get_num_threads()}, act
 
 
+def _cpu(count: int, act: Callable[[], object]) -> dict[str, float]:
+    """Seconds that the process computed, for each of so many predictions."""
+    began = time.process_time()
+    act()
+    return {"cpu": (time.process_time() - began) / count}
+
+
+def prometheus(data: Mapping[str, Any], *, resolved: bool = True) -> Side:
+    """A latency histogram and a counter of prometheus_client, with children resolved beforehand or labels looked up for each prediction."""
+    from prometheus_client import Counter, Histogram  # type: ignore[import-not-found]  # lives in an environment of its own
+
+    latencies = data["latencies"].tolist()
+    histogram, counter = Histogram("latency", "seconds", ["model"]), Counter("predictions", "all", ["model"])
+    observe, count = histogram.labels("m").observe, counter.labels("m").inc
+
+    def with_children() -> None:
+        for seconds in latencies:
+            observe(seconds)
+            count()
+
+    def with_labels() -> None:
+        for seconds in latencies:
+            histogram.labels("m").observe(seconds)
+            counter.labels("m").inc()
+
+    act = with_children if resolved else with_labels
+    return {"prometheus-client": version("prometheus-client")}, lambda: _cpu(len(latencies), act)
+
+
+def otel(data: Mapping[str, Any]) -> Side:
+    """The same two instruments of the OpenTelemetry SDK, collected once in a round."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    latencies, reader = data["latencies"].tolist(), InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("bench")
+    histogram, counter, labels = meter.create_histogram("latency"), meter.create_counter("predictions"), {"model": "m"}
+
+    def act() -> None:
+        for seconds in latencies:
+            histogram.record(seconds, labels)
+            counter.add(1, labels)
+        reader.get_metrics_data()
+
+    return {"opentelemetry-sdk": version("opentelemetry-sdk")}, lambda: _cpu(len(latencies), act)
+
+
+SIDES: Mapping[str, Callable[[Mapping[str, Any]], Side]] = {
+    "psi": stability,
+    "mmd": discrepancy,
+    "prometheus": prometheus,
+    "prometheus_labels": partial(prometheus, resolved=False),
+    "otel": otel,
+}
+
+
 def side(kind: str, path: str) -> Side:
     """What runs on these arrays; one line where a library is missing."""
     try:
         import numpy as np
 
         with np.load(path, allow_pickle=False) as data:
-            return {"psi": stability, "mmd": discrepancy}[kind](dict(data))
+            return SIDES[kind](dict(data))
     except ImportError as error:
         raise SystemExit(str(error)) from None
 
