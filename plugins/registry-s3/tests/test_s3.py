@@ -28,8 +28,8 @@ class TestS3(SharedRegistryStoreSuite):
         return store
 
     def pass_time(self, store: RegistryStore, seconds: float) -> None:
-        """The server tells whole seconds."""
-        time.sleep(seconds + 2)
+        """The server tells whole seconds, of what it keeps and of the time itself, and a busy one answers late."""
+        time.sleep(seconds + 3)
 
     def remove(self, store: RegistryStore, leftover: Leftover) -> bool:
         """Marked first, and removed once every writer must have ended."""
