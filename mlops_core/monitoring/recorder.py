@@ -13,14 +13,14 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import define, field, frozen
 
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.sampling import Reservoir
 from mlops_core.records import SeriesKey
-from mlops_core.records.histogram import bucket
+from mlops_core.records.histogram import histogram_of
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -154,15 +154,16 @@ class SeriesRecorder:
         return buffer
 
     def _add_up(self, items: Sequence[Item], since: float, sample: tuple[Mapping[str, Any], ...], dropped: int) -> Tally:
-        failures = [item for item in items if isinstance(item, tuple)]
-        seconds = [item for item in items if isinstance(item, float)] + [latency for latency, _ in failures]
+        failures = [item for item in items if item.__class__ is tuple]  # half the time of isinstance
+        every = [item[0] if isinstance(item, tuple) else item for item in items] if failures else items
+        seconds = cast("Sequence[float]", every)
         return Tally(
             since=since,
             total=len(items),
             errors=len(failures),
             errors_by_type=Counter(self._capped(kind for _, kind in failures)),
             latency_sum=math.fsum(seconds),
-            histogram=Counter(map(bucket, seconds)),
+            histogram=histogram_of(seconds),
             sample=sample,
             dropped=dropped,
         )

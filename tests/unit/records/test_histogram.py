@@ -1,19 +1,16 @@
 """The histogram's promise: counts exact, values within its relative error."""
 
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_core.records.histogram import RELATIVE_ERROR, ZERO, bucket, merge_counts, quantile, upper_bound, value_of
+from mlops_core.records.histogram import RELATIVE_ERROR, ZERO, bucket, histogram_of, merge_counts, quantile, upper_bound, value_of
 
 SECONDS = st.floats(1e-9, 1e9)
 BOUND = RELATIVE_ERROR * (1 + 1e-9)
-
-
-def histogram_of(values: list[float]) -> dict[int, int]:
-    return merge_counts({bucket(value): 1} for value in values)
 
 
 def nearest_rank(values: list[float], q: float) -> float:
@@ -81,3 +78,24 @@ def test_an_empty_histogram_has_no_quantiles() -> None:
 def test_a_share_outside_its_range_is_refused(q: float) -> None:
     with pytest.raises(ValueError, match="not in"):
         quantile({0: 1}, q)
+
+
+@given(st.lists(st.floats(0, 1e10), max_size=600))
+def test_many_at_once_are_counted_like_one_by_one(seconds: list[float]) -> None:
+    found = histogram_of(seconds)
+    assert list(found) == sorted(found)
+    assert sum(found.values()) == len(seconds)
+    exact = Counter(map(bucket, seconds))
+    # A latency at the bound of two buckets may be put into either.
+    apart = sum(abs(found.get(index, 0) - exact.get(index, 0)) for index in {*found, *exact})
+    assert apart <= 2 * sum(map(near_a_bound, seconds))
+
+
+def near_a_bound(seconds: float) -> bool:
+    return seconds > 0 and abs(math.log2(seconds) * 32 - round(math.log2(seconds) * 32)) < 1e-9
+
+
+@pytest.mark.parametrize("count", [255, 256, 1000])
+def test_bounds_and_extremes_of_many(count: int) -> None:
+    for value, index in ((0.0, ZERO), (1e-300, ZERO), (1.0, 0), (0.25, -64), (1e300, 1024), (0.1, bucket(0.1))):
+        assert histogram_of([value] * count) == {index: count}
