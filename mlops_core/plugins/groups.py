@@ -111,6 +111,8 @@ FIRST_PARTY: Final[Mapping[str, str]] = {
     "stage.parquet": "motadata-mlops-stage-tabular",
     "stage.preprocess": "motadata-mlops-stage-tabular",
     "stage.sklearn": "motadata-mlops-stage-tabular",
+    "alert.alertmanager": "motadata-mlops-alert-http",
+    "alert.webhook": "motadata-mlops-alert-http",
 }
 """Names of the project's own distributions, so that a missing one can be named with its install command."""
 
