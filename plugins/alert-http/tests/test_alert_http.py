@@ -247,6 +247,12 @@ def test_a_name_that_nobody_knows_is_named(proxies: pytest.MonkeyPatch) -> None:
     assert refusal(Webhook, f"http://{TOO_LONG}/x").endswith(": its name is not known - correct the host of url")
 
 
+def test_a_network_that_leads_nowhere_is_named(proxies: pytest.MonkeyPatch) -> None:
+    told = refusal(Webhook, "http://255.255.255.255/x", send_timeout=1)
+    assert ": not reached: " in told
+    assert told.endswith(" - correct url, or repair the network")
+
+
 @pytest.mark.parametrize(("words", "told"), [(b"", "the connection broke"), (b"SSH-2.0-x\r\n", "answers, but not as HTTP does")])
 def test_what_speaks_no_http_is_named(words: bytes, told: str) -> None:
     def say(listening: socket.socket) -> None:
@@ -406,7 +412,7 @@ def test_a_check_sends_no_alert(server: Server) -> None:
         ({"url": f"http://user:{SECRET}@host/"}, "url: holds a user or a password - give them in headers as Authorization"),
         ({"url": f"http://host/#{SECRET}"}, "url: what stands after # is never sent - "),
         ({"headers": {"a b": SECRET}}, "headers: 'a b' is no name of a header - "),
-        ({"headers": {"X-Token": f"{SECRET}\r\nHost: x"}}, "headers: the value of X-Token holds a line break or no ASCII - "),
+        ({"headers": {"X-Token": f"{SECRET}\r\nHost: x"}}, "headers: the value of X-Token is not one line of ASCII - correct it"),
         ({"headers": {"content-TYPE": SECRET}}, "headers: content-TYPE is set by the channel itself - leave it out"),
     ],
 )
@@ -418,7 +424,7 @@ def test_options_that_cannot_work_are_refused_at_once(kind: Channel, options: di
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize("url", ["http://host/api/v2/alerts", "http://host?a=1"])
+@pytest.mark.parametrize("url", ["http://host/api/v2/alerts", "http://host/am/api/v2/", "http://host?a=1"])
 def test_an_alertmanager_is_given_by_its_address_alone(url: str) -> None:
     with pytest.raises(MonitoringError, match=r"^url: is more than where the Alertmanager is - write http://"):
         Alertmanager(url=url)
@@ -432,6 +438,11 @@ def test_a_webhook_refuses_limits_and_keys_that_are_none(wrong: dict[str, Any]) 
 
 def test_the_examples_of_the_docstrings_are_true() -> None:
     assert doctest.testmod(webhook).failed == doctest.testmod(alertmanager).failed == 0
+
+
+def test_a_path_of_another_program_before_an_alertmanager_is_kept(server: Server) -> None:
+    Alertmanager(url=f"{server.url}/api/v1/namespaces/monitoring/services/alertmanager:9093/proxy").check()
+    assert server.asked[0].path == "/api/v1/namespaces/monitoring/services/alertmanager:9093/proxy/api/v2/status"
 
 
 def test_the_hook_hands_over_both() -> None:

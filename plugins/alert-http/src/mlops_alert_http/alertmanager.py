@@ -24,11 +24,12 @@ __all__ = ["Alertmanager"]
 
 _NAME: Final = "alert.alertmanager"
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]", re.ASCII)
+_PATHS: Final = ("/api/v2", "/api/v2/alerts")
 _YEARS: Final = timedelta(days=3650)
 
 
 def _check_root(_: object, option: Attribute[str], url: str) -> None:
-    if "?" in url or "/api/v" in url:
+    if "?" in url or url.rstrip("/").endswith(_PATHS):
         raise MonitoringError(f"{option.name}: is more than where the Alertmanager is - write http://alertmanager.example:9093")
 
 
@@ -64,7 +65,7 @@ class Alertmanager(AlertChannel):
     def send(self, alert: Alert) -> None:
         """Post it; raises ``MonitoringError`` if the answer is not 2xx."""
         ends = alert.at if alert.state == "resolved" else max(alert.at, datetime.now(UTC)) + self.lasts
-        annotations = {"summary": alert.summary, "key": alert.key} | ({} if alert.value is None else {"value": repr(alert.value)})
+        annotations = {"summary": alert.summary, "key": alert.key} | ({} if alert.value is None else {"value": repr(float(alert.value))})
         document = {"labels": self._labels(alert), "annotations": annotations, "startsAt": _rfc3339(alert.at), "endsAt": _rfc3339(ends)}
         headers = {**self.headers, "Content-Type": "application/json"}
         exchange(_NAME, f"{self._api}/alerts", headers, self.send_timeout, json.dumps([document]).encode("ascii"))

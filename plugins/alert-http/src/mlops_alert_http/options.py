@@ -76,4 +76,4 @@ def _check_headers(_: object, option: Attribute[Any], headers: Mapping[str, str]
         if name.lower() in _OURS:
             raise MonitoringError(f"{option.name}: {name} is set by the channel itself - leave it out")
         if not _HEADER_VALUE.fullmatch(value):
-            raise MonitoringError(f"{option.name}: the value of {name} holds a line break or no ASCII - correct it")
+            raise MonitoringError(f"{option.name}: the value of {name} is not one line of ASCII - correct it")
