@@ -134,7 +134,7 @@ class MonitoringSettings(Record):
             text = "'retention' keeps nothing - name resolutions and how long each is kept, such as {1m: 30d}"
             raise ValueError(text)
         for (width, keep), (wider, longer) in pairwise(self.levels):
-            if keep >= longer or wider % width:
+            if keep >= longer or wider == width or wider % width:
                 names = [f"{duration_text(one)}: {duration_text(kept)}" for one, kept in ((width, keep), (wider, longer))]
                 text = f"'retention' does not rise from {names[0]} to {names[1]} - keep coarser figures longer, in whole multiples"
                 raise ValueError(text)
@@ -154,7 +154,10 @@ class ScheduleSettings(Record):
     every: Annotated[timedelta, _LONGER] = field(default=timedelta(days=1), metadata=_says("the time from one check to the next"))
     window: Annotated[timedelta, _LONGER] | None = field(default=None, metadata=_says("the time that a check looks back over; none: every"))
     false_alarms: Annotated[str, Check(rules.alarms)] | None = field(
-        default=None, metadata=_says("how many false alarms of a model are accepted, such as 1 per 30d; none: drift.alpha of the checks")
+        default=None,
+        metadata=_says(
+            "how many false alarms of a model in an environment are accepted, such as 1 per 30d; none: drift.alpha of the checks"
+        ),
     )
 
     def __attrs_post_init__(self) -> None:

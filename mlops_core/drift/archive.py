@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_archive", "write_archive"]
 
-_VERSION: Final = 1
+_VERSIONS: Final = {"reference": 2, "watch": 1}
+"""The newest of each. References of version 1 are without declared kinds and hashed categories."""
 _MANIFEST: Final = "manifest"
 
 
@@ -43,7 +44,7 @@ def write_archive(
         DriftDetectionError: It cannot be written, or an array holds Python objects.
     """
     target = _path(path, what)
-    text = json.dumps({"kind": f"mlops drift {what}", "version": _VERSION, **manifest}, ensure_ascii=False)
+    text = json.dumps({"kind": f"mlops drift {what}", "version": _VERSIONS[what], **manifest}, ensure_ascii=False)
     named: dict[str, Any] = {_MANIFEST: np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -79,9 +80,9 @@ def read_archive(path: str | os.PathLike[str], *, what: What = "reference") -> t
 def _check_kind(manifest: Any, name: str, what: What) -> None:
     if manifest["kind"] != f"mlops drift {what}":
         raise DriftDetectionError(f"drift: {what} {name}: it is something else - give a file that {what.title()}.save wrote")
-    if manifest["version"] != _VERSION:
+    if manifest["version"] not in range(1, _VERSIONS[what] + 1):
         again = "fit the reference again" if what == "reference" else "start a new watch"
         raise DriftDetectionError(
             f"drift: {what} {name}: it is of version {manifest['version']!r}, written by a newer release; "
-            f"this one reads version {_VERSION} - upgrade motadata-mlops-core, or {again}"
+            f"this one reads version {_VERSIONS[what]} - upgrade motadata-mlops-core, or {again}"
         )

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from mlops_core.drift.guard import ValueShownError
 from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
@@ -73,10 +74,15 @@ class Column:
         return found
 
 
-def problem(side: str, name: str, text: str) -> DriftDetectionError:
-    """The one line about a column of a side."""
+def problem(side: str, name: str, text: str, discreet: str = "") -> DriftDetectionError:
+    """The one line about a column of a side; where it shows a value, ``discreet`` is the text without it."""
     shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
-    return DriftDetectionError(f"drift: {side} data: column {shown!r} {text}")
+    place = f"drift: {side} data: column {shown!r}"
+    if not discreet:
+        return DriftDetectionError(f"{place} {text}")
+    error = ValueShownError(f"{place} {text}")
+    error.discreet = f"{place} {discreet}"
+    return error
 
 
 def number_column(side: str, name: str, values: NDArray[np.float64], kind: Kind = "number") -> Column:

@@ -80,8 +80,9 @@ def _same_kind(profile: ColumnProfile, column: Column) -> Column:
         return evolve(column, name=profile.name, kind=cast("Kind", profile.kind), data=data, categories=())
     if profile.kind != column.kind:
         sample = f", such as {column.categories[0][:30]!r}" if column.kind == "category" else ""
-        told = f"holds values of kind {column.kind}{sample}, where the reference's are of kind {profile.kind} - convert one of them"
-        raise problem("current", profile.name, told)
+        told = f"where the reference's are of kind {profile.kind} - convert one of them"
+        holds = f"holds values of kind {column.kind}"
+        raise problem("current", profile.name, f"{holds}{sample}, {told}", discreet=f"{holds}, {told}")
     return evolve(column, name=profile.name)
 
 

@@ -35,6 +35,7 @@ TABLE: Final = "*"
 """Stands for the whole table where a column's name is expected."""
 
 _Kind = TypeVar("_Kind", bound="Reference")
+_WRITTEN: Final = frozenset({"datetime", "duration"})
 _FEWEST: Final = 2
 
 
@@ -78,8 +79,8 @@ class Reference:
 
     @property
     def schema(self) -> Schema:
-        """How current data is read."""
-        kinds = {one.name: cast("Kind", one.kind) for one in self.columns if one.declared}
+        """How current data is read: as what was declared, and times as such where they are written as text, or durations as seconds."""
+        kinds = {one.name: cast("Kind", one.kind) for one in self.columns if one.declared or one.kind in _WRITTEN}
         return Schema(kinds, tuple(one.name for one in self.columns))
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from mlops_core.drift.detector import DriftDetector
+from mlops_core.drift.guard import ValueShownError
 from mlops_core.drift.results import DataDrift
 from mlops_core.drift.stored import has_answered, sampled_versions, sampling_series
 from mlops_core.exceptions import DriftDetectionError, MLOpsError
@@ -91,23 +92,37 @@ class DriftSchedule:
         end = _EPOCH + (self.stack.clock.now() - _LATE - _EPOCH) // every * every
         start, level = end - (self.settings.window or every), self.settings.level(self.stack.settings.drift.alpha)
         pairs = dict.fromkeys((key.model, key.environment) for key in sampling_series(self.stack))
-        unsettled = (pair for pair in pairs if _end(self._journal(*pair).head()) < end)
+        unsettled = (pair for pair in pairs if not self._settled(self._journal(*pair).head(), end))
         return tuple(DueCheck(*pair, start, end, level) for pair in unsettled if has_answered(self.stack, *pair, start, end))
 
     def check(self, due: DueCheck) -> tuple[VersionCheck, ...]:
         """Compare what was sampled of each version with its reference; none where nothing was.
+
+        A version whose check fails stops no other, and is told with its reason if another could be checked.
 
         Raises:
             DriftDetectionError: The sink or the registry does not answer.
         """
         window = due.end - due.start
         versions = sampled_versions(self.stack, due.model, window, environment=due.environment, end=due.end)
-        return tuple(self._check(due, version, due.level / len(versions)) for version in versions)
+        found: list[VersionCheck] = []
+        failed: DriftDetectionError | None = None
+        for version in versions:
+            try:
+                found.append(self._check(due, version, due.level / len(versions)))
+            except DriftDetectionError as error:
+                failed = error
+                found.append(VersionCheck(version, reason=error.message))
+        if failed is not None and not any(one.drift for one in found):
+            raise failed
+        return tuple(found)
 
     def _check(self, due: DueCheck, version: str, level: float) -> VersionCheck:
         check, window = DriftDetector(stack=self.stack).check_live, due.end - due.start
         try:
             found = check(due.model, window, environment=due.environment, version=version, end=due.end, threshold=level)
+        except ValueShownError as error:
+            return VersionCheck(version, reason=error.discreet)  # what is journalled is never erased
         except DriftDetectionError as error:
             if isinstance(error.__cause__, MLOpsError):  # another part of the house failed, which a later attempt may not
                 raise
@@ -124,7 +139,7 @@ class DriftSchedule:
         }
 
         def decide(head: Head) -> NewEntry | None:
-            return NewEntry(at=self.stack.clock.now(), kind="checked", state=state) if _end(head) < due.end else None
+            return None if self._settled(head, due.end) else NewEntry(at=self.stack.clock.now(), kind="checked", state=state)
 
         return self._journal(due.model, due.environment).update(decide) is not None
 
@@ -134,6 +149,10 @@ class DriftSchedule:
             model, _, environment = name.partition("/")
             state = self._journal(model, environment).head().state
             yield LastCheck(model, environment, datetime.fromisoformat(state["end"]), state["level"], state["versions"], state["reason"])
+
+    def _settled(self, head: Head, end: datetime) -> bool:
+        """Whether the slot was checked; one in the future was by a clock that went wrong."""
+        return end <= _end(head) <= self.stack.clock.now()
 
     def _journal(self, model: str, environment: str) -> Journal:
         return Journal(self.stack.parts.registry, self.stack.tenant, f"{_PREFIX}{model}/{environment}")

@@ -118,8 +118,9 @@ def _converted(side: str, name: str, kind: Kind, values: Sequence[Any]) -> list[
         try:
             found.append(None if is_missing(value) else convert(value))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            told = f"is declared as {kind} and holds {value!r:.40} - give {_NEEDED[kind]}, or declare another kind in schema="
-            raise problem(side, name, told) from error
+            remedy = f"give {_NEEDED[kind]}, or declare another kind in schema="
+            told, discreet = (f"is declared as {kind} and holds {held} - {remedy}" for held in (f"{value!r:.40}", "something else"))
+            raise problem(side, name, told, discreet) from error
     return found
 
 
@@ -149,6 +150,9 @@ def _label(value: Any) -> str:
 
 
 def _characters(value: Any) -> int:
+    """Of text; a whole number is taken for its length, which is all that is kept of live text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     if not isinstance(value, str):
         raise TypeError
     return len(value)

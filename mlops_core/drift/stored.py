@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REFERENCE", "has_answered", "live_rows", "sampled_versions", "sampling_series", "stored_reference"]
 
+_ROWS: Final = 100_000  # of a window are compared at most
 REFERENCE: Final = "reference"
 """The name of the artifact of a model version."""
 
@@ -93,7 +94,10 @@ def has_answered(stack: Stack, model: str, environment: str, start: datetime, en
     Raises:
         DriftDetectionError: No sink can be read, or it does not answer.
     """
-    return bool(_segments(stack, model, start, end, environment, None))
+    with own_errors():
+        sink = _reader(stack)
+        keys = [key for key in sink.series(stack.tenant, model) if key.environment == environment]
+        return any(next(iter(sink.read(key, start, end)), None) is not None for key in keys)
 
 
 def _kept(segment: Segment) -> list[Mapping[str, Any]]:
@@ -122,7 +126,10 @@ def live_rows(
     sampled: dict[str, list[Mapping[str, Any]]] = {}
     for segment in segments:
         if kept := _kept(segment):
-            sampled.setdefault(segment.series.version, []).extend(kept)
+            rows = sampled.setdefault(segment.series.version, [])
+            rows += kept
+            if len(rows) > 2 * _ROWS:
+                rows[:] = uniform(rows, _ROWS)
     if not sampled:
         raise DriftDetectionError(
             f"drift: model {model!r}: its predictions carry no sample - name columns in monitoring.sample, give features= to "
@@ -131,7 +138,7 @@ def live_rows(
     if len(sampled) > 1:
         raise DriftDetectionError(f"drift: model {model!r}: versions {', '.join(sorted(sampled))} answered - give version=")
     answered, rows = sampled.popitem()
-    return answered, [row["features"] for row in uniform(rows)]
+    return answered, [row["features"] for row in uniform(rows, _ROWS)]
 
 
 def _segments(stack: Stack, model: str, start: datetime, end: datetime, environment: str | None, version: str | None) -> Sequence[Segment]:

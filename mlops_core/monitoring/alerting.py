@@ -46,8 +46,9 @@ class Alerting:
             models = {key.model for key in series} if rules else set()
             models |= {rule.settings.model for rule in rules if rule.settings.model is not None} | set(self._journals())
             changed = [incident for model in sorted(models) for incident in self._evaluate(model, rules, series, reader, now)]
+            failed: set[str] = set()
             for model in sorted(models):
-                self._send(model, now)
+                self._send(model, now, failed)
         return tuple(changed)
 
     def incidents(self, model: str | None) -> list[Incident]:
@@ -76,10 +77,9 @@ class Alerting:
             self.stack.parts.emit(AlertRaised(tenant, now, incident.alert()))
         return changed
 
-    def _send(self, model: str, now: datetime) -> None:
-        """Send what is owed, oldest first; a channel that fails is passed over until the next pass."""
+    def _send(self, model: str, now: datetime, failed: set[str]) -> None:
+        """Send what is owed, oldest first; a channel that fails is passed over until the next pass, for the other models too."""
         taken: list[Owed] = []
-        failed: set[str] = set()
         for owed in self._read(model).owed:
             if owed.channel in failed:
                 continue

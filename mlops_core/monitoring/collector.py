@@ -28,6 +28,7 @@ __all__ = ["Collector"]
 _log = logging.getLogger(__name__)
 _INTERVAL: Final = 0.1
 _SPOOL_RECORDS: Final = 5_000
+_LONGEST_SPOOL: Final = 3600.0  # seconds that what was sampled stays in a spool whose records are delivered
 _MOST_PENDING: Final = 1_000
 _SHORTEST: Final = timedelta(microseconds=1)
 
@@ -50,6 +51,7 @@ class Collector:
     _spool: Spool | None = field(default=None, init=False, repr=False)
     _unread: dict[str, tuple[Spool, int]] = field(factory=dict, init=False, repr=False)
     _spooled: int = field(default=0, init=False)
+    _opened: float = field(default=0.0, init=False)
     _deliveries: list[Delivery] = field(factory=list, init=False, repr=False)
     _ticked: float = field(default=0.0, init=False)
     _failing: str = field(default="", init=False)
@@ -82,6 +84,23 @@ class Collector:
         with self._lock:
             self._collect()
             self._write()
+            if self.sampling is not None and self.clock.monotonic() - self._opened > _LONGEST_SPOOL:
+                self._renew()
+
+    def renew(self) -> None:
+        """Go on in a new spool: the one before is erased once it is delivered, with the samples in it."""
+        with self._lock:
+            self._collect()
+            self._write()
+            self._renew()
+
+    def _renew(self) -> None:
+        if self._spool is not None and self._spool.last and not self._failing:
+            self._spool = None
+            try:
+                self._current_spool()
+            except (MLOpsError, OSError) as error:
+                _log.warning("monitoring: a new spool cannot be made, the next tick tries again: %s", error)
 
     def sync(self) -> None:
         """Spool what has been counted: it survives the death of this process.
@@ -222,7 +241,7 @@ class Collector:
         """The spool to append to; a long one is succeeded by a new one."""
         if self._spool is not None and self._spool.last < _SPOOL_RECORDS:
             return self._spool
-        self._spool = Spool.open(self.folder, uuid.uuid4().hex)
+        self._spool, self._opened = Spool.open(self.folder, uuid.uuid4().hex), self.clock.monotonic()
         self._unread[self._spool.writer] = (self._spool, len(self._deliveries))
         for delivery in self._deliveries:
             delivery.follow(self._spool)

@@ -108,6 +108,7 @@ class Delivery:
         """Go on with this spool once the earlier ones are empty."""
         with self._changed:
             self._spools.append(spool)
+            self._changed.notify_all()
 
     def announce(self, wanted: int) -> None:
         """So many segments have been spooled since the start."""
@@ -152,7 +153,7 @@ class Delivery:
     def _due(self) -> bool:
         """Wait for work; False when there will be no more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._passed < self._wanted)
+            self._changed.wait_for(lambda: self._stopping or self._passed < self._wanted or len(self._spools) > 1)  # one is to be left
             return not self._stopping
 
     def _advance(self) -> None:

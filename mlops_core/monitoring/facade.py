@@ -54,6 +54,7 @@ class ModelMonitoring:
     def __init__(self, tenant_id: str | None = None, *, stack: Stack | None = None) -> None:
         self._stack = _stack(stack, tenant_id)
         self._sync = self._stack.settings.monitoring.durability == "sync"
+        self._samples = self._stack.settings.monitoring.sample is not None
         self._recorders: dict[tuple[str, str | None, str | None], Recorder] = {}
         self._collector: Collector | None = None
         self._opening = threading.Lock()
@@ -87,7 +88,7 @@ class ModelMonitoring:
             error: Of a failure, its type; of a longer text only what stands before the first colon is kept.
             environment: Where it was served; None counts under ``default``.
             version: The version that answered; None counts under ``unversioned``.
-            prediction_id: The caller's name for it; None: a random one. It is kept with the features, where those are.
+            prediction_id: The caller's name for it, of no other; None: a random one. It is kept with the features, where those are.
             features: Values by column. What ``monitoring.sample`` names is kept of its share of the predictions, for drift checks.
             prediction: What was answered; kept with them as ``prediction`` if that is among the columns.
         """
@@ -97,8 +98,10 @@ class ModelMonitoring:
             record = self._remember(model_id, environment, version)
         if prediction_id is not None:
             _check_id(prediction_id)
-        record(prediction_time, success, error)
         if features is not None:
+            _check_features(features)
+        record(prediction_time, success, error)
+        if features is not None and self._samples:
             _sample(record, prediction_id, features, prediction)
         if self._sync:
             self._open().sync()
@@ -211,16 +214,17 @@ class ModelMonitoring:
         """Deliver what processes that died left in their spools; answers how many segments. A pass of the control loop."""
         return self._open().drain()
 
-    def roll_up(self, now: datetime | None = None) -> int:
+    def roll_up(self, now: datetime | None = None, *, recent: timedelta | None = None) -> int:
         """Merge older figures to coarser resolutions and erase what is too old, as ``monitoring.retention`` says; a pass of its own.
 
-        Answers how many segments were merged or erased.
+        Answers how many segments were merged or erased. With ``recent`` only what reached the age of a resolution in that time is looked
+        at, and nothing erased.
 
         Raises:
             MonitoringError: A sink does not answer; the others are rolled up all the same.
         """
         at = aware(now, "now", MonitoringError) if now is not None else self._stack.clock.now()
-        return roll_up_all(self._open().sinks, self.tenant_id, self._stack.settings.monitoring.levels, at)
+        return roll_up_all(self._open().sinks, self.tenant_id, self._stack.settings.monitoring.levels, at, recent)
 
     def purge(self, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
         """Erase what is kept of single predictions of this tenant; counts and figures stay.
@@ -242,8 +246,16 @@ class ModelMonitoring:
         until = aware(before, "before", MonitoringError) if before is not None else None
         collector = self._open()
         collector.drain()
-        collector.flush(_WAIT)
-        return erase(collector.sinks, self.tenant_id, before=until, ids=tuple(ids))
+        collector.renew()
+        late = ""
+        try:
+            collector.flush(_WAIT, [name for name, sink in collector.sinks.items() if "read" in sink.capabilities])
+        except MonitoringError as error:  # what the sinks have is erased all the same
+            late = error.message
+        count = erase(collector.sinks, self.tenant_id, before=until, ids=tuple(ids))
+        if late:
+            raise MonitoringError(f"purge: {count} rows are erased, but {late}")
+        return count
 
     def close(self) -> None:
         """Deliver what is counted, within five seconds, and stop; what a sink does not take stays on disk. Idempotent."""
@@ -302,7 +314,8 @@ class ModelMonitoring:
                 sinks, settings = self._stack.parts.sinks, self._stack.settings.monitoring.sample
                 if not sinks:
                     raise MonitoringError("monitoring.sinks: there is none - name one, such as sqlite")
-                sampling = Sampling(frozenset(settings.columns), settings.rate) if settings is not None else None
+                texts = frozenset(name for name, kind in self._stack.settings.drift.schema.items() if kind == "text")
+                sampling = Sampling(frozenset(settings.columns), settings.rate, texts) if settings is not None else None
                 self._collector = Collector(self._stack.workdir / "spool" / "monitoring", dict(sinks), self._stack.clock, sampling)
                 weakref.finalize(self, self._collector.close, _WAIT)
             return self._collector
@@ -317,14 +330,17 @@ def _stack(stack: Stack | None, tenant: str | None) -> Stack:
         raise MonitoringError(error.message) from error
 
 
-def _sample(record: Recorder, prediction_id: str | None, features: Any, prediction: Any) -> None:
+def _sample(record: Recorder, prediction_id: str | None, features: Mapping[str, Any], prediction: Any) -> None:
+    name = prediction_id if prediction_id is not None else uuid.uuid4().hex
+    if record.wants(name):
+        record.sample(name, {column: (value,) for column, value in features.items()}, {"prediction": (prediction,)})
+
+
+def _check_features(features: Any) -> None:
     if not isinstance(features, Mapping):
         raise MonitoringError(
             f"features: expected values by column, got {type(features).__name__} - give a mapping such as {{'delay': 12.5}}"
         )
-    name = prediction_id if prediction_id is not None else uuid.uuid4().hex
-    if record.wants(name):
-        record.sample(name, {column: (value,) for column, value in features.items()}, {"prediction": (prediction,)})
 
 
 def _check_id(prediction_id: Any) -> None:

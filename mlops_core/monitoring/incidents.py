@@ -145,7 +145,7 @@ def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, mo
     """The incident after one measurement."""
     settings = one.rule.settings
     if one.holds is None:
-        return before
+        return before if before is None else evolve(before, lapsed=None)  # nobody knows whether it was over all the time
     if before is not None and before.state == "firing":
         return _lapse(before, one, now)
     if not one.holds:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from mlops_core.monitoring.rollup import Levels
 
+_TOLD = 3
+
 __all__ = ["Reader", "check_window", "erase", "roll_up_all"]
 
 
@@ -72,13 +74,25 @@ def erase(sinks: Mapping[str, MonitorSink], tenant: str, *, before: datetime | N
     return _each(sinks, "erase", lambda sink: sink.purge(tenant, before=before, ids=ids))
 
 
-def roll_up_all(sinks: Mapping[str, MonitorSink], tenant: str, levels: Levels, now: datetime) -> int:
+def roll_up_all(sinks: Mapping[str, MonitorSink], tenant: str, levels: Levels, now: datetime, recent: timedelta | None = None) -> int:
     """Roll every series of the tenant up (see ``mlops_core.monitoring.rollup``); answers how many segments were merged or erased.
 
     Raises:
         MonitoringError: A sink does not answer; the others are rolled up all the same.
     """
-    return _each(sinks, "merge", lambda sink: sum(roll_up(sink, key, levels, now) for key in list(sink.series(tenant))))
+
+    def act(sink: MonitorSink) -> int:
+        count, failed = 0, []
+        for key in list(sink.series(tenant)):
+            try:
+                count += roll_up(sink, key, levels, now, recent)
+            except Exception as error:  # noqa: BLE001  whatever a sink raises: the other series are rolled up
+                failed.append(f"{key.model} {key.version} in {key.environment}: {error}")
+        if failed:
+            raise MonitoringError("; ".join(failed[:_TOLD]))
+        return count
+
+    return _each(sinks, "merge", act)
 
 
 def _each(sinks: Mapping[str, MonitorSink], what: str, act: Callable[[MonitorSink], int]) -> int:

@@ -29,22 +29,30 @@ Levels = tuple[tuple[timedelta, timedelta], ...]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WRITTEN: Final = timedelta(0)
+_PIECE: Final = 600  # buckets
 _GRACE: Final = timedelta(minutes=1)  # in which segments of a second arrive
 
 
-def roll_up(sink: MonitorSink, key: SeriesKey, levels: Levels, now: datetime) -> int:
-    """Merge and erase what is due of one series; answers how many segments were replaced or erased."""
+def roll_up(sink: MonitorSink, key: SeriesKey, levels: Levels, now: datetime, recent: timedelta | None = None) -> int:
+    """Merge and erase what is due of one series; answers how many segments were replaced or erased.
+
+    With ``recent`` only what reached an age in that time is looked at, and nothing is erased.
+    """
     count = 0
     until = _floor(now - _GRACE, levels[0][0])
     for place, (width, keep) in enumerate(levels):
         after = levels[place + 1][0] if place + 1 < len(levels) else width
         since = _floor(now - keep, after)
         finer = [_WRITTEN, *(narrow for narrow, _ in levels[:place])]
-        found = [one for level in finer for one in sink.read(key, since, until, level=level) if since < one.end <= until]
-        for start, end in _runs(found, width):
-            count += sink.replace(key, start, end, width, partial(_merged, width=width))
+        begin = since if recent is None else max(since, _floor(until - recent, width) - width)
+        while begin < until:  # piece by piece: after a long time without a pass there may be any number of segments
+            end = min(begin + _PIECE * width, until)
+            found = [one for level in finer for one in sink.read(key, begin, end, level=level) if begin < one.end <= end]
+            for first, last in _runs(found, width):
+                count += sink.replace(key, first, last, width, partial(_merged, width=width))
+            begin = end
         until = since
-    return count + sink.replace(key, _EPOCH, until, levels[-1][0], lambda _: ())
+    return count if recent is not None else count + sink.replace(key, _EPOCH, until, levels[-1][0], lambda _: ())
 
 
 def _floor(at: datetime, width: timedelta) -> datetime:

@@ -28,10 +28,11 @@ _LONGEST_TEXT: Final = 1000
 
 @frozen
 class Sampling:
-    """``monitoring.sample``: the columns that are kept, and the share of the predictions."""
+    """``monitoring.sample``: the columns that are kept, and the share of the predictions; of ``texts`` only the length is kept."""
 
     columns: frozenset[str]
     rate: float
+    texts: frozenset[str] = frozenset()
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
         """Whether any row of a prediction is sampled."""
@@ -44,7 +45,7 @@ class Sampling:
     def kept(self, columns: Mapping[str, Any], row: int) -> dict[str, Any]:
         """One row of the columns that may be kept, as plain JSON values; what is none, such as an array, is left out."""
         named = columns if EVERY in self.columns else {name: columns[name] for name in columns if name in self.columns}
-        found = {str(name): _plain(values[row]) for name, values in named.items()}
+        found = {str(name): _plain(values[row], text=name in self.texts) for name, values in named.items()}
         return {name: value for name, value in found.items() if value is not _UNKNOWN}
 
 
@@ -64,16 +65,23 @@ class Reservoir:
     def add(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
         """Keep what is sampled of a prediction: arrays by column, as many rows in each."""
         rows = len(next(iter(features.values()), ()))
-        made = []
-        for row, place in self.sampling.chosen(prediction_id, rows):
-            kept: dict[str, Any] = {"prediction_id": prediction_id, "features": self.sampling.kept(features, row)}
-            answered = self.sampling.kept(output, row) if all(len(values) == rows for values in output.values()) else {}
-            made.append((place, kept | ({"row": row} if row else {}) | ({"output": answered} if answered else {})))
+        outputs = output if all(len(values) == rows for values in output.values()) else {}
+        chosen = self.sampling.chosen(prediction_id, rows)
+        places = [place for _, place in chosen if place < self._share]
+        limit = sorted(places)[_MOST // 2] if len(places) > _MOST else self._share
+        made = [(place, self._row(prediction_id, features, outputs, row)) for row, place in chosen if place < limit]
         with self._lock:
-            self._rows += [one for one in made if one[0] < self._share]
-            self._dropped += sum(place >= self._share for place, _ in made)
+            self._share = min(self._share, limit)
+            before = len(self._rows)
+            self._rows = [one for one in (*self._rows, *made) if one[0] < self._share and (one[1]["features"] or "output" in one[1])]
+            self._dropped += before + len(chosen) - len(self._rows)
             if len(self._rows) > _MOST:
                 self._cut()
+
+    def _row(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any], row: int) -> dict[str, Any]:
+        answered = self.sampling.kept(output, row)
+        kept = {"prediction_id": prediction_id, "features": self.sampling.kept(features, row)}
+        return kept | ({"row": row} if row else {}) | ({"output": answered} if answered else {})
 
     def _cut(self) -> None:
         """Halve the rows: those of the highest places go, and none of such a place is taken before the next drain."""
@@ -98,8 +106,8 @@ class Reservoir:
 _UNKNOWN: Final = object()
 
 
-def _plain(value: Any) -> Any:
-    """A JSON value; numbers that are none are missing."""
+def _plain(value: Any, *, text: bool = False) -> Any:
+    """A JSON value; numbers and times that are none are missing; of ``text`` the length."""
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a scalar of numpy; times finer than microseconds would be numbers
         value = (value.astype(f"{value.dtype.kind}8[us]") if value.dtype.kind in "mM" else value).item()
     if value is None or isinstance(value, bool | int):
@@ -107,7 +115,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
-        return value[:_LONGEST_TEXT]
+        return len(value) if text else value[:_LONGEST_TEXT]
     if isinstance(value, datetime | date):
-        return value.isoformat()
+        return value.isoformat() if value == value else None  # noqa: PLR0124  only the NaT of pandas differs from itself
     return value.total_seconds() if isinstance(value, timedelta) else _UNKNOWN

@@ -20,7 +20,7 @@ from mlops_core.versioning import sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mlops_core.drift.schedule import DueCheck
+    from mlops_core.drift.schedule import DueCheck, VersionCheck
 
 __all__ = ["Upkeep"]
 
@@ -32,6 +32,7 @@ _EVALUATE: Final = timedelta(seconds=10)
 _DRAIN: Final = timedelta(seconds=30)
 _SWEEP: Final = timedelta(hours=1)
 _CHECK: Final = timedelta(minutes=1)
+_RECENT: Final = timedelta(minutes=10)
 
 
 @define(eq=False)
@@ -43,6 +44,7 @@ class Upkeep:
 
     stack: Stack
     _facades: dict[tuple[type, str], Any] = field(factory=dict, init=False, repr=False)
+    _whole: float = field(default=float("-inf"), init=False, repr=False)
 
     def passes(self) -> tuple[Pass, ...]:
         """What to give to the control loop."""
@@ -53,7 +55,7 @@ class Upkeep:
             Pass("tracking.recover", self._recover, _DRAIN),
             Pass("versioning.sweep", self._sweep, _SWEEP),
             Pass("monitoring.roll_up", self._roll_up, _DRAIN),
-            *([Pass("monitoring.purge", self._purge, _SWEEP)] if self.stack.settings.monitoring.sample is not None else []),
+            Pass("monitoring.purge", self._purge, _SWEEP),
             *([Pass("drift.check", self._check_drift, _CHECK)] if self.stack.settings.drift.schedule is not None else []),
         )
 
@@ -106,13 +108,19 @@ class Upkeep:
             self.facade(ModelMonitoring, self.stack.tenant).drain()
 
     def _roll_up(self) -> None:
+        """What has just reached an age every time; everything, for what came late and what is to be erased, once an hour."""
+        now = self.stack.clock.monotonic()
+        recent = None if now >= self._whole else _RECENT
+        if recent is None:
+            self._whole = now + _SWEEP.total_seconds()
         if self.stack.parts.sinks:
-            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).roll_up())
+            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).roll_up(recent=recent))
 
     def _purge(self) -> None:
+        """Where nothing is sampled any more, what was is erased at once."""
         sample = self.stack.settings.monitoring.sample
-        if sample is not None:
-            until = self.stack.clock.now() - sample.retention
+        if any("log" in sink.capabilities for sink in self.stack.parts.sinks.values()):
+            until = self.stack.clock.now() - (timedelta(0) if sample is None else sample.retention)
             _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).purge(before=until))
 
     def _check_drift(self) -> None:
@@ -124,7 +132,8 @@ class Upkeep:
 
         def check(due: DueCheck) -> None:
             found = schedule.check(due)
-            for one in found:
+            # Rules look at all versions together and at what was recorded last: that is to be the worst.
+            for one in sorted(found, key=_concern):
                 if one.drift is not None:
                     monitoring.record_values(due.model, one.drift.figures(), environment=due.environment, version=one.version)
                 else:
@@ -139,6 +148,10 @@ class Upkeep:
 
     def _sweep(self) -> None:
         sweep(self.stack.parts.registry)
+
+
+def _concern(one: VersionCheck) -> tuple[bool, float]:
+    return (one.drift is not None and one.drift.drift_detected, -one.drift.p_value if one.drift is not None else -1.0)
 
 
 def _each(found: Iterable[One], act: Callable[[One], Any], name: Callable[[One], str] = "tenant {}".format) -> None:

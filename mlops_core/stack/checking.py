@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import Use
@@ -11,11 +13,11 @@ from mlops_core.plugins import Catalogue, Loader, is_inline
 from mlops_core.stack.assembly import Assembly
 from mlops_core.stack.composed import named_uses
 from mlops_core.stack.locating import examined
-from mlops_core.structure import Misfit, Problem, nearest, one_line
+from mlops_core.structure import Misfit, Problem, duration_text, nearest, one_line
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mlops_core.config.settings import Settings
     from mlops_core.roles import Backend, Deployer
@@ -133,8 +135,32 @@ def _capabilities(parts: ComposedParts) -> Iterator[str]:
         if "log" not in load("sink", use).cls.capabilities:
             message = f"the sink {use.use!r} cannot erase what was sampled when its retention ends - use one that can, such as sqlite"
             yield from _at(parts, ("monitoring", "sample"), message)
+    yield from _schedule(parts)
     if settings.drift.schedule is not None and not readers:
         yield from _at(parts, ("drift", "schedule"), "no sink can be read, so there is nothing to check - add one such as sqlite")
+
+
+def _schedule(parts: ComposedParts) -> Iterator[str]:
+    """Checks that could never find anything."""
+    drift, sample = parts.settings.drift, parts.settings.monitoring.sample
+    if drift.schedule is None:
+        return
+    if sample is None:
+        message = "nothing is sampled, so there is nothing to check - name columns in monitoring.sample"
+        yield from _at(parts, ("drift", "schedule"), message)
+    elif (window := drift.schedule.window or drift.schedule.every) > sample.retention:
+        message = (
+            f"it looks back over {duration_text(window)}, and monitoring.sample keeps {duration_text(sample.retention)} - keep it longer"
+        )
+        yield from _at(parts, ("drift", "schedule"), message)
+    level = drift.schedule.level(drift.alpha)
+    for use in drift.tests:
+        cls = parts.assembly.load("drift", use).cls
+        fields: Mapping[str, Any] = attrs.fields_dict(cls) if attrs.has(cls) else {}
+        permutations = use.options.get("permutations", getattr(fields.get("permutations"), "default", None))
+        if getattr(cls, "scope", "") == "table" and isinstance(permutations, int) and 1 / (1 + permutations) > level:
+            told = f"test {use.use!r} answers at least {1 / (1 + permutations):.2g}, and a check needs {level:.2g}"
+            yield from _at(parts, ("drift", "schedule"), f"{told} - raise its permutations, or check less often")
 
 
 def _environments(parts: ComposedParts) -> Iterator[str]:

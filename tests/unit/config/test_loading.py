@@ -380,6 +380,7 @@ def test_a_mistake_in_the_sample_is_shown(tmp_path: Path, sample: str, said: str
         ("{}", "monitoring: 'retention' keeps nothing - name resolutions and how long each is kept"),
         ("{1m: 30d, 10s: 60d}", "'retention' does not rise from 10s: 60d to 1m: 30d - keep coarser figures longer, in whole multiples"),
         ("{10s: 1d, 15s: 2d}", "'retention' does not rise from 10s: 1d to 15s: 2d"),
+        ("{60s: 1d, 1m: 2d}", "'retention' does not rise from 1m: 1d to 1m: 2d"),
         ("{1h: 1m}", "'retention' keeps its finest figures for less than one of them - keep them longer"),
         ("{1x: 1d}", "expected a duration, got '1x'"),
         ("{0s: 1d}", "expected a duration longer than 0s"),

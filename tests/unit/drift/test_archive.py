@@ -69,8 +69,8 @@ def test_an_existing_file_is_replaced_and_nothing_else_is_left(saved: Path, stac
 
 
 def test_a_newer_version_is_refused(saved: Path) -> None:
-    rewrite(saved, version=2)
-    with pytest.raises(DriftDetectionError, match=r"reference\.npz: it is of version 2, written by a newer release; .* - upgrade"):
+    rewrite(saved, version=3)
+    with pytest.raises(DriftDetectionError, match=r"reference\.npz: it is of version 3, written by a newer release; .* - upgrade"):
         Reference.load(saved)
 
 

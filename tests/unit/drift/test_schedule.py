@@ -14,6 +14,7 @@ from mlops_core.config.settings import DriftSettings, ScheduleSettings
 from mlops_core.drift import DriftDetector, DriftSchedule, Reference
 from mlops_core.drift import stored as stored_module
 from mlops_core.exceptions import DriftDetectionError, VersioningError
+from mlops_core.monitoring.sampling import Sampling
 from mlops_core.records import DriftChecked, ModelVersion, Segment, SeriesKey
 from mlops_core.testing.clock import FakeClock
 from mlops_core.testing.memory_registry import MemoryRegistry
@@ -174,6 +175,65 @@ def test_an_outage_is_no_verdict(shop: Shop, rng: np.random.Generator, monkeypat
         with pytest.raises(DriftDetectionError, match="registry: nobody answers"):
             shop.schedule.check(due)
     assert shop.schedule.due() == (due,)
+    assert shop.round() == {("m", "production", "1"): False}
+
+
+def test_a_reason_that_is_kept_shows_no_value(shop: Shop, rng: np.random.Generator) -> None:
+    shop.register("m", "1", rng.normal(size=400))
+    shop.written += 1
+    start = shop.clock.now()
+    rows = tuple({"prediction_id": f"p{number}", "features": {"x": f"jane.doe{number % 3}@example.org"}} for number in range(50))
+    series = SeriesKey(shop.stack.tenant, "production", "m", "1")
+    shop.sink.write([Segment(series, start, start + timedelta(seconds=1), "w", shop.written, total=50, sample=rows)])
+    shop.clock.advance(24 * 3600)
+    (reason,) = shop.round().values()
+    assert "holds values of kind category, where the reference's are of kind number" in str(reason)
+    assert "jane" not in str(list(shop.schedule.latest()))
+
+
+def test_a_slot_of_a_clock_that_went_wrong_is_none(shop: Shop, rng: np.random.Generator) -> None:
+    shop.register("m", "1", rng.normal(size=400))
+    shop.answer("m", "1", rng.normal(size=100))
+    shop.clock.advance(24 * 3600)
+    (due,) = shop.schedule.due()
+    ahead = evolve(due, end=due.end + timedelta(days=3650))
+    assert shop.schedule.settle(ahead, ())
+    assert shop.schedule.due() == (due,)
+    assert shop.round() == {("m", "production", "1"): False}
+    assert shop.schedule.due() == ()
+
+
+def test_a_version_whose_reference_is_damaged_stops_no_other(shop: Shop, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1", "2"):
+        shop.register("m", version, rng.normal(size=400))
+        shop.answer("m", version, rng.normal(size=100))
+    shop.clock.advance(24 * 3600)
+    found = stored_module._version  # noqa: SLF001  a registry that fails for one of them
+
+    def damaged(stack: Stack, model: str, version: str | None) -> ModelVersion:
+        if version == "1":
+            raise VersioningError("registry: it is damaged")
+        return found(stack, model, version)
+
+    monkeypatch.setattr(stored_module, "_version", damaged)
+    assert shop.round() == {("m", "production", "1"): "registry: it is damaged", ("m", "production", "2"): False}
+
+
+def test_times_and_free_text_are_compared_as_they_are_sampled(shop: Shop, rng: np.random.Generator) -> None:
+    """As the sampler keeps them: times as text, free text as its length."""
+    path = shop.folder / "r.npz"
+    moments = np.datetime64("2024-01-01", "s") + rng.integers(0, 86_400 * 30, 400)
+    lengths = rng.integers(500, 3000, 400)
+    data = {"when": moments, "note": ["x" * int(length) for length in lengths], "took": rng.integers(1, 50, 400).astype("m8[s]")}
+    Reference.fit(data, schema={"note": "text"}, stack=shop.stack).save(path)
+    artifacts = {"reference": Artifacts(shop.stack).save_file(path, "reference")}
+    shop.stack.parts.registry.add_version(ModelVersion(shop.stack.tenant, "m", "1", "d", "1", (), shop.clock.now(), artifacts=artifacts))
+    sampling = Sampling(frozenset({"*"}), 1.0, frozenset({"note"}))
+    rows = tuple({"prediction_id": f"p{row}", "features": sampling.kept(data, row)} for row in range(0, 400, 2))
+    series = SeriesKey(shop.stack.tenant, "production", "m", "1")
+    start = shop.clock.now()
+    shop.sink.write([Segment(series, start, start + timedelta(seconds=1), "w", 1, total=200, sample=rows)])
+    shop.clock.advance(24 * 3600)
     assert shop.round() == {("m", "production", "1"): False}
 
 

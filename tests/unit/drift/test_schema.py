@@ -81,7 +81,7 @@ def test_numbers_stay_what_they_are_without_a_loop_over_them() -> None:
         ("datetime", ["yesterday", "today"], "is declared as datetime and holds 'yesterday' - give a time such as"),
         ("datetime", [1, 2], "is declared as datetime and holds 1 "),
         ("duration", ["1h", "2h"], "is declared as duration and holds '1h' - give a length of time"),
-        ("text", [1, 2], "is declared as text and holds 1 - give text"),
+        ("text", [1.5, 2], "is declared as text and holds 1.5 - give text"),
         ("category", [[1], [2]], r"is declared as category and holds \[1\] - give a category"),
     ],
 )

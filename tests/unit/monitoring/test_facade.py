@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from mlops_core.config.settings import SampleSettings
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.records import SeriesKey
+from mlops_core.roles import MonitorSink
 from mlops_core.stack import Stack
 from mlops_core.testing.clock import FakeClock
 from mlops_core.testing.memory_sink import MemorySink
@@ -354,3 +356,57 @@ def test_a_sink_that_cannot_merge_is_named(monitoring: ModelMonitoring, monkeypa
     monkeypatch.setattr(MemorySink, "series", away)
     with pytest.raises(MonitoringError, match="sink memory: cannot merge: no route to host"):
         monitoring.roll_up()
+
+
+def test_a_purge_leaves_nothing_in_the_spool(sampled: ModelMonitoring, tmp_path: Path) -> None:
+    sampled.track_prediction("m", 0.1, success=True, prediction_id="victim", features={"delay": "PLANTED-VALUE"})
+    sampled.flush()
+    assert sampled.purge(ids=["victim"]) == 1
+    deadline = time.monotonic() + 10
+    while any(b"PLANTED-VALUE" in file.read_bytes() for file in tmp_path.rglob("*.spool")):
+        assert time.monotonic() < deadline, "what was purged is still in the spool"
+        time.sleep(0.05)
+    sampled.track_prediction("m", 0.1, success=True)
+    assert sampled.get_metrics("m").total_predictions == 2
+
+
+def test_what_is_sampled_stays_in_a_spool_for_an_hour_at_most(sampled: ModelMonitoring, clock: FakeClock, tmp_path: Path) -> None:
+    sampled.track_prediction("m", 0.1, success=True, features={"delay": "PLANTED-VALUE"})
+    sampled.flush()
+    clock.advance(3601)
+    deadline = time.monotonic() + 10
+    while any(b"PLANTED-VALUE" in file.read_bytes() for file in tmp_path.rglob("*.spool")):
+        assert time.monotonic() < deadline, "the spool is not succeeded by a new one"
+        time.sleep(0.05)
+
+
+class Dead(MonitorSink):
+    """Takes nothing, and cannot be read."""
+
+    contract = 1
+
+    def write(self, segments: object) -> None:
+        raise OSError("no route to host")
+
+
+def test_a_purge_erases_what_it_can_while_another_sink_is_away(make: MakeStack, sink: MemorySink) -> None:
+    stack = make(sinks={"memory": sink, "dead": Dead()}, sample=SampleSettings(("delay",), 1.0))
+    monitoring = ModelMonitoring(stack=stack)
+    monitoring.track_prediction("m", 0.1, success=True, prediction_id="p1", features={"delay": 1})
+    assert monitoring.purge(ids=["p1"]) == 1
+    assert rows_of(sink) == []
+
+
+def test_wrong_features_are_told_before_anything_is_counted(sampled: ModelMonitoring) -> None:
+    with pytest.raises(MonitoringError, match=r"^features: expected"):
+        sampled.track_prediction("m", 0.1, success=True, features=[1])  # type: ignore[arg-type]  # wrong on purpose
+    assert sampled.get_metrics("m").total_predictions == 0
+
+
+def test_only_what_just_reached_an_age_is_looked_at(monitoring: ModelMonitoring, clock: FakeClock) -> None:
+    clock.advance(0.5)
+    monitoring.track_prediction("m", 0.1, success=True)
+    monitoring.flush()
+    clock.advance(3 * 3600)
+    assert monitoring.roll_up(recent=timedelta(minutes=10)) == 0
+    assert monitoring.roll_up() > 0

@@ -162,6 +162,10 @@ def test_what_a_window_without_data_does(no_data: str, found: list[str]) -> None
     assert states(None, 0.5, None, 0.5, no_data=no_data, clear="error_rate < 0.05") == found
 
 
+def test_time_without_data_is_not_time_in_which_it_was_over() -> None:
+    assert states(0.5, 0.0, None, None, None, 0.0, 0.0, keep=3 * MINUTE, no_data="keep") == ["firing"] * 7
+
+
 def test_without_data_a_pending_incident_stays_where_the_rule_keeps_it() -> None:
     assert states(0.5, None, 0.5, hold_for=2 * MINUTE, no_data="keep") == ["pending", "pending", "firing"]
     assert states(0.5, None, 0.5, hold_for=2 * MINUTE) == ["pending", "-", "pending"]

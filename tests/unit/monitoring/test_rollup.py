@@ -137,3 +137,20 @@ def test_nothing_is_lost_or_counted_twice_whenever_passes_come(written: list[tup
         assert sum((Counter(one.errors_by_type) for one in found), Counter[str]()) == {"E": len(written)}
         assert all(one.start < one.end for one in found)
         assert roll_up(sink, KEY, LEVELS, AT + timedelta(seconds=7200 + later)) == 0
+
+
+def test_a_long_time_without_a_pass_is_made_up_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink, longest = MemorySink(), []
+    replace = MemorySink.replace
+
+    def counted(self: MemorySink, key: SeriesKey, start: datetime, end: datetime, level: timedelta, merge: Any) -> int:
+        longest.append(replace(self, key, start, end, level, merge))
+        return longest[-1]
+
+    monkeypatch.setattr(MemorySink, "replace", counted)
+    sink.write([segment(number, number * 10, length=1) for number in range(1, 2001)])  # five hours and a half
+    roll_up(sink, KEY, LEVELS, AT + 3 * DAY)
+    assert sum(one.total for one in kept(sink)) == 2000
+    assert len(kept(sink)) == 334
+    assert max(longest) <= 2000
+    assert len(longest) >= 1

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlops_core.monitoring.sampling import Reservoir, Sampling
@@ -81,6 +82,7 @@ def test_one_enormous_request_is_bounded_too() -> None:
         (np.datetime64("2024-01-01T00:00:01", "ns"), "2024-01-01T00:00:01"),
         (np.timedelta64(1500, "ms"), 1.5),
         (np.datetime64("NaT"), None),
+        (pd.NaT, None),
         (date(2024, 1, 1), "2024-01-01"),
         (timedelta(minutes=1), 60.0),
     ],
@@ -127,3 +129,27 @@ def test_eight_threads_lose_nothing() -> None:
     ids = [row["prediction_id"] for rows, _ in taken for row in rows]
     assert len(ids) == len(set(ids)) == 2400
     assert sum(dropped for _, dropped in taken) == 0
+
+
+def test_of_free_text_only_the_length_is_kept() -> None:
+    sampling = Sampling(frozenset({"*"}), 1.0, frozenset({"note"}))
+    assert sampling.kept({"note": ["x" * 5000], "short": ["x"]}, 0) == {"note": 5000, "short": "x"}
+
+
+def test_rows_in_which_nothing_is_kept_are_none() -> None:
+    reservoir = Reservoir(Sampling(frozenset({"amount"}), 1.0))
+    reservoir.add("jane", {"other": [1]}, {})
+    assert reservoir.drain()[0] == ()
+
+
+def test_what_is_to_be_dropped_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    reservoir, built = Reservoir(ALL), []
+    kept = Sampling.kept
+
+    def counted(self: Sampling, columns: Any, row: int) -> dict[str, Any]:
+        built.append(row)
+        return kept(self, columns, row)
+
+    monkeypatch.setattr(Sampling, "kept", counted)
+    reservoir.add("batch", {"x": np.arange(50_000)}, {})
+    assert len(built) == 2 * 2048  # features and output of each

@@ -114,7 +114,8 @@ def test_every_pass_comes_round(watched: Stack) -> None:
 def scheduled(stack: Stack, clock: FakeClock) -> Stack:
     """A project with a daily check of drift, and a model in each of two environments that was sampled yesterday."""
     tested = stack.replacing(drift_tests={"ks": KolmogorovSmirnov()})
-    found = evolve(tested, settings=Settings(drift=DriftSettings(schedule=ScheduleSettings())))
+    monitoring = MonitoringSettings(sample=SampleSettings(("x",)))
+    found = evolve(tested, settings=Settings(monitoring=monitoring, drift=DriftSettings(schedule=ScheduleSettings())))
     sample = tuple({"prediction_id": str(number), "features": {"x": float(number)}} for number in range(50))
     start = clock.now() - timedelta(hours=6)
     for number, environment in enumerate(("production", "staging")):
@@ -173,7 +174,6 @@ def test_a_model_that_cannot_be_checked_is_told_and_stops_no_other(
 
 def test_what_was_sampled_is_erased_when_its_retention_ends(stack: Stack, clock: FakeClock) -> None:
     sampling = evolve(stack, settings=Settings(monitoring=MonitoringSettings(sample=SampleSettings(("x",), 1.0, timedelta(days=2)))))
-    assert "monitoring.purge" not in {one.name for one in Upkeep(stack).passes()}
     sink = stack.parts.sinks["memory"]
     for tenant in ("acme", "other"):
         with ModelMonitoring(tenant, stack=sampling) as monitoring:
@@ -187,3 +187,39 @@ def test_what_was_sampled_is_erased_when_its_retention_ends(stack: Stack, clock:
     for tenant, kept in (("acme", 0), ("other", 2)):  # those of the other tenant are three days younger
         segments = sink.read(SeriesKey(tenant, "default", "m"), clock.now() - timedelta(days=30), clock.now())
         assert [len(segment.sample) for segment in segments] == [*[0] * (3 - kept), *[1] * kept]
+
+
+def test_what_was_sampled_is_erased_once_nothing_is_sampled_any_more(stack: Stack, clock: FakeClock) -> None:
+    sampling = evolve(stack, settings=Settings(monitoring=MonitoringSettings(sample=SampleSettings(("x",), 1.0))))
+    with ModelMonitoring(stack=sampling) as monitoring:
+        monitoring.track_prediction("m", 0.1, success=True, features={"x": 1.0})
+    clock.advance(1)
+    upkeep = Upkeep(stack)
+    {one.name: one for one in upkeep.passes()}["monitoring.purge"].call()
+    upkeep.close()
+    (segment,) = stack.parts.sinks["memory"].read(SeriesKey("acme", "default", "m"), clock.now() - timedelta(days=1), clock.now())
+    assert (segment.total, segment.sample) == (1, ())
+
+
+def test_a_rule_sees_the_version_that_drifted(scheduled: Stack, tmp_path: Path, clock: FakeClock) -> None:
+    """Two versions answer side by side, and the one that is recorded last did not drift."""
+    sample = tuple({"prediction_id": str(number), "features": {"x": float(number)}} for number in range(50))
+    start = clock.now() - timedelta(hours=6)
+    series = SeriesKey("acme", "production", "m", "2")
+    scheduled.parts.sinks["memory"].write([Segment(series, start, start + timedelta(minutes=1), "w", 9, total=50, sample=sample)])
+    for version, values in (("1", range(30, 90)), ("2", range(50))):
+        path = tmp_path / f"{version}.npz"
+        Reference.fit({"x": [float(number) for number in values]}, {"ks": KolmogorovSmirnov()}).save(path)
+        artifacts = {"reference": Artifacts(scheduled).save_file(path, "reference")}
+        scheduled.parts.registry.add_version(ModelVersion("acme", "m", version, version, version, (), clock.now(), artifacts=artifacts))
+    rule = AlertRule("drift", "drift.detected > 0", environment="production", window=timedelta(days=1))
+    ruled = evolve(scheduled, settings=evolve(scheduled.settings, monitoring=MonitoringSettings(alerts=(rule,))))
+    upkeep = Upkeep(ruled)
+    passes = {one.name: one for one in upkeep.passes()}
+    passes["drift.check"].call()
+    (last, _) = DriftSchedule(scheduled).latest()
+    assert [found["drift_detected"] for found in last.versions.values()] == [True, False]
+    clock.advance(1)
+    passes["monitoring.evaluate"].call()
+    assert [one.rule for one in upkeep.facade(ModelMonitoring, "acme").incidents()] == ["drift"]
+    upkeep.close()

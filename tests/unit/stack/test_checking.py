@@ -174,8 +174,26 @@ ASKED_TOO_MUCH = {
             "use one that can, such as sqlite"
         ),
     ),
+    "checks of drift without a sample": (
+        "monitoring: {sinks: ['backends.py:Sinks']}\ndrift: {schedule: {every: 1d}}\n",
+        "mlops.yaml:3:19: drift.schedule: nothing is sampled, so there is nothing to check - name columns in monitoring.sample",
+    ),
+    "checks of drift over more than is kept": (
+        "monitoring: {sinks: [sqlite], sample: {columns: [x]}}\ndrift: {schedule: {window: 30d}}\n",
+        "mlops.yaml:3:19: drift.schedule: it looks back over 30d, and monitoring.sample keeps 7d - keep it longer",
+    ),
+    "checks of drift that no permutation can pass": (
+        (
+            "monitoring: {sinks: [sqlite], sample: {columns: [x]}}\n"
+            "drift: {tests: [mmd], keep: [x], schedule: {every: 1h, false_alarms: 1 per 30d}}\n"
+        ),
+        (
+            "mlops.yaml:3:44: drift.schedule: test 'mmd' answers at least 0.005, and a check needs 0.0014 - "
+            "raise its permutations, or check less often"
+        ),
+    ),
     "checks of drift without a sink that can be read": (
-        "monitoring: {sinks: ['backends.py:WriteOnly']}\ndrift: {schedule: {every: 1d}}\n",
+        "monitoring: {sinks: ['backends.py:WriteOnly'], sample: {columns: [x]}}\ndrift: {schedule: {every: 1d}}\n",
         "mlops.yaml:3:19: drift.schedule: no sink can be read, so there is nothing to check - add one such as sqlite",
     ),
 }

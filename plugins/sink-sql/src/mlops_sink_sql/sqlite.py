@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import define, field
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from mlops_core.records import Logged, Page, Segment, SeriesKey
@@ -189,16 +189,23 @@ def _purge_log(connection: Connection, tenant: str, before: datetime | None, ids
 
 
 def _purge_samples(connection: Connection, tenant: str, before: datetime | None, ids: frozenset[str]) -> int:
-    carrying = (
-        select(SEGMENTS.c.id, SEGMENTS.c.end, SEGMENTS.c.sample)
-        .join(SERIES)
-        .where(SERIES.c.tenant == tenant, SEGMENTS.c.sample.is_not(None))
-    )
+    return (_purge_old(connection, tenant, before) if before is not None else 0) + (_purge_named(connection, tenant, ids) if ids else 0)
+
+
+def _purge_old(connection: Connection, tenant: str, before: datetime) -> int:
+    mine = select(SERIES.c.id).where(SERIES.c.tenant == tenant)
+    old = and_(SEGMENTS.c.series.in_(mine), SEGMENTS.c.end < micros(before), SEGMENTS.c.sample.is_not(None))
+    count = connection.execute(select(func.coalesce(func.sum(func.json_array_length(SEGMENTS.c.sample)), 0)).where(old)).scalar_one()
+    connection.execute(update(SEGMENTS).where(old).values(sample=None))
+    return int(count)
+
+
+def _purge_named(connection: Connection, tenant: str, ids: frozenset[str]) -> int:
+    carrying = select(SEGMENTS.c.id, SEGMENTS.c.sample).join(SERIES).where(SERIES.c.tenant == tenant, SEGMENTS.c.sample.is_not(None))
     count = 0
-    for number, end, text in connection.execute(carrying).all():
+    for number, text in connection.execute(carrying).all():
         rows = json.loads(text)
-        old = before is not None and end < micros(before)
-        kept = [] if old else [row for row in rows if row.get("prediction_id") not in ids]
+        kept = [row for row in rows if row.get("prediction_id") not in ids]
         if len(kept) < len(rows):
             count += len(rows) - len(kept)
             connection.execute(update(SEGMENTS).where(SEGMENTS.c.id == number).values(sample=json.dumps(kept) if kept else None))
