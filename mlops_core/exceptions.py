@@ -180,7 +180,9 @@ class MonitoringError(MLOpsError):
 
 
 class DriftDetectionError(MLOpsError):
-    """A drift check cannot be made of this data."""
+    """A drift check cannot be made of this data; ``discreet`` is the message without the value that it shows, if it shows one."""
+
+    discreet: str = ""
 
 
 class PipelineError(MLOpsError):

@@ -9,7 +9,6 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from mlops_core.drift.guard import ValueShownError
 from mlops_core.exceptions import DriftDetectionError
 
 if TYPE_CHECKING:
@@ -78,10 +77,9 @@ def problem(side: str, name: str, text: str, discreet: str = "") -> DriftDetecti
     """The one line about a column of a side; where it shows a value, ``discreet`` is the text without it."""
     shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
     place = f"drift: {side} data: column {shown!r}"
-    if not discreet:
-        return DriftDetectionError(f"{place} {text}")
-    error = ValueShownError(f"{place} {text}")
-    error.discreet = f"{place} {discreet}"
+    error = DriftDetectionError(f"{place} {text}")
+    if discreet:
+        error.discreet = f"{place} {discreet}"
     return error
 
 

@@ -11,13 +11,7 @@ from mlops_core.exceptions import DriftDetectionError, MLOpsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ValueShownError", "calling", "cause_of", "name_list", "own_errors"]
-
-
-class ValueShownError(DriftDetectionError):
-    """One whose message shows a value of the data; ``discreet`` is the same without it, for what is kept."""
-
-    discreet: str
+__all__ = ["calling", "cause_of", "name_list", "own_errors"]
 
 
 def name_list(given: Any) -> tuple[str, ...]:

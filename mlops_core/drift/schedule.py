@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from mlops_core.drift.detector import DriftDetector
-from mlops_core.drift.guard import ValueShownError
 from mlops_core.drift.results import DataDrift
 from mlops_core.drift.stored import has_answered, sampled_versions, sampling_series
 from mlops_core.exceptions import DriftDetectionError, MLOpsError
@@ -121,12 +120,10 @@ class DriftSchedule:
         check, window = DriftDetector(stack=self.stack).check_live, due.end - due.start
         try:
             found = check(due.model, window, environment=due.environment, version=version, end=due.end, threshold=level)
-        except ValueShownError as error:
-            return VersionCheck(version, reason=error.discreet)  # what is journalled is never erased
         except DriftDetectionError as error:
             if isinstance(error.__cause__, MLOpsError):  # another part of the house failed, which a later attempt may not
                 raise
-            return VersionCheck(version, reason=error.message)
+            return VersionCheck(version, reason=error.discreet or error.message)  # what is journalled is never erased
         return VersionCheck(version, found)
 
     def settle(self, due: DueCheck, found: tuple[VersionCheck, ...]) -> bool:
