@@ -70,13 +70,21 @@ class Reservoir:
         places = [place for _, place in chosen if place < self._share]
         limit = sorted(places)[_MOST // 2] if len(places) > _MOST else self._share
         made = [(place, self._row(prediction_id, features, outputs, row)) for row, place in chosen if place < limit]
+        told = [one for one in made if one[1]["features"] or "output" in one[1]]  # of what has no named column nothing is kept
         with self._lock:
-            self._share = min(self._share, limit)
-            before = len(self._rows)
-            self._rows = [one for one in (*self._rows, *made) if one[0] < self._share and (one[1]["features"] or "output" in one[1])]
-            self._dropped += before + len(chosen) - len(self._rows)
+            self._dropped += len(chosen) - len(made)
+            if limit < self._share:
+                self._share = limit
+                self._rows = self._below(self._rows)
+            self._rows += self._below(told)
             if len(self._rows) > _MOST:
                 self._cut()
+
+    def _below(self, rows: list[tuple[float, dict[str, Any]]]) -> list[tuple[float, dict[str, Any]]]:
+        """Rows below the share, which another thread may have lowered meanwhile; the others are counted as dropped."""
+        kept = [one for one in rows if one[0] < self._share]
+        self._dropped += len(rows) - len(kept)
+        return kept
 
     def _row(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any], row: int) -> dict[str, Any]:
         answered = self.sampling.kept(output, row)
