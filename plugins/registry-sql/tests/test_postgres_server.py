@@ -143,7 +143,7 @@ class TestConnections:
     def test_a_connection_that_the_server_closed_is_replaced_unseen(self, store: PostgresRegistry, url: str) -> None:
         store.append("acme", "j", 0, sample_entry())
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mlops'")
+            connection.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'mlops'")
         assert store.append("acme", "j", 1, sample_entry()).position == 2
         assert len(store.read("acme", "j")) == 2
 
