@@ -31,8 +31,9 @@ from mlops_core.records.event import (
     VersionRegistered,
 )
 from mlops_core.records.journal import Entry, JournalHead, NewEntry
-from mlops_core.records.monitoring import DEFAULT_ENVIRONMENT, UNVERSIONED, Alert, Logged, Segment, SeriesKey, ValueSum
+from mlops_core.records.monitoring import DEFAULT_ENVIRONMENT, UNNAMED, UNVERSIONED, Alert, Joined, Logged, Segment, SeriesKey, ValueSum
 from mlops_core.records.pipeline import PipelineStatus, RunReport, StackRef, StageProgress, StageResult, StageStatus, StageTask
+from mlops_core.records.quality import LIVE_METRICS, Estimate, Quality, merge_quality
 from mlops_core.records.query import And, Comparison, Condition, Not, Or, OrderBy, Page, Query
 from mlops_core.records.record import Record, canonical_json, digest_of
 from mlops_core.records.threshold import METRICS, VALUE_FAMILIES, Threshold, check_value_name
@@ -42,7 +43,9 @@ from mlops_core.records.window import HealthReport, Window, assess_health, merge
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",
+    "LIVE_METRICS",
     "METRICS",
+    "UNNAMED",
     "UNVERSIONED",
     "VALUE_FAMILIES",
     "Alert",
@@ -60,6 +63,7 @@ __all__ = [
     "Endpoint",
     "EndpointKey",
     "Entry",
+    "Estimate",
     "Experiment",
     "File",
     "GateDecision",
@@ -67,6 +71,7 @@ __all__ = [
     "Health",
     "HealthReport",
     "HealthStatus",
+    "Joined",
     "JournalHead",
     "Leftover",
     "LineageLink",
@@ -81,6 +86,7 @@ __all__ = [
     "Page",
     "PipelineStatus",
     "Prediction",
+    "Quality",
     "Query",
     "Record",
     "Rollout",
@@ -117,5 +123,6 @@ __all__ = [
     "check_value_name",
     "digest_of",
     "masked_url",
+    "merge_quality",
     "merge_segments",
 ]

@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from mlops_core.records.quality import Quality
 from mlops_core.records.record import Record
 
-__all__ = ["DEFAULT_ENVIRONMENT", "UNVERSIONED", "Alert", "Logged", "Segment", "SeriesKey", "ValueSum"]
+__all__ = ["DEFAULT_ENVIRONMENT", "UNNAMED", "UNVERSIONED", "Alert", "Joined", "Logged", "Segment", "SeriesKey", "ValueSum"]
 
 DEFAULT_ENVIRONMENT = "default"
 UNVERSIONED = "unversioned"
+UNNAMED = "unnamed"
+"""The model of outcomes whose caller names none."""
 
 
 @frozen(order=True)
@@ -46,7 +49,8 @@ class Segment(Record):
     A sink that has (writer, sequence) already drops a second copy. ``latency_sum`` in seconds. ``histogram`` maps a bucket of
     ``mlops_core.records.histogram`` to its count. ``unit_errors`` counts first errors per unit where routing is sticky. ``sample`` are
     predictions that were drawn uniformly: mappings with ``prediction_id``, ``features``, ``share`` and more, see
-    ``mlops_core.records.sampling``.
+    ``mlops_core.records.sampling``. ``failures`` are some of those that failed, in the same form with their ``error``; they enter no
+    statistic. ``quality`` sums what became known of predictions of this time.
     """
 
     series: SeriesKey
@@ -63,17 +67,31 @@ class Segment(Record):
     histogram: Mapping[int, int] = field(factory=dict)
     values: Mapping[str, ValueSum] = field(factory=dict)
     sample: tuple[Mapping[str, Any], ...] = ()
+    failures: tuple[Mapping[str, Any], ...] = ()
+    quality: Quality | None = None
 
 
 @frozen
 class Logged(Record):
-    """One row of the prediction log: a prediction, or an outcome that arrived later. Idempotent by (kind, prediction_id)."""
+    """One row of the prediction log: a prediction, or an outcome. Idempotent by (series, kind, prediction_id, row).
+
+    ``row`` is the place in a request of several rows. An outcome's series names the model at most, ``unnamed`` where the caller named none.
+    """
 
     series: SeriesKey
     kind: Literal["prediction", "outcome"]
     prediction_id: str
     at: datetime
     value: Any
+    row: int = 0
+
+
+@frozen
+class Joined(Record):
+    """A logged prediction and what turned out to be right."""
+
+    prediction: Logged
+    label: Any
 
 
 @frozen

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from mlops_core.records.record import Record
 
-__all__ = ["METRICS", "VALUE_FAMILIES", "Threshold", "check_value_name"]
+__all__ = ["LIVE", "METRICS", "VALUE_FAMILIES", "Threshold", "check_value_name"]
 
 METRICS: Final = (
     "avg_latency",
@@ -25,7 +25,8 @@ METRICS: Final = (
     "total_errors",
     "total_predictions",
 )
-VALUE_FAMILIES: Final = ("drift", "live", "custom")
+LIVE: Final = "live"
+VALUE_FAMILIES: Final = ("drift", LIVE, "custom")
 """First parts of recorded values: drift checks, accuracy against ground truth, a caller's own."""
 
 _SYNTAX: Final = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*", re.ASCII)

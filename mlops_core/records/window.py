@@ -17,22 +17,24 @@ from attrs import evolve, field, frozen
 from mlops_core.records.deployment import HealthStatus, VariantCount
 from mlops_core.records.histogram import merge_counts, quantile
 from mlops_core.records.monitoring import Segment, SeriesKey, ValueSum
+from mlops_core.records.quality import LIVE_METRICS, Quality, merge_quality
 from mlops_core.records.record import Record
 from mlops_core.records.sampling import MOST_ROWS, uniform
-from mlops_core.records.threshold import METRICS
+from mlops_core.records.threshold import LIVE, METRICS
 
 __all__ = ["HealthReport", "Window", "assess_health", "merge_segments"]
 
 _SHORTEST: Final = 1.0  # seconds: a burst of milliseconds is no throughput
 _DEGRADED_SHARE: Final = 0.5
+_MOST_FAILURES: Final = 100
 
 
 @frozen
 class Window(Record):
     """What happened between ``start`` and ``end``, the interval truly covered (None: nothing was recorded).
 
-    Latencies in seconds. ``counts`` holds totals per (version, routing revision), sorted; ``values`` the recorded figures by name. Derived
-    figures are None where there is no data to derive them from.
+    Latencies in seconds. ``counts`` holds totals per (version, routing revision), sorted; ``values`` the recorded figures by name;
+    ``quality`` what is known of the predictions since. Derived figures are None where there is no data to derive them from.
     """
 
     total: int = 0
@@ -43,6 +45,7 @@ class Window(Record):
     histogram: Mapping[int, int] = field(factory=dict)
     values: Mapping[str, ValueSum] = field(factory=dict)
     counts: tuple[VariantCount, ...] = ()
+    quality: Quality = field(factory=Quality)
     start: datetime | None = None
     end: datetime | None = None
 
@@ -67,6 +70,7 @@ class Window(Record):
             histogram=merge_counts(segment.histogram for segment in found),
             values=_merge_values(found),
             counts=_count_variants(found),
+            quality=merge_quality(segment.quality for segment in found if segment.quality is not None),
             start=min(segment.start for segment in found),
             end=max(ends if until is None else [*ends, until]),
         )
@@ -119,10 +123,17 @@ class Window(Record):
         return self.total / max(_SHORTEST, (self.end - self.start).total_seconds())
 
     def metric(self, name: str) -> float | None:
-        """A figure by the name that rules use: one of ``METRICS``, or the last of a recorded value; None without data."""
+        """A figure by the name that rules use: one of ``METRICS``, ``live.accuracy`` and the like, or the last of a recorded value.
+
+        None without data.
+        """
         if name in METRICS:
             found: float | None = getattr(self, name)
             return found
+        family, _, live = name.partition(".")
+        if family == LIVE and live in LIVE_METRICS and self.quality.n:
+            estimate = self.quality.estimate(live)
+            return None if estimate is None else estimate.value
         return self.values[name].last if name in self.values else None
 
     def count(self, version: str, revision: int | None = None, *, since: int = 0) -> VariantCount:
@@ -156,7 +167,8 @@ def assess_health(window: Window, *, max_error_rate: float = 0.05) -> HealthRepo
 def merge_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Roll segments up: one per series and routing revision, since a segment never spans two.
 
-    The merged one carries the writer and sequence of its latest part, and at most 10,000 rows of the samples.
+    The merged one carries the writer and sequence of its latest part, and at most 10,000 rows of the samples and the
+    newest 100 of the failures.
     """
     groups: dict[tuple[SeriesKey, int], list[Segment]] = {}
     for segment in sorted(segments, key=_order):
@@ -177,6 +189,8 @@ def _merge_group(found: Sequence[Segment]) -> Segment:
         histogram=merged.histogram,
         values=merged.values,
         sample=uniform((row for segment in found for row in segment.sample), MOST_ROWS),
+        failures=tuple(row for segment in found for row in segment.failures)[-_MOST_FAILURES:],
+        quality=merged.quality if merged.quality.n else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlops_core.exceptions import CapabilityError
 from mlops_core.roles.backend import Backend
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from mlops_core.records import Logged, Page, Segment, SeriesKey
+    from mlops_core.records import Joined, Logged, Page, Segment, SeriesKey
 
     Merge = Callable[[Sequence[Segment]], Sequence[Segment]]
+    Tally = Callable[[Sequence[Joined]], Sequence[Segment]]
 
 __all__ = ["MonitorSink"]
 
@@ -57,15 +58,27 @@ class MonitorSink(Backend):
         raise self._lacks("read")
 
     def log(self, rows: Sequence[Logged]) -> None:
-        """Keep predictions and outcomes, each (kind, prediction id) once."""
+        """Keep predictions and outcomes, each (series, kind, prediction id, row) once."""
         raise self._lacks("log")
 
     def read_log(self, series: SeriesKey, start: datetime, end: datetime, *, since: str | None = None) -> Page[Logged]:
         """Rows of the prediction log in [start, end), after a cursor."""
         raise self._lacks("log")
 
-    def purge(self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
-        """Erase logged rows and samples of a tenant; answers how many rows."""
+    def join(self, tenant: str, tally: Tally) -> int:
+        """Match rows of the log that arrived since the last call with their counterparts; answers how many were looked at, 0 when done.
+
+        A prediction and an outcome belong together if tenant, prediction id and row are the same, and the model, unless the outcome's is
+        ``unnamed``. What ``tally`` makes of the pairs is kept beside the segments, whatever writer and sequence it carries. Reading,
+        keeping and remembering are one step: each prediction is matched once, also if its outcome came first. At most a thousand rows a call, so
+        that writers get in between; ``tally`` is pure and may run several times.
+        """
+        raise self._lacks("log")
+
+    def purge(
+        self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = (), part: Literal["samples", "log"] | None = None
+    ) -> int:
+        """Erase rows of the log, and samples and failures in segments, of a tenant; answers how many. ``part``: one of these only."""
         raise self._lacks("log")
 
     def _lacks(self, capability: str) -> CapabilityError:

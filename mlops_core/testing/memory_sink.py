@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar, Final
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from attrs import define, evolve, field
 
-from mlops_core.records import Logged, Page, Segment, SeriesKey
+from mlops_core.records import UNNAMED, Joined, Logged, Page, Segment, SeriesKey
 from mlops_core.roles import MonitorSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["MemorySink"]
+
+_Name = tuple[SeriesKey, str, str, int]
 
 _PAGE: Final = 1000
 _WRITTEN: Final = timedelta(0)
@@ -47,7 +50,9 @@ class MemorySink(MonitorSink):
 
     _kept: list[tuple[timedelta, Segment]] = field(factory=list, init=False, repr=False)
     _marks: dict[str, _Mark] = field(factory=dict, init=False, repr=False)
-    _log: dict[tuple[str, str, str], tuple[int, Logged]] = field(factory=dict, init=False, repr=False)
+    _log: dict[_Name, tuple[int, Logged]] = field(factory=dict, init=False, repr=False)
+    _fresh: dict[_Name, None] = field(factory=dict, init=False, repr=False)
+    _joined: set[_Name] = field(factory=set, init=False, repr=False)
     _rows: int = field(default=0, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
 
@@ -99,11 +104,14 @@ class MemorySink(MonitorSink):
         return len(inside)
 
     def log(self, rows: Sequence[Logged]) -> None:
-        """Keep each (tenant, kind, prediction id) once."""
+        """Keep each (series, kind, prediction id, row) once."""
         with self._lock:
             for row in rows:
-                self._rows += 1
-                self._log.setdefault((row.series.tenant, row.kind, row.prediction_id), (self._rows, row))
+                name = row.series, row.kind, row.prediction_id, row.row
+                if name not in self._log:
+                    self._rows += 1
+                    self._log[name] = self._rows, row
+                    self._fresh[name] = None
 
     def read_log(self, series: SeriesKey, start: datetime, end: datetime, *, since: str | None = None) -> Page[Logged]:
         """Rows of one series in the order in which they were kept."""
@@ -114,19 +122,48 @@ class MemorySink(MonitorSink):
             ]
         return Page(tuple(row for _, row in found[:_PAGE]), str(found[_PAGE - 1][0]) if len(found) > _PAGE else None)
 
-    def purge(self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
-        """Erase rows of the log, and of the samples that segments carry."""
+    def join(self, tenant: str, tally: Callable[[Sequence[Joined]], Sequence[Segment]]) -> int:
+        """Match what arrived since the last call."""
+        with self._lock:
+            fresh = list(islice((name for name in self._fresh if name[0].tenant == tenant), _PAGE))
+            pairs: dict[_Name, Joined] = {}
+            for name in fresh:
+                for prediction, outcome in self._partners(name):
+                    if prediction not in self._joined and prediction not in pairs:
+                        pairs[prediction] = Joined(self._log[prediction][1], self._log[outcome][1].value)
+            self._kept += [(_WRITTEN, segment) for segment in (tally(list(pairs.values())) if pairs else ())]
+            self._joined.update(pairs)
+            for name in fresh:
+                del self._fresh[name]
+        return len(fresh)
+
+    def _partners(self, name: _Name) -> list[tuple[_Name, _Name]]:
+        """The pairs of prediction and outcome that a row of the log is in."""
+        series, kind, *which = name
+        found = [one for one in self._log if [*one[2:]] == which and one[0].tenant == series.tenant and one[1] != kind]
+        pairs = [(name, one) if kind == "prediction" else (one, name) for one in found]
+        return [(prediction, outcome) for prediction, outcome in pairs if outcome[0].model in (prediction[0].model, UNNAMED)]
+
+    def purge(
+        self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = (), part: Literal["samples", "log"] | None = None
+    ) -> int:
+        """Erase rows of the log, and of the samples and failures that segments carry."""
 
         def erased(owner: SeriesKey, at: datetime, name: object) -> bool:
             return owner.tenant == tenant and (name in ids or (before is not None and at < before))
 
         with self._lock:
-            gone = [name for name, (_, row) in self._log.items() if erased(row.series, row.at, row.prediction_id)]
+            gone = [name for name, (_, row) in self._log.items() if part != "samples" and erased(row.series, row.at, row.prediction_id)]
             for name in gone:
                 del self._log[name]
+                self._fresh.pop(name, None)
+                self._joined.discard(name)
             count = len(gone)
-            for position, (level, segment) in enumerate(self._kept):
-                rows = tuple(row for row in segment.sample if not erased(segment.series, segment.end, row.get("prediction_id")))
-                count += len(segment.sample) - len(rows)
-                self._kept[position] = (level, evolve(segment, sample=rows))
+            for position, (level, segment) in enumerate(self._kept if part != "log" else ()):
+                kept = [
+                    tuple(row for row in rows if not erased(segment.series, segment.end, row.get("prediction_id")))
+                    for rows in (segment.sample, segment.failures)
+                ]
+                count += len(segment.sample) + len(segment.failures) - sum(map(len, kept))
+                self._kept[position] = (level, evolve(segment, sample=kept[0], failures=kept[1]))
         return count
