@@ -150,6 +150,9 @@ class _Uncounted:
     def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
         """Keep nothing."""
 
+    def failed(self, prediction_id: str, features: Mapping[str, Any], error: str) -> None:
+        """Nor this."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to end; answers the exit status: 2 for a wrong call, 1 for a failure told in one line."""

@@ -17,7 +17,7 @@ __all__ = ["settings_structurer", "unsupported", "wrong_references"]
 _USES: Final = tuple[Use, ...]
 _STAGES: Final = tuple[StageSettings, ...]
 _LATER: Final[Mapping[str, tuple[str, ...]]] = {
-    "monitoring": ("ground_truth", "slo"),
+    "monitoring": ("slo",),
 }
 """Keys that a later release reads. They are refused, since a setting that is ignored is worse than one that is missing."""
 

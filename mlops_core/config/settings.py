@@ -23,6 +23,7 @@ __all__ = [
     "CanarySettings",
     "DriftSettings",
     "EnvironmentSettings",
+    "GroundTruthSettings",
     "ModelsSettings",
     "MonitoringSettings",
     "PipelineSettings",
@@ -107,6 +108,20 @@ class SampleSettings(Record):
             raise ValueError(text)
 
 
+@frozen
+class GroundTruthSettings(Record):
+    """``monitoring.ground_truth``: which predictions are logged, for the outcomes that become known later, and how they are compared."""
+
+    rate: Annotated[float, SHARE, Check(rules.some_share)] = field(metadata=_says("the share of the predictions that is logged"))
+    retention: Annotated[timedelta, _LONGER] = field(
+        default=timedelta(days=30), metadata=_says("how long a logged prediction waits for its outcome")
+    )
+    task: Literal["classification", "regression"] | None = field(
+        default=None, metadata=_says("how labels are read; by default text and whole numbers are classes, other numbers are not")
+    )
+    positive: str = field(default="", metadata=_says("the class that scores are of; by default 1 where labels are 0 and 1"))
+
+
 _RETENTION: Final = {"1s": timedelta(hours=1), "10s": timedelta(days=1), "1m": timedelta(days=30), "1h": timedelta(days=730)}
 
 
@@ -124,6 +139,9 @@ class MonitoringSettings(Record):
         default=timedelta(minutes=5), metadata=_says("the time that health is judged over")
     )
     sample: SampleSettings | None = field(default=None, metadata=_says("which features of live predictions are kept, for drift checks"))
+    ground_truth: GroundTruthSettings | None = field(
+        default=None, metadata=_says("which predictions are logged, to be compared with their outcomes")
+    )
     retention: Mapping[Annotated[str, Check(rules.written_span)], Annotated[timedelta, _LONGER]] = field(
         factory=_RETENTION.copy,
         metadata=_says("how long figures are kept by resolution, such as 1m: 30d; the longest is when they are erased"),

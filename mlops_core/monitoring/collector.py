@@ -17,9 +17,11 @@ from attrs import define, field
 
 from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.monitoring.delivery import Delivery, deliver
-from mlops_core.monitoring.recorder import SeriesRecorder
+from mlops_core.monitoring.ground_truth import UNLOGGED, GroundTruth, PredictionLog
+from mlops_core.monitoring.parcel import Parcel, merge_parcels
+from mlops_core.monitoring.recorder import SeriesRecorder, Tally
 from mlops_core.monitoring.sampling import DROPPED, Reservoir, Sampling
-from mlops_core.records import Segment, SeriesKey, ValueSum, merge_segments
+from mlops_core.records import Logged, Segment, SeriesKey, ValueSum
 from mlops_core.roles import Clock, MonitorSink
 from mlops_core.spool import Spool, abandoned
 
@@ -45,9 +47,10 @@ class Collector:
     sinks: Mapping[str, MonitorSink]
     clock: Clock
     sampling: Sampling | None = None
+    truth: GroundTruth | None = None
     latest: datetime | None = field(default=None, init=False)
     _recorders: dict[tuple[SeriesKey, int], SeriesRecorder] = field(factory=dict, init=False, repr=False)
-    _pending: list[Segment] = field(factory=list, init=False, repr=False)
+    _pending: list[Parcel] = field(factory=list, init=False, repr=False)
     _spool: Spool | None = field(default=None, init=False, repr=False)
     _unread: dict[str, tuple[Spool, int]] = field(factory=dict, init=False, repr=False)
     _spooled: int = field(default=0, init=False)
@@ -65,17 +68,18 @@ class Collector:
         """The one recorder of a series and routing revision."""
         with self._lock:
             reservoir = Reservoir(self.sampling) if self.sampling is not None else None
-            made = SeriesRecorder(series, revision, self._start, self.clock.monotonic, reservoir)
+            log = PredictionLog(series, self.truth) if self.truth is not None else None
+            made = SeriesRecorder(series, revision, self._start, self.clock, reservoir, log)
             return self._recorders.setdefault((series, revision), made)
 
-    def record_values(self, series: SeriesKey, values: Mapping[str, float]) -> None:
-        """Spool recorded figures at once."""
+    def record_values(self, series: SeriesKey, values: Mapping[str, float], rows: Sequence[Logged] = ()) -> None:
+        """Spool recorded figures at once, and rows of the prediction log with them."""
         self._start()
         with self._lock:
             self._collect()
             at = self.clock.now()
             sums = {name: ValueSum(1, value, value, at) for name, value in values.items()}
-            self._pending.append(Segment(series, at - _SHORTEST, at, "", 0, values=sums))
+            self._pending.append(Parcel(Segment(series, at - _SHORTEST, at, "", 0, values=sums), tuple(rows)))
             self._write()
         self._raise_failure()
 
@@ -84,7 +88,7 @@ class Collector:
         with self._lock:
             self._collect()
             self._write()
-            if self.sampling is not None and self.clock.monotonic() - self._opened > _LONGEST_SPOOL:
+            if (self.sampling is not None or self.truth is not None) and self.clock.monotonic() - self._opened > _LONGEST_SPOOL:
                 self._renew()
 
     def renew(self) -> None:
@@ -158,7 +162,7 @@ class Collector:
         for delivery in self._deliveries:
             delivery.stop(0.0 if delivery.name in late else timeout)
         if self._pending:
-            lost = sum(segment.total for segment in self._pending)
+            lost = sum(parcel.segment.total for parcel in self._pending)
             _log.error("monitoring: %d predictions could not be written and are lost: %s", lost, self._failing)
         for spool, _ in self._unread.values():
             spool.close() if late else spool.remove()
@@ -193,23 +197,8 @@ class Collector:
             if tally is not None:
                 # What a thread saw as empty before the last tick was emptied by it: nothing in it is older.
                 length = timedelta(seconds=ticked - max(tally.since, self._ticked))
-                self._pending.append(
-                    Segment(
-                        series=recorder.series,
-                        start=end - max(_SHORTEST, length),
-                        end=end,
-                        writer="",
-                        sequence=0,
-                        revision=recorder.revision,
-                        total=tally.total,
-                        errors=tally.errors,
-                        errors_by_type=tally.errors_by_type,
-                        latency_sum=tally.latency_sum,
-                        histogram=tally.histogram,
-                        values={DROPPED: ValueSum(1, tally.dropped, tally.dropped, end)} if tally.dropped else {},
-                        sample=tally.sample,
-                    )
-                )
+                segment = _segment(recorder, tally, end - max(_SHORTEST, length), end)
+                self._pending.append(Parcel(segment, tally.logged))
         self._ticked = ticked
         if self._pending:
             self.latest = max(end, self.latest or end)
@@ -219,13 +208,13 @@ class Collector:
         failing, before = "", self._spooled
         try:
             while self._pending:
-                self._current_spool().append(self._pending[0].to_dict())
+                self._current_spool().append(self._pending[0].record())
                 del self._pending[0]
                 self._spooled += 1
         except (MLOpsError, OSError) as error:
             failing = str(error)
             if len(self._pending) > _MOST_PENDING:
-                self._pending = list(merge_segments(self._pending))
+                self._pending = merge_parcels(self._pending)
         if failing and not self._failing:
             _log.error("monitoring: predictions wait in memory: %s", failing)
         self._failing = failing
@@ -282,6 +271,26 @@ class Collector:
         self._spooled, self._failing = 0, ""
         for recorder in self._recorders.values():
             recorder.reset()
+
+
+def _segment(recorder: SeriesRecorder, tally: Tally, start: datetime, end: datetime) -> Segment:
+    dropped = {DROPPED: tally.dropped, UNLOGGED: tally.unlogged}
+    return Segment(
+        series=recorder.series,
+        start=start,
+        end=end,
+        writer="",
+        sequence=0,
+        revision=recorder.revision,
+        total=tally.total,
+        errors=tally.errors,
+        errors_by_type=tally.errors_by_type,
+        latency_sum=tally.latency_sum,
+        histogram=tally.histogram,
+        values={name: ValueSum(1, count, count, end) for name, count in dropped.items() if count},
+        sample=tally.sample,
+        failures=tally.failures,
+    )
 
 
 def _weakly(method: Callable[[], None]) -> Callable[[], None]:

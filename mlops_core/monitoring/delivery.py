@@ -6,16 +6,19 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, field
 
 from mlops_core.exceptions import MonitoringError
-from mlops_core.records import Segment
+from mlops_core.monitoring.parcel import Parcel
 from mlops_core.roles import MonitorSink
 from mlops_core.spool import Follower, Mark, Spool
 
-__all__ = ["Delivery", "deliver", "put", "segment_of"]
+if TYPE_CHECKING:
+    from mlops_core.records import Logged, Segment
+
+__all__ = ["Delivery", "deliver", "put"]
 
 _log = logging.getLogger(__name__)
 _BATCH: Final = 500
@@ -26,11 +29,6 @@ _PATIENCE: Final = 3
 _REFUSALS: Final = (ValueError, TypeError, ArithmeticError)
 
 
-def segment_of(writer: str, sequence: int, record: dict[str, Any]) -> Segment:
-    """A segment from its line in a spool: the spool's writer and the line's number make it idempotent."""
-    return evolve(Segment.from_dict(record), writer=writer, sequence=sequence)
-
-
 def deliver(spool: Spool, name: str, sink: MonitorSink) -> int:
     """Bring all of a spool that a sink lacks to it; answers how many segments. Raises what the sink raises."""
     mark = spool.mark(name)
@@ -38,7 +36,7 @@ def deliver(spool: Spool, name: str, sink: MonitorSink) -> int:
     done = mark.done
     try:
         while taken := follower.take(_BATCH):
-            put(name, sink, [segment_of(spool.writer, sequence, record) for sequence, record in taken])
+            put(name, sink, [Parcel.of(spool.writer, sequence, record) for sequence, record in taken])
             done = taken[-1][0]
             spool.set_mark(name, Mark(done, done))
     finally:
@@ -46,11 +44,31 @@ def deliver(spool: Spool, name: str, sink: MonitorSink) -> int:
     return done - mark.done
 
 
-def put(name: str, sink: MonitorSink, batch: Sequence[Segment]) -> None:
+def put(name: str, sink: MonitorSink, batch: Sequence[Parcel]) -> None:
     """Write a batch. Of a segment that the sink refuses for its content only the counts are kept, or nothing, so that it stops no other.
 
     What else the sink raises is raised: an outage.
     """
+    rows = [row for parcel in batch for row in parcel.rows]
+    if rows and "log" in sink.capabilities:
+        _log_rows(name, sink, rows)
+    _put_segments(name, sink, [parcel.segment for parcel in batch])
+
+
+def _log_rows(name: str, sink: MonitorSink, rows: Sequence[Logged]) -> None:
+    try:
+        sink.log(rows)
+    except _REFUSALS as error:
+        if len(rows) == 1:
+            said = f"{type(error).__name__}: {error}"
+            _log.error("sink %s: the %s of a prediction of %s is refused: %s", name, rows[0].kind, rows[0].series.model, said)
+            return
+        middle = len(rows) // 2
+        _log_rows(name, sink, rows[:middle])
+        _log_rows(name, sink, rows[middle:])
+
+
+def _put_segments(name: str, sink: MonitorSink, batch: Sequence[Segment]) -> None:
     try:
         sink.write(batch)
     except _REFUSALS as error:
@@ -58,14 +76,14 @@ def put(name: str, sink: MonitorSink, batch: Sequence[Segment]) -> None:
             _put_counts(name, sink, batch[0], error)
             return
         middle = len(batch) // 2
-        put(name, sink, batch[:middle])
-        put(name, sink, batch[middle:])
+        _put_segments(name, sink, batch[:middle])
+        _put_segments(name, sink, batch[middle:])
 
 
 def _put_counts(name: str, sink: MonitorSink, refused: Segment, error: Exception) -> None:
     at = f"segment {refused.sequence} of {refused.series.model} ({refused.total} predictions)"
     try:
-        sink.write([evolve(refused, errors_by_type={}, values={}, sample=())])
+        sink.write([evolve(refused, errors_by_type={}, values={}, sample=(), failures=(), quality=None)])
     except _REFUSALS:
         _log.error("sink %s: %s is refused and given up: %s: %s", name, at, type(error).__name__, error)
     else:
@@ -88,7 +106,7 @@ class Delivery:
     dropped: int = field(default=0, init=False)
     _spools: deque[Spool] = field(factory=deque, init=False, repr=False)
     _follower: Follower | None = field(default=None, init=False, repr=False)
-    _batch: list[Segment] = field(factory=list, init=False, repr=False)
+    _batch: list[Parcel] = field(factory=list, init=False, repr=False)
     _at: int = field(default=0, init=False)
     _passed: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)
@@ -164,10 +182,10 @@ class Delivery:
         if self._follower is None:
             self._follower = spool.follow(0)
         if not self._batch:
-            self._batch = [segment_of(spool.writer, sequence, record) for sequence, record in self._follower.take(_BATCH)]
+            self._batch = [Parcel.of(spool.writer, sequence, record) for sequence, record in self._follower.take(_BATCH)]
         if self._batch:
             put(self.name, self.sink, self._batch)
-            self._at = self._batch[-1].sequence
+            self._at = self._batch[-1].segment.sequence
             spool.set_mark(self.name, Mark(self._at, self._at))
             self._pass(len(self._batch))
             self._batch = []

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-import threading
-import uuid
-import weakref
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.clock import aware
-from mlops_core.exceptions import MLOpsError, MonitoringError
+from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.alerting import Alerting
-from mlops_core.monitoring.collector import Collector
+from mlops_core.monitoring.arguments import check_id
+from mlops_core.monitoring.counting import WAIT, Counting
 from mlops_core.monitoring.metrics import Metrics
-from mlops_core.monitoring.reading import Reader, check_window, erase, roll_up_all
-from mlops_core.monitoring.sampling import Sampling
+from mlops_core.monitoring.reading import Reader, check_window, erase, join_all, roll_up_all
 from mlops_core.names import check_name
-from mlops_core.records import DEFAULT_ENVIRONMENT, UNVERSIONED, HealthReport, SeriesKey, Window, assess_health, check_value_name
+from mlops_core.records import HealthReport, Window, assess_health
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
 
     from mlops_core.monitoring.incidents import Incident
-    from mlops_core.roles import Recorder
-    from mlops_core.stack import Stack
 
 __all__ = ["ModelMonitoring"]
 
-_WAIT: Final = 5.0
-_LONGEST_ID: Final = 256
 _HOUR: Final = timedelta(hours=1)
 
 
-class ModelMonitoring:
+class ModelMonitoring(Counting):
     """Counts predictions, answers windows of them, judges health and raises alerts.
 
     ``track_prediction`` puts a prediction into a buffer of its thread; within 100 ms it is in the spool, where it survives the death of the
@@ -50,90 +40,6 @@ class ModelMonitoring:
     Raises:
         MonitoringError: From every method, one line.
     """
-
-    def __init__(self, tenant_id: str | None = None, *, stack: Stack | None = None) -> None:
-        self._stack = _stack(stack, tenant_id)
-        self._sync = self._stack.settings.monitoring.durability == "sync"
-        self._samples = self._stack.settings.monitoring.sample is not None
-        self._recorders: dict[tuple[str, str | None, str | None], Recorder] = {}
-        self._collector: Collector | None = None
-        self._opening = threading.Lock()
-
-    @property
-    def tenant_id(self) -> str:
-        """Whose predictions these are."""
-        return self._stack.tenant
-
-    # -- counting
-
-    def track_prediction(
-        self,
-        model_id: str,
-        prediction_time: float,
-        success: bool,  # noqa: FBT001  the specification's signature
-        error: str | None = None,
-        *,
-        environment: str | None = None,
-        version: str | None = None,
-        prediction_id: str | None = None,
-        features: Mapping[str, Any] | None = None,
-        prediction: Any = None,
-    ) -> None:
-        """Count one prediction.
-
-        Args:
-            model_id: The model.
-            prediction_time: Seconds it took, from 0 to a year.
-            success: Whether it succeeded.
-            error: Of a failure, its type; of a longer text only what stands before the first colon is kept.
-            environment: Where it was served; None counts under ``default``.
-            version: The version that answered; None counts under ``unversioned``.
-            prediction_id: The caller's name for it, of no other; None: a random one. It is kept with the features, where those are.
-            features: Values by column. What ``monitoring.sample`` names is kept of its share of the predictions, for drift checks.
-            prediction: What was answered; kept with them as ``prediction`` if that is among the columns.
-        """
-        try:
-            record = self._recorders[model_id, environment, version]
-        except (KeyError, TypeError):
-            record = self._remember(model_id, environment, version)
-        if prediction_id is not None:
-            _check_id(prediction_id)
-        if features is not None:
-            _check_features(features)
-        record(prediction_time, success, error)
-        if features is not None and self._samples:
-            _sample(record, prediction_id, features, prediction)
-        if self._sync:
-            self._open().sync()
-
-    def recorder(self, series: SeriesKey, revision: int = 0) -> Recorder:
-        """The hot path for servers: counts predictions of one series under one routing revision."""
-        for value, what in (
-            (series.tenant, "tenant"),
-            (series.environment, "environment"),
-            (series.model, "model"),
-            (series.version, "version"),
-        ):
-            check_name(value, what, MonitoringError)
-        return self._open().recorder(series, revision)
-
-    def record_values(
-        self, model_id: str, values: Mapping[str, float], *, environment: str | None = None, version: str | None = None
-    ) -> None:
-        """Record figures beside the predictions, such as ``{"drift.ks.p_value": 0.03}``; they are in the spool when this returns.
-
-        Args:
-            model_id: The model.
-            values: Finite numbers by name; a name begins with ``drift.``, ``live.`` or ``custom.``.
-            environment: As for ``track_prediction``.
-            version: As for ``track_prediction``.
-        """
-        series = self._series(model_id, environment, version)
-        if not isinstance(values, Mapping):
-            raise MonitoringError(f"values: expected a mapping of names to numbers, got {type(values).__name__} - give {{'live.f1': 0.9}}")
-        checked = {_check_value(name): _check_number(name, value) for name, value in values.items()}
-        if checked:
-            self._open().record_values(series, checked)
 
     # -- windows
 
@@ -177,6 +83,26 @@ class ModelMonitoring:
         window = self._window(model_id, settings.health_window if time_window is None else time_window, environment, version, end)
         return assess_health(window, max_error_rate=settings.max_error_rate)
 
+    def failures(
+        self,
+        model_id: str,
+        time_window: timedelta = _HOUR,
+        *,
+        environment: str | None = None,
+        version: str | None = None,
+        end: datetime | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Some of the predictions that failed in a window, newest first, for debugging; where ``monitoring.sample`` names columns.
+
+        Each has ``prediction_id``, ``at``, ``error`` and the ``features`` that may be kept. They are the first few of each flush, not a
+        uniform sample: no figure is to be derived from them. The arguments are those of ``get_metrics``.
+        """
+        self._series(model_id, environment, version)
+        length = check_window(time_window)
+        asked = aware(end, "end", MonitoringError) if end is not None else None
+        reader = self._reader()
+        return reader.failures(reader.series(self.tenant_id, model_id, environment, version), *self._bounds(length, asked))
+
     # -- alerts
 
     def evaluate(self, now: datetime | None = None) -> tuple[Incident, ...]:
@@ -201,37 +127,43 @@ class ModelMonitoring:
 
     # -- upkeep
 
-    def flush(self, timeout: float = _WAIT) -> None:
-        """Wait until every sink has everything that was counted before this call.
-
-        Raises:
-            MonitoringError: A sink did not take it within ``timeout`` seconds; it waits in the spool and is sent when the sink answers.
-        """
-        if self._collector is not None:
-            self._collector.flush(timeout)
-
     def drain(self) -> int:
         """Deliver what processes that died left in their spools; answers how many segments. A pass of the control loop."""
         return self._open().drain()
 
     def roll_up(self, now: datetime | None = None, *, recent: timedelta | None = None) -> int:
-        """Merge older figures to coarser resolutions and erase what is too old, as ``monitoring.retention`` says; a pass of its own.
+        """Match outcomes, merge older figures to coarser resolutions and erase what is too old, as ``monitoring.retention`` says.
 
-        Answers how many segments were merged or erased. With ``recent`` only what reached the age of a resolution in that time is looked
-        at, and nothing erased.
+        A pass of the control loop. Answers how many segments were merged or erased. With ``recent`` only what reached the age of a
+        resolution in that time is looked at, and nothing erased.
 
         Raises:
             MonitoringError: A sink does not answer; the others are rolled up all the same.
         """
         at = aware(now, "now", MonitoringError) if now is not None else self._stack.clock.now()
+        if self._truth is not None:
+            join_all(self._open().sinks, self.tenant_id, self._truth.tally)
         return roll_up_all(self._open().sinks, self.tenant_id, self._stack.settings.monitoring.levels, at, recent)
 
+    def expire(self, now: datetime | None = None) -> int:
+        """Erase what is kept of single predictions for longer than ``monitoring.sample`` and ``.ground_truth`` say; a pass of its own.
+
+        Where one of them is not configured, all of its is erased. Answers how many rows.
+
+        Raises:
+            MonitoringError: As for ``purge``.
+        """
+        at = aware(now, "now", MonitoringError) if now is not None else self._stack.clock.now()
+        settings = self._stack.settings.monitoring
+        ages = {"samples": settings.sample, "log": settings.ground_truth}
+        return self._erase([{"before": at - kept.retention if kept else at, "part": part} for part, kept in ages.items()])
+
     def purge(self, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
-        """Erase what is kept of single predictions of this tenant; counts and figures stay.
+        """Erase what is kept of single predictions of this tenant: samples, failures and the prediction log; counts and figures stay.
 
         Args:
-            before: All of segments that ended before this time, with a zone.
-            ids: Those of these predictions.
+            before: Of all predictions before this time, with a zone.
+            ids: Of these predictions.
 
         Returns:
             How many rows the sinks erased.
@@ -242,124 +174,50 @@ class ModelMonitoring:
         if before is None and not ids:
             raise MonitoringError("purge: nothing is named - give before= or ids=")
         for name in ids:
-            _check_id(name)
+            check_id(name)
         until = aware(before, "before", MonitoringError) if before is not None else None
+        return self._erase([{"before": until, "ids": tuple(ids)}])
+
+    # -- inside
+
+    def _erase(self, what: Sequence[Mapping[str, Any]]) -> int:
+        """Erase from every sink that keeps rows, with what is on its way there."""
         collector = self._open()
         collector.drain()
         collector.renew()
         late = ""
         try:
-            collector.flush(_WAIT, [name for name, sink in collector.sinks.items() if "read" in sink.capabilities])
+            collector.flush(WAIT, [name for name, sink in collector.sinks.items() if "read" in sink.capabilities])
         except MonitoringError as error:  # what the sinks have is erased all the same
             late = error.message
-        count = erase(collector.sinks, self.tenant_id, before=until, ids=tuple(ids))
+        count = sum(erase(collector.sinks, self.tenant_id, **one) for one in what)
         if late:
             raise MonitoringError(f"purge: {count} rows are erased, but {late}")
         return count
-
-    def close(self) -> None:
-        """Deliver what is counted, within five seconds, and stop; what a sink does not take stays on disk. Idempotent."""
-        if self._collector is not None:
-            self._collector.close(_WAIT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    # -- inside
-
-    def _remember(self, model_id: Any, environment: Any, version: Any) -> Recorder:
-        series = self._series(model_id, environment, version)
-        found = self._recorders[model_id, environment, version] = self._open().recorder(series, 0)
-        return found
-
-    def _series(self, model_id: Any, environment: Any, version: Any) -> SeriesKey:
-        return SeriesKey(
-            self.tenant_id,
-            check_name(DEFAULT_ENVIRONMENT if environment is None else environment, "environment", MonitoringError),
-            check_name(model_id, "model", MonitoringError),
-            check_name(UNVERSIONED if version is None else version, "version", MonitoringError),
-        )
 
     def _window(self, model: Any, length: Any, environment: Any, version: Any, end: Any) -> Window:
         self._series(model, environment, version)
         length = check_window(length)
         asked = aware(end, "end", MonitoringError) if end is not None else None
         reader = self._reader()
+        start, until = self._bounds(length, asked)
+        return reader.window(reader.series(self.tenant_id, model, environment, version), start, until)
+
+    def _bounds(self, length: timedelta, asked: datetime | None) -> tuple[datetime, datetime]:
         now = asked or self._stack.clock.now()
         # A clock that was set back must not hide what was counted before.
         latest = None if asked or self._collector is None else self._collector.latest
         try:
-            start = now - length
+            return now - length, max(now, latest or now)
         except OverflowError as error:
             raise MonitoringError(f"time_window: {length} reaches too far into the past - give a shorter one") from error
-        return reader.window(reader.series(self.tenant_id, model, environment, version), start, max(now, latest or now))
 
     def _reader(self) -> Reader:
         """The sink that answers windows, up to date with this facade and with processes that died."""
         collector = self._open()
         reader = Reader.among(collector.sinks)
         collector.drain()
-        collector.flush(_WAIT, [reader.name])
+        collector.flush(WAIT, [reader.name])
+        if self._truth is not None:
+            reader.join(self.tenant_id, self._truth.tally)
         return reader
-
-    def _open(self) -> Collector:
-        """The collector, made at the first use; it ends with the facade."""
-        if self._collector is not None:
-            return self._collector
-        with self._opening:
-            if self._collector is None:
-                sinks, settings = self._stack.parts.sinks, self._stack.settings.monitoring.sample
-                if not sinks:
-                    raise MonitoringError("monitoring.sinks: there is none - name one, such as sqlite")
-                texts = frozenset(name for name, kind in self._stack.settings.drift.schema.items() if kind == "text")
-                sampling = Sampling(frozenset(settings.columns), settings.rate, texts) if settings is not None else None
-                self._collector = Collector(self._stack.workdir / "spool" / "monitoring", dict(sinks), self._stack.clock, sampling)
-                weakref.finalize(self, self._collector.close, _WAIT)
-            return self._collector
-
-
-def _stack(stack: Stack | None, tenant: str | None) -> Stack:
-    try:
-        from mlops_core.stack import stack_for
-
-        return stack_for(stack, tenant)
-    except MLOpsError as error:
-        raise MonitoringError(error.message) from error
-
-
-def _sample(record: Recorder, prediction_id: str | None, features: Mapping[str, Any], prediction: Any) -> None:
-    name = prediction_id if prediction_id is not None else uuid.uuid4().hex
-    if record.wants(name):
-        record.sample(name, {column: (value,) for column, value in features.items()}, {"prediction": (prediction,)})
-
-
-def _check_features(features: Any) -> None:
-    if not isinstance(features, Mapping):
-        raise MonitoringError(
-            f"features: expected values by column, got {type(features).__name__} - give a mapping such as {{'delay': 12.5}}"
-        )
-
-
-def _check_id(prediction_id: Any) -> None:
-    if not isinstance(prediction_id, str) or not 0 < len(prediction_id) <= _LONGEST_ID:
-        raise MonitoringError(f"prediction_id: expected text of 1 to {_LONGEST_ID} characters - give a short unique name")
-
-
-def _check_value(name: Any) -> str:
-    try:
-        return check_value_name(name)
-    except ValueError as error:
-        raise MonitoringError(f"values: {error}") from error
-
-
-def _check_number(name: str, value: Any) -> float:
-    number = math.nan
-    if not isinstance(value, bool | str | bytes):
-        with contextlib.suppress(TypeError, ValueError, OverflowError):
-            number = float(value)
-    if not math.isfinite(number):
-        raise MonitoringError(f"values: {name} is {value!r:.40} - give a finite number")
-    return number

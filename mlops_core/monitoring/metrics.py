@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from mlops_core.records import Record, Window
+from mlops_core.records import Estimate, Record, Window
 
 __all__ = ["Metrics"]
 
@@ -16,8 +16,9 @@ __all__ = ["Metrics"]
 class Metrics(Record):
     """Figures of one model over a window. Latencies in seconds, rates as fractions, throughput per second; None without data.
 
-    ``environment`` and ``version`` are those asked for (None: all of them). ``values`` holds the last of each recorded figure. ``start``
-    and ``end`` are the interval truly covered.
+    ``environment`` and ``version`` are those asked for (None: all of them). ``values`` holds the last of each recorded figure; ``live``
+    what is known of the predictions since: ``accuracy``, ``f1``, ``rmse`` ... with n and 95 % interval. ``start`` and ``end`` are the
+    interval truly covered.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Metrics(Record):
     throughput: float | None
     errors_by_type: Mapping[str, int] = field(factory=dict)
     values: Mapping[str, float] = field(factory=dict)
+    live: Mapping[str, Estimate] = field(factory=dict)
     start: datetime | None = None
     end: datetime | None = None
 
@@ -55,6 +57,7 @@ class Metrics(Record):
             throughput=window.throughput,
             errors_by_type=window.errors_by_type,
             values={name: value.last for name, value in window.values.items()},
+            live=window.quality.estimates(),
             start=window.start,
             end=window.end,
         )

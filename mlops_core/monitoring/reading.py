@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mlops_core.monitoring.rollup import Levels
+    from mlops_core.records import Joined, Segment
+
+    Tally = Callable[[Sequence[Joined]], Sequence[Segment]]
 
 _TOLD = 3
 
-__all__ = ["Reader", "check_window", "erase", "roll_up_all"]
+__all__ = ["Reader", "check_window", "erase", "join_all", "roll_up_all"]
 
 
 @frozen
@@ -55,6 +58,17 @@ class Reader:
         with self._told():
             return Window.merge(chain.from_iterable(self.sink.read(key, start, end) for key in series), until=end)
 
+    def failures(self, series: list[SeriesKey], start: datetime, end: datetime) -> list[Mapping[str, Any]]:
+        """Failures that were kept in [start, end), newest first."""
+        with self._told():
+            found = [row for key in series for one in self.sink.read(key, start, end) for row in one.failures]
+        return sorted(found, key=lambda row: str(row.get("at")), reverse=True)
+
+    def join(self, tenant: str, tally: Tally) -> None:
+        """Match the outcomes that arrived, if the sink keeps them."""
+        with self._told():
+            _join(self.sink, tenant, tally)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -65,13 +79,20 @@ class Reader:
             raise MonitoringError(f"sink {self.name}: cannot be read: {error}") from error
 
 
-def erase(sinks: Mapping[str, MonitorSink], tenant: str, *, before: datetime | None = None, ids: Sequence[str] = ()) -> int:
+def erase(
+    sinks: Mapping[str, MonitorSink],
+    tenant: str,
+    *,
+    before: datetime | None = None,
+    ids: Sequence[str] = (),
+    part: Literal["samples", "log"] | None = None,
+) -> int:
     """Erase what sinks keep of single predictions (see ``MonitorSink.purge``); answers how many rows.
 
     Raises:
         MonitoringError: A sink that can be read cannot erase, or does not answer; the others are asked all the same.
     """
-    return _each(sinks, "erase", lambda sink: sink.purge(tenant, before=before, ids=ids))
+    return _each(sinks, "erase", lambda sink: sink.purge(tenant, before=before, ids=ids, part=part))
 
 
 def roll_up_all(sinks: Mapping[str, MonitorSink], tenant: str, levels: Levels, now: datetime, recent: timedelta | None = None) -> int:
@@ -93,6 +114,22 @@ def roll_up_all(sinks: Mapping[str, MonitorSink], tenant: str, levels: Levels, n
         return count
 
     return _each(sinks, "merge", act)
+
+
+def join_all(sinks: Mapping[str, MonitorSink], tenant: str, tally: Tally) -> int:
+    """Match outcomes with their predictions in every sink that keeps them; answers how many rows were looked at.
+
+    Raises:
+        MonitoringError: A sink does not answer; the others are asked all the same.
+    """
+    return _each(sinks, "match outcomes", lambda sink: _join(sink, tenant, tally))
+
+
+def _join(sink: MonitorSink, tenant: str, tally: Tally) -> int:
+    count = 0
+    while "log" in sink.capabilities and (looked := sink.join(tenant, tally)):
+        count += looked
+    return count
 
 
 def _each(sinks: Mapping[str, MonitorSink], what: str, act: Callable[[MonitorSink], int]) -> int:

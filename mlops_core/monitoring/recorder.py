@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mlops_core.exceptions import MonitoringError
+from mlops_core.monitoring.ground_truth import PredictionLog
 from mlops_core.monitoring.sampling import Reservoir
-from mlops_core.records import SeriesKey
+from mlops_core.records import Logged, SeriesKey
 from mlops_core.records.histogram import histogram_of
+from mlops_core.roles import Clock
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -41,7 +43,7 @@ _LONGEST: Final = 366 * 86_400.0  # a year: whatever is larger is no measurement
 class Tally:
     """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier.
 
-    ``dropped`` is how many rows the sample would have more of, were memory unbounded.
+    ``dropped`` and ``unlogged`` are how many rows sample and log would have more of, were memory unbounded.
     """
 
     since: float
@@ -52,6 +54,9 @@ class Tally:
     histogram: Mapping[int, int]
     sample: tuple[Mapping[str, Any], ...] = ()
     dropped: int = 0
+    failures: tuple[Mapping[str, Any], ...] = ()
+    logged: tuple[Logged, ...] = ()
+    unlogged: int = 0
 
 
 class _Buffer(list["Item"]):
@@ -74,12 +79,17 @@ class SeriesRecorder:
     series: SeriesKey
     revision: int
     _wake: Callable[[], None] = field(repr=False)
-    _monotonic: Callable[[], float] = field(repr=False)
+    clock: Clock = field(repr=False)
     reservoir: Reservoir | None = field(default=None, repr=False)
+    log: PredictionLog | None = field(default=None, repr=False)
+    _monotonic: Callable[[], float] = field(init=False, repr=False)
     _local: Any = field(factory=threading.local, init=False, repr=False)
     _buffers: list[tuple[weakref.ref[_Alive], _Buffer]] = field(factory=list, init=False, repr=False)
     _types: set[str] = field(factory=set, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._monotonic = self.clock.monotonic  # looked up once: the hot path asks it
 
     def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
         """Count one prediction that took ``seconds``.
@@ -100,17 +110,29 @@ class SeriesRecorder:
         buffer.append(item)
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
-        """Whether a row of this prediction belongs to the uniform sample; never where none is configured."""
-        return self.reservoir is not None and self.reservoir.sampling.wants(prediction_id, rows)
+        """Whether a row of this prediction is sampled or logged; never where neither is configured."""
+        return (self.reservoir is not None and self.reservoir.sampling.wants(prediction_id, rows)) or (
+            self.log is not None and self.log.truth.wants(prediction_id, rows)
+        )
 
     def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
-        """Keep the rows of a prediction that belong to the sample; what cannot be kept is logged, since the prediction was answered."""
-        if self.reservoir is None:
-            return
+        """Keep the rows of a prediction that are sampled or logged; what cannot be kept is told, since the prediction was answered."""
         try:
-            self.reservoir.add(prediction_id, features, output)
+            if self.reservoir is not None and features:
+                self.reservoir.add(prediction_id, features, output)
+            if self.log is not None:
+                rows = len(next(iter((features or output).values()), ()))
+                self.log.add(prediction_id, rows, output, self.clock.now())
         except Exception as error:  # noqa: BLE001  whatever odd features raise: a sample fails no prediction
             _log.warning("%s: a prediction is not sampled: %s: %s", self.series.model, type(error).__name__, error)
+
+    def failed(self, prediction_id: str, features: Mapping[str, Any], error: str) -> None:
+        """Keep what may be kept of a prediction that failed, of a few; what cannot be kept is told."""
+        try:
+            if self.reservoir is not None:
+                self.reservoir.fail(prediction_id, features, _type_of(error), self.clock.now())
+        except Exception as odd:  # noqa: BLE001  as above
+            _log.warning("%s: a failure is not kept: %s: %s", self.series.model, type(odd).__name__, odd)
 
     def drain(self) -> Tally | None:
         """Take and add up what has been counted since the last drain, by one caller at a time; None if nothing was."""
@@ -127,10 +149,20 @@ class SeriesRecorder:
                     del buffer[:waiting]
                 if gone:
                     self._buffers.remove(attached)
-        sample, dropped = self.reservoir.drain() if self.reservoir is not None else ((), 0)
-        if not items and not sample:
+        kept = self._kept()
+        if not items and not any(kept.values()):
             return None
-        return self._add_up(items, min(since, default=self._monotonic()), sample, dropped)
+        return evolve(self._add_up(items, min(since, default=self._monotonic())), **kept)
+
+    def _kept(self) -> dict[str, Any]:
+        """What sample and log hold, as fields of a tally."""
+        kept: dict[str, Any] = {}
+        if self.reservoir is not None:
+            kept["sample"], kept["dropped"] = self.reservoir.drain()
+            kept["failures"] = self.reservoir.drain_failures()
+        if self.log is not None:
+            kept["logged"], kept["unlogged"] = self.log.drain()
+        return kept
 
     def reset(self) -> None:
         """Forget what was buffered, and make every thread attach again: for a forked child, and at the end."""
@@ -139,6 +171,8 @@ class SeriesRecorder:
         self._buffers = []
         if self.reservoir is not None:
             self.reservoir.reset()
+        if self.log is not None:
+            self.log.reset()
 
     def detach(self) -> None:
         """Make every thread attach again at its next call."""
@@ -153,7 +187,7 @@ class SeriesRecorder:
         self._local.alive, self._local.buffer = alive, buffer
         return buffer
 
-    def _add_up(self, items: Sequence[Item], since: float, sample: tuple[Mapping[str, Any], ...], dropped: int) -> Tally:
+    def _add_up(self, items: Sequence[Item], since: float) -> Tally:
         failures = [item for item in items if item.__class__ is tuple]  # half the time of isinstance
         every = [item[0] if isinstance(item, tuple) else item for item in items] if failures else items
         seconds = cast("Sequence[float]", every)
@@ -164,8 +198,6 @@ class SeriesRecorder:
             errors_by_type=Counter(self._capped(kind for _, kind in failures)),
             latency_sum=math.fsum(seconds),
             histogram=histogram_of(seconds),
-            sample=sample,
-            dropped=dropped,
         )
 
     def _capped(self, kinds: Iterable[str]) -> Iterable[str]:

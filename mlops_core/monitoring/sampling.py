@@ -14,7 +14,7 @@ from mlops_core.records.sampling import places, seed_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DROPPED", "EVERY", "Reservoir", "Sampling"]
+__all__ = ["DROPPED", "EVERY", "UNKNOWN", "Reservoir", "Sampling", "plain"]
 
 EVERY: Final = "*"
 """Stands for every column."""
@@ -22,6 +22,8 @@ EVERY: Final = "*"
 DROPPED: Final = "custom.sample_dropped"
 """The recorded value that counts rows which the bound on memory has cost."""
 
+UNKNOWN: Final = object()
+_MOST_FAILURES: Final = 10
 _MOST: Final = 4096  # rows of a series between two drains
 _LONGEST_TEXT: Final = 1000
 
@@ -45,8 +47,8 @@ class Sampling:
     def kept(self, columns: Mapping[str, Any], row: int) -> dict[str, Any]:
         """One row of the columns that may be kept, as plain JSON values; what is none, such as an array, is left out."""
         named = columns if EVERY in self.columns else {name: columns[name] for name in columns if name in self.columns}
-        found = {str(name): _plain(values[row], text=name in self.texts) for name, values in named.items()}
-        return {name: value for name, value in found.items() if value is not _UNKNOWN}
+        found = {str(name): plain(values[row], text=name in self.texts) for name, values in named.items()}
+        return {name: value for name, value in found.items() if value is not UNKNOWN}
 
 
 @define(eq=False)
@@ -57,6 +59,7 @@ class Reservoir:
     _rows: list[tuple[float, dict[str, Any]]] = field(factory=list, init=False, repr=False)
     _share: float = field(default=0.0, init=False)
     _dropped: int = field(default=0, init=False)
+    _failures: list[dict[str, Any]] = field(factory=list, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,6 +82,19 @@ class Reservoir:
             self._rows += self._below(told)
             if len(self._rows) > _MOST:
                 self._cut()
+
+    def fail(self, prediction_id: str, features: Mapping[str, Any], error: str, at: datetime) -> None:
+        """Keep the first row of a prediction that failed, if there are few; no statistic takes it, since failures are no uniform sample."""
+        if len(self._failures) < _MOST_FAILURES and all(len(values) for values in features.values()):
+            row = {"prediction_id": prediction_id, "error": error, "at": at.isoformat(), "features": self.sampling.kept(features, 0)}
+            with self._lock:
+                self._failures.append(row)
+
+    def drain_failures(self) -> tuple[Mapping[str, Any], ...]:
+        """Take some of the failures since the last drain."""
+        with self._lock:
+            failures, self._failures = self._failures[:_MOST_FAILURES], []
+        return tuple(failures)
 
     def _below(self, rows: list[tuple[float, dict[str, Any]]]) -> list[tuple[float, dict[str, Any]]]:
         """Rows below the share, which another thread may have lowered meanwhile; the others are counted as dropped."""
@@ -108,14 +124,11 @@ class Reservoir:
     def reset(self) -> None:
         """Forget everything: for a forked child."""
         self._lock = threading.Lock()
-        self._rows, self._share, self._dropped = [], self.sampling.rate, 0
+        self._rows, self._share, self._dropped, self._failures = [], self.sampling.rate, 0, []
 
 
-_UNKNOWN: Final = object()
-
-
-def _plain(value: Any, *, text: bool = False) -> Any:
-    """A JSON value; numbers and times that are none are missing; of ``text`` the length."""
+def plain(value: Any, *, text: bool = False) -> Any:
+    """A JSON value, ``UNKNOWN`` of what is none; numbers and times that are none are missing; of ``text`` the length."""
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a scalar of numpy; times finer than microseconds would be numbers
         value = (value.astype(f"{value.dtype.kind}8[us]") if value.dtype.kind in "mM" else value).item()
     if value is None or isinstance(value, bool | int):
@@ -126,4 +139,4 @@ def _plain(value: Any, *, text: bool = False) -> Any:
         return len(value) if text else value[:_LONGEST_TEXT]
     if isinstance(value, datetime | date):
         return value.isoformat() if value == value else None  # noqa: PLR0124  only the NaT of pandas differs from itself
-    return value.total_seconds() if isinstance(value, timedelta) else _UNKNOWN
+    return value.total_seconds() if isinstance(value, timedelta) else UNKNOWN

@@ -117,11 +117,8 @@ class Upkeep:
             _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).roll_up(recent=recent))
 
     def _purge(self) -> None:
-        """Where nothing is sampled any more, what was is erased at once."""
-        sample = self.stack.settings.monitoring.sample
         if any("log" in sink.capabilities for sink in self.stack.parts.sinks.values()):
-            until = self.stack.clock.now() - (timedelta(0) if sample is None else sample.retention)
-            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).purge(before=until))
+            _each(self.measured(), lambda tenant: self.facade(ModelMonitoring, tenant).expire())
 
     def _check_drift(self) -> None:
         _each(self.measured(), self._check_drift_of)

@@ -60,10 +60,13 @@ class Recorder(Protocol):
         """Count one prediction; ``error`` is the type of the failure."""
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
-        """Whether a row of this prediction belongs to the uniform sample."""
+        """Whether a row of this prediction belongs to the uniform sample or the prediction log."""
 
     def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
-        """Keep the rows of a prediction that belong to it: arrays or lists by column, one value per row. Raises nothing."""
+        """Keep the rows of a prediction that belong there: arrays or lists by column, one value per row. Raises nothing."""
+
+    def failed(self, prediction_id: str, features: Mapping[str, Any], error: str) -> None:
+        """Keep some of the predictions that failed, for debugging. Raises nothing."""
 
 
 class ArtifactStore(Protocol):

@@ -70,8 +70,8 @@ class MonitorSink(Backend):
 
         A prediction and an outcome belong together if tenant, prediction id and row are the same, and the model, unless the outcome's is
         ``unnamed``. What ``tally`` makes of the pairs is kept beside the segments, whatever writer and sequence it carries. Reading,
-        keeping and remembering are one step: each prediction is matched once, also if its outcome came first. At most a thousand rows a call, so
-        that writers get in between; ``tally`` is pure and may run several times.
+        keeping and remembering are one step: each prediction is matched once, also if its outcome came first. At most a
+        thousand rows a call, so that writers get in between; ``tally`` is pure and may run several times.
         """
         raise self._lacks("log")
 

@@ -131,13 +131,26 @@ def _capabilities(parts: ComposedParts) -> Iterator[str]:
     readers = [use for use in settings.monitoring.sinks if "read" in load("sink", use).cls.capabilities]
     if settings.monitoring.alerts and not readers:
         yield from _at(parts, ("monitoring", "alerts"), "no sink can be read, so no rule can be judged - add one such as sqlite")
-    for use in readers if settings.monitoring.sample is not None else ():
-        if "log" not in load("sink", use).cls.capabilities:
-            message = f"the sink {use.use!r} cannot erase what was sampled when its retention ends - use one that can, such as sqlite"
-            yield from _at(parts, ("monitoring", "sample"), message)
+    yield from _rows_kept(parts, readers)
     yield from _schedule(parts)
     if settings.drift.schedule is not None and not readers:
         yield from _at(parts, ("drift", "schedule"), "no sink can be read, so there is nothing to check - add one such as sqlite")
+
+
+def _rows_kept(parts: ComposedParts, readers: list[Use]) -> Iterator[str]:
+    """Sinks that would keep what is to be erased, or lose what is to be kept."""
+    settings = parts.settings.monitoring
+    for use in readers:
+        if "log" in parts.assembly.load("sink", use).cls.capabilities:
+            continue
+        if settings.sample is not None:
+            message = f"the sink {use.use!r} cannot erase what was sampled when its retention ends - use one that can, such as sqlite"
+            yield from _at(parts, ("monitoring", "sample"), message)
+        if settings.ground_truth is not None and use == readers[0]:
+            message = f"the sink {use.use!r} keeps no prediction log - put one first that does, such as sqlite"
+            yield from _at(parts, ("monitoring", "ground_truth"), message)
+    if settings.ground_truth is not None and not readers:
+        yield from _at(parts, ("monitoring", "ground_truth"), "no sink keeps a prediction log - add one that does, such as sqlite")
 
 
 def _schedule(parts: ComposedParts) -> Iterator[str]:

@@ -236,7 +236,7 @@ class MonitorSinkSuite:
         """Across versions, each prediction with the first outcome of its id and row; of another model or tenant never."""
         other, stranger = attrs.evolve(_SERIES, version="2.0.0"), attrs.evolve(_SERIES, tenant="other")
         unnamed, wrong = attrs.evolve(_SERIES, model=UNNAMED), attrs.evolve(_SERIES, model="someone")
-        pairs = Pairs()
+        pairs = _Pairs()
         logging.log([_outcome("late", 1, unnamed), _outcome("p1", 0, wrong), _outcome("p1", 0, stranger)])
         logging.log([_prediction("p1"), _prediction("p1", other), _prediction("p1", row=1), _prediction("p2")])
         assert pairs.joined(logging) == []
@@ -256,13 +256,13 @@ class MonitorSinkSuite:
 
         with pytest.raises(ArithmeticError):
             logging.join("acme", fail)
-        assert Pairs().joined(logging) == [("1.0.0", "p1", 0, 1)]
+        assert _Pairs().joined(logging) == [("1.0.0", "p1", 0, 1)]
 
     def test_many_outcomes_are_matched_by_several_at_once(self, logging: MonitorSink) -> None:
         """Each pair once."""
         logging.log([_prediction(f"p{number}") for number in range(1500)])
         logging.log([_outcome(f"p{number}", number) for number in range(1500)])
-        pairs = Pairs()
+        pairs = _Pairs()
         threads = [threading.Thread(target=pairs.joined, args=(logging,)) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -271,7 +271,7 @@ class MonitorSinkSuite:
         assert Window.merge(logging.read(_SERIES, _AT, _AT + _HOUR)).quality.labelled == 1500
 
 
-class Pairs:
+class _Pairs:
     """A tally that remembers what it was given."""
 
     def tally(self, joined: Sequence[Joined]) -> list[Segment]:

@@ -84,6 +84,10 @@ class Lines:
     def sample(self, prediction_id: str, features: Any, output: Any) -> None:
         raise AssertionError("nothing was wanted")
 
+    def failed(self, prediction_id: str, features: Any, error: str) -> None:
+        with self.path.with_suffix(".failures").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([prediction_id, sorted(features), error]) + "\n")
+
 
 class Silent(Lines):
     def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001

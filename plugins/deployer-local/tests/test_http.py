@@ -363,6 +363,8 @@ def test_an_answer_that_json_has_no_form_for_is_the_models_failure(make_rig: Any
 
     lines = [json.loads(line) for line in (rig.folder / "records.jsonl").read_text().splitlines()]
     assert [line[-2:] for line in lines] == [[False, "TypeError"]] * 2
+    failures = [json.loads(line) for line in (rig.folder / "records.failures").read_text().splitlines()]
+    assert [line[1:] for line in failures] == [[["carrier", "x"], "TypeError"]] * 2
 
 
 def test_a_failure_of_the_server_itself_is_an_answer_as_well(rig: Any) -> None:

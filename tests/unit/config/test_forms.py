@@ -129,12 +129,11 @@ def test_stages_are_a_mapping() -> None:
 
 def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
     values: dict[str, Any] = {
-        "monitoring": {"slo": {}, "ground_truth": {}, "alerts": [{"name": "a"}, 5]},
+        "monitoring": {"slo": {}, "alerts": [{"name": "a"}, 5]},
     }
     found = unsupported(values)
     assert {key_text(problem.path) for problem in found} == {
         "monitoring.slo",
-        "monitoring.ground_truth",
     }
     assert all("is not supported by this release - remove it" in problem.message and problem.on_key for problem in found)
     assert values == {"monitoring": {"alerts": [{"name": "a"}, 5]}}

@@ -26,7 +26,7 @@ def awake() -> None:
 
 @pytest.fixture
 def record(clock: FakeClock) -> SeriesRecorder:
-    return SeriesRecorder(SERIES, 0, awake, clock.monotonic)
+    return SeriesRecorder(SERIES, 0, awake, clock)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_wants_no_sample_where_none_is_configured(record: SeriesRecorder) -> Non
 
 @pytest.fixture
 def sampling(clock: FakeClock) -> SeriesRecorder:
-    return SeriesRecorder(SERIES, 0, awake, clock.monotonic, Reservoir(Sampling(frozenset({"x"}), 1.0)))
+    return SeriesRecorder(SERIES, 0, awake, clock, Reservoir(Sampling(frozenset({"x"}), 1.0)))
 
 
 def test_a_sample_goes_with_the_counts(sampling: SeriesRecorder) -> None:
@@ -150,11 +150,11 @@ def test_a_forked_child_forgets_what_it_inherited(record: SeriesRecorder) -> Non
     assert drained(record).total == 1
 
 
-def test_a_recorder_that_may_not_wake_its_collector_counts_nothing() -> None:
+def test_a_recorder_that_may_not_wake_its_collector_counts_nothing(clock: FakeClock) -> None:
     def closed() -> None:
         raise MonitoringError("monitoring: it is closed")
 
-    record = SeriesRecorder(SERIES, 0, closed, float)
+    record = SeriesRecorder(SERIES, 0, closed, clock)
     with pytest.raises(MonitoringError, match="closed"):
         record(0.5, success=True)
     assert record.drain() is None

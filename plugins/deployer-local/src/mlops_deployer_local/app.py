@@ -200,10 +200,13 @@ class App:
             answer = dump(form.write(request, model.version, outputs, prediction))
         except Exception as error:
             record(time.perf_counter() - begun, False, type(error).__name__)  # noqa: FBT003
+            record.failed(prediction, columns, type(error).__name__)
+            if record.wants(prediction, _rows(columns)):
+                record.sample(prediction, columns, {})
             said = f"model {table.endpoint.model}: version {chosen.version} failed: {one_line(error)}"
             raise _ServerFaultError(said, 500, _named(chosen.version)) from error
         record(time.perf_counter() - begun, True)  # noqa: FBT003
-        if record.wants(prediction, len(next(iter(columns.values()), ()))):
+        if record.wants(prediction, _rows(columns)):
             record.sample(prediction, columns, outputs)
         return _Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
 
@@ -235,6 +238,10 @@ class App:
         if over:
             raise too_large
         return bytes(body)
+
+
+def _rows(columns: Mapping[str, Any]) -> int:
+    return len(next(iter(columns.values()), ()))
 
 
 def _named(version: str) -> tuple[tuple[bytes, bytes], ...]:
