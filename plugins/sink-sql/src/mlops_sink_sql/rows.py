@@ -6,14 +6,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops_core.records import Logged, Segment, SeriesKey, ValueSum
+from mlops_core.records import Logged, Quality, Segment, SeriesKey, ValueSum
+from mlops_sink_sql.packing import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import RowMapping
+    from sqlalchemy import Row
 
-__all__ = ["log_row", "logged_of", "micros", "segment_of", "segment_row", "span"]
+__all__ = ["json_text", "log_row", "logged_of", "micros", "segment_of", "segment_row", "span"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -35,10 +36,6 @@ def _time(at: int) -> datetime:
 
 def segment_row(segment: Segment, series: int, level: int) -> Mapping[str, Any]:
     """A row of the table of segments."""
-    values = {
-        name: [value.count, value.sum, value.last, None if value.at is None else micros(value.at)] for name, value in segment.values.items()
-    }
-    detail = [dict(segment.errors_by_type), {str(index): count for index, count in segment.histogram.items()}, values]
     return {
         "series": series,
         "level": level,
@@ -51,29 +48,41 @@ def segment_row(segment: Segment, series: int, level: int) -> Mapping[str, Any]:
         "errors": segment.errors,
         "unit_errors": segment.unit_errors,
         "latency_sum": segment.latency_sum,
-        "detail": _text(detail),
-        "sample": _text([dict(row) for row in segment.sample]) if segment.sample else None,
+        "histogram": pack(segment.histogram),
+        "detail": _detail(segment) if segment.errors_by_type or segment.values else None,
+        "quality": json_text(segment.quality.to_dict()) if segment.quality is not None else None,
+        "sample": json_text([dict(row) for row in segment.sample]) if segment.sample else None,
+        "failures": json_text([dict(row) for row in segment.failures]) if segment.failures else None,
     }
 
 
-def segment_of(row: RowMapping, series: SeriesKey) -> Segment:
+def _detail(segment: Segment) -> str:
+    values = {
+        name: [value.count, value.sum, value.last, None if value.at is None else micros(value.at)] for name, value in segment.values.items()
+    }
+    return json_text([dict(segment.errors_by_type), values])
+
+
+def segment_of(row: Row[Any], series: SeriesKey) -> Segment:
     """The segment of a row."""
-    errors_by_type, histogram, values = json.loads(row["detail"])
+    errors_by_type, values = json.loads(row.detail) if row.detail else ({}, {})
     return Segment(
-        series=series,
-        start=_time(row["start"]),
-        end=_time(row["end"]),
-        writer=row["writer"],
-        sequence=row["sequence"],
-        revision=row["revision"],
-        total=row["total"],
-        errors=row["errors"],
-        unit_errors=row["unit_errors"],
-        errors_by_type=errors_by_type,
-        latency_sum=row["latency_sum"],
-        histogram={int(index): count for index, count in histogram.items()},
-        values={name: ValueSum(count, total, last, None if at is None else _time(at)) for name, (count, total, last, at) in values.items()},
-        sample=tuple(json.loads(row["sample"])) if row["sample"] else (),
+        series,
+        _time(row.start),
+        _time(row.end),
+        row.writer,
+        row.sequence,
+        row.revision,
+        row.total,
+        row.errors,
+        row.unit_errors,
+        errors_by_type,
+        row.latency_sum,
+        unpack(row.histogram),
+        {name: ValueSum(count, total, last, None if at is None else _time(at)) for name, (count, total, last, at) in values.items()},
+        tuple(json.loads(row.sample)) if row.sample else (),
+        tuple(json.loads(row.failures)) if row.failures else (),
+        Quality.from_dict(json.loads(row.quality)) if row.quality else None,
     )
 
 
@@ -84,15 +93,19 @@ def log_row(row: Logged, series: int) -> Mapping[str, Any]:
         "tenant": row.series.tenant,
         "kind": row.kind,
         "prediction_id": row.prediction_id,
+        "row": row.row,
         "at": micros(row.at),
-        "value": _text(row.value),
+        "value": json_text(row.value),
+        "fresh": 1,
+        "joined": 0,
     }
 
 
-def logged_of(row: RowMapping, series: SeriesKey) -> Logged:
+def logged_of(row: Row[Any], series: SeriesKey) -> Logged:
     """The record of a row of the log."""
-    return Logged(series, row["kind"], row["prediction_id"], _time(row["at"]), json.loads(row["value"]))
+    return Logged(series, row.kind, row.prediction_id, _time(row.at), json.loads(row.value), row.row)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))  # ASCII, since text may hold what UTF-8 cannot
+def json_text(value: Any) -> str:
+    """ASCII, since text may hold what UTF-8 cannot."""
+    return json.dumps(value, separators=(",", ":"))

@@ -1,74 +1,116 @@
-"""Tables. Times are whole microseconds since 1970 in UTC, levels whole microseconds."""
+"""Tables. Times are whole microseconds since 1970 in UTC, levels and widths whole microseconds."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 __all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "VERSION", "WRITERS"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 METADATA: Final = MetaData()
 
-META: Final = Table("sink_meta", METADATA, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+_WHOLE: Final = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _text(name: str, comment: str = "", *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=primary_key, nullable=nullable, comment=comment or None)
+
+
+def _whole(name: str, comment: str = "", *, primary_key: bool = False) -> Column[int]:
+    return Column(name, _WHOLE, primary_key=primary_key, nullable=False, autoincrement=False, comment=comment or None)
+
+
+def _number() -> Column[int]:
+    return Column("id", _WHOLE, primary_key=True)
+
+
+def _series() -> Column[int]:
+    return Column("series", ForeignKey("sink_series.id"), nullable=False)
+
+
+META: Final = Table("sink_meta", METADATA, _text("name", primary_key=True), _text("value"))
 
 SERIES: Final = Table(
     "sink_series",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("environment", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("version", Text, nullable=False),
+    _number(),
+    _text("tenant"),
+    _text("environment"),
+    _text("model"),
+    _text("version"),
     UniqueConstraint("tenant", "model", "environment", "version"),
 )
 
 SEGMENTS: Final = Table(
     "sink_segments",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("series", ForeignKey(SERIES.c.id), nullable=False),
-    Column("level", Integer, nullable=False, comment="0: as written; else the length to which it was rolled up"),
-    Column("start", Integer, nullable=False),
-    Column("end", Integer, nullable=False),
-    Column("writer", Text, nullable=False),
-    Column("sequence", Integer, nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("total", Integer, nullable=False),
-    Column("errors", Integer, nullable=False),
-    Column("unit_errors", Integer, nullable=False),
+    _number(),
+    _series(),
+    _whole("level", "0: as written; else the length to which it was rolled up"),
+    _whole("start"),
+    _whole("end"),
+    _text("writer"),
+    _whole("sequence"),
+    _whole("revision"),
+    _whole("total"),
+    _whole("errors"),
+    _whole("unit_errors"),
     Column("latency_sum", Float, nullable=False),
-    Column("detail", Text, nullable=False, comment="JSON: error types, histogram, values"),
-    Column("sample", Text, comment="JSON: sampled predictions"),
+    Column("histogram", LargeBinary, nullable=False, comment="see mlops_sink_sql.packing"),
+    _text("detail", "JSON: error types, values", nullable=True),
+    _text("quality", "JSON", nullable=True),
+    _text("sample", "JSON: sampled predictions", nullable=True),
+    _text("failures", "JSON: predictions that failed", nullable=True),
     Index("sink_segments_time", "series", "end", "start"),
+    Index("sink_segments_level", "series", "level", "end"),
 )
 
 WRITERS: Final = Table(
     "sink_writers",
     METADATA,
-    Column("writer", Text, primary_key=True),
-    Column("reached", Integer, nullable=False, comment="every sequence up to here was written; outlives the segments"),
+    _text("writer", primary_key=True),
+    _whole("reached", "every sequence up to here was written; outlives the segments"),
 )
 
 BEYOND: Final = Table(
     "sink_beyond",
     METADATA,
-    Column("writer", Text, primary_key=True),
-    Column("sequence", Integer, primary_key=True, comment="written although an earlier one is missing"),
+    _text("writer", primary_key=True),
+    _whole("sequence", "written although an earlier one is missing", primary_key=True),
 )
+
+_FRESH: Final = text("fresh = 1")
 
 LOG: Final = Table(
     "sink_log",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("series", ForeignKey(SERIES.c.id), nullable=False),
-    Column("tenant", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("prediction_id", Text, nullable=False),
-    Column("at", Integer, nullable=False),
-    Column("value", Text, nullable=False, comment="JSON"),
-    UniqueConstraint("tenant", "kind", "prediction_id"),
+    _number(),
+    _series(),
+    _text("tenant"),
+    _text("kind"),
+    _text("prediction_id"),
+    _whole("row"),
+    _whole("at"),
+    _text("value", "JSON"),
+    _whole("fresh", "1: no join has looked at it yet"),
+    _whole("joined", "1: a prediction whose outcome was found"),
+    UniqueConstraint("prediction_id", "row", "series", "kind"),  # in this order it finds counterparts as well
     Index("sink_log_time", "series", "at"),
+    Index("sink_log_fresh", "tenant", "id", sqlite_where=_FRESH, postgresql_where=_FRESH),
     sqlite_autoincrement=True,  # a cursor is an id: an erased one must not come back
 )

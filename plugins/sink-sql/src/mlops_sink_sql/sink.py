@@ -1,0 +1,141 @@
+"""A sink in a relational database, whichever it is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from sqlalchemy import and_, delete, exists, select
+
+from mlops_core.records import Logged, Page, Segment, SeriesKey
+from mlops_core.roles import MonitorSink
+from mlops_sink_sql.keeping import admit, id_of, keep, number_series
+from mlops_sink_sql.matching import MOST, fresh_rows, pairs_of, purge_log, remember
+from mlops_sink_sql.rows import log_row, logged_of, micros, segment_of, span
+from mlops_sink_sql.samples import purge_samples
+from mlops_sink_sql.schema import LOG, SEGMENTS, SERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime, timedelta
+
+    from mlops_core.records import Joined
+    from mlops_sink_sql.database import Database
+
+__all__ = ["SqlSink"]
+
+_WRITTEN: Final = 0
+
+
+class SqlSink(MonitorSink):
+    """Every call is one transaction. Any number of threads and processes use it at once."""
+
+    __slots__ = ()
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"read", "log"})
+
+    @property
+    @abstractmethod
+    def database(self) -> Database:
+        """Where the tables are."""
+
+    def check(self) -> None:
+        """Open the database and look at its schema."""
+        with self.database.reading():
+            pass
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self.database.close()
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Keep each (writer, sequence) once."""
+        if not segments:
+            return
+        with self.database.writing() as connection:
+            numbers = number_series(self.database, connection, (segment.series for segment in segments))
+            keep(connection, admit(self.database, connection, segments), numbers, _WRITTEN)
+
+    def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
+        """Segments that overlap [start, end), oldest first."""
+        wanted = [SEGMENTS.c.series == id_of(series), SEGMENTS.c.start < micros(end), SEGMENTS.c.end > micros(start)]
+        if level is not None:
+            wanted.append(SEGMENTS.c.level == span(level))
+        query = select(SEGMENTS).where(*wanted).order_by(SEGMENTS.c.start, SEGMENTS.c.end, SEGMENTS.c.id)
+        with self.database.reading() as connection:
+            rows = connection.execute(query).all()
+        return (segment_of(row, series) for row in rows)
+
+    def series(self, tenant: str, model: str | None = None) -> Iterator[SeriesKey]:
+        """Series that have segments, sorted."""
+        query = select(SERIES).where(SERIES.c.tenant == tenant, exists().where(SEGMENTS.c.series == SERIES.c.id))
+        if model is not None:
+            query = query.where(SERIES.c.model == model)
+        with self.database.reading() as connection:
+            found = [SeriesKey(row.tenant, row.environment, row.model, row.version) for row in connection.execute(query)]
+        return iter(sorted(found))
+
+    def tenants(self) -> Iterator[str]:
+        """Tenants that have series, sorted."""
+        query = select(SERIES.c.tenant).distinct().where(exists().where(SEGMENTS.c.series == SERIES.c.id))
+        with self.database.reading() as connection:
+            found = connection.execute(query).scalars().all()
+        return iter(sorted(found))
+
+    def replace(
+        self,
+        series: SeriesKey,
+        start: datetime,
+        end: datetime,
+        level: timedelta,
+        merge: Callable[[Sequence[Segment]], Sequence[Segment]],
+    ) -> int:
+        """Merge what lies within [start, end); the series is locked meanwhile, and a writer of it waits."""
+        with self.database.writing() as connection:
+            number = connection.execute(select(SERIES.c.id).where(SERIES.c.id == id_of(series)).with_for_update()).scalar()
+            inside = and_(SEGMENTS.c.series == number, SEGMENTS.c.start >= micros(start), SEGMENTS.c.end <= micros(end))
+            rows = connection.execute(select(SEGMENTS).where(inside).order_by(SEGMENTS.c.start, SEGMENTS.c.id)).all()
+            merged = merge([segment_of(row, series) for row in rows])
+            if rows:
+                connection.execute(delete(SEGMENTS).where(inside))
+            keep(connection, merged, number_series(self.database, connection, (one.series for one in merged)), span(level))
+        return len(rows)
+
+    def log(self, rows: Sequence[Logged]) -> None:
+        """Keep each (series, kind, prediction id, row) once."""
+        if not rows:
+            return
+        with self.database.writing() as connection:
+            numbers = number_series(self.database, connection, (row.series for row in rows))
+            connection.execute(self.database.insert(LOG).on_conflict_do_nothing(), [log_row(row, numbers[row.series]) for row in rows])
+
+    def read_log(self, series: SeriesKey, start: datetime, end: datetime, *, since: str | None = None) -> Page[Logged]:
+        """Rows of one series in the order in which they were kept."""
+        wanted = (LOG.c.series == id_of(series), LOG.c.at >= micros(start), LOG.c.at < micros(end), LOG.c.id > int(since or 0))
+        with self.database.reading() as connection:
+            rows = connection.execute(select(LOG).where(*wanted).order_by(LOG.c.id).limit(MOST + 1)).all()
+        items = tuple(logged_of(row, series) for row in rows[:MOST])
+        return Page(items, str(rows[MOST - 1].id) if len(rows) > MOST else None)
+
+    def join(self, tenant: str, tally: Callable[[Sequence[Joined]], Sequence[Segment]]) -> int:
+        """Match what arrived since the last call; of a tenant one call at a time."""
+        with self.database.writing() as connection:
+            self.database.queue(connection, f"join/{tenant}")
+            fresh = fresh_rows(connection, tenant)
+            pairs = pairs_of(connection, tenant, fresh) if fresh else {}
+            segments = tally(list(pairs.values())) if pairs else ()
+            numbers = number_series(self.database, connection, (segment.series for segment in segments))
+            keep(connection, segments, numbers, _WRITTEN)
+            if fresh:
+                remember(connection, fresh, list(pairs))
+        return len(fresh)
+
+    def purge(
+        self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = (), part: Literal["samples", "log"] | None = None
+    ) -> int:
+        """Erase rows of the log, and of the samples and failures that segments carry."""
+        with self.database.writing() as connection:
+            count = purge_log(connection, tenant, before, ids) if part != "samples" else 0
+            count += purge_samples(connection, tenant, before, frozenset(ids)) if part != "log" else 0
+        self.database.settle()
+        return count
