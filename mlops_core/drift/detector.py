@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 from mlops_core.drift.guard import own_errors
 from mlops_core.drift.results import ConceptDrift, DataDrift, DriftResults, ModelDrift
 from mlops_core.drift.selection import choose_stream_test, choose_tests, listed_tests, locate_stack
+from mlops_core.drift.sides import all_four, both
 from mlops_core.exceptions import DriftDetectionError
 from mlops_core.names import check_name
 from mlops_core.records import DriftChecked
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["DriftDetector"]
 
 _DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
 
 
 class DriftDetector:
@@ -208,7 +210,7 @@ class DriftDetector:
         from mlops_core.drift.concept import check_concept
 
         pairs = (reference_labels, reference_predictions), (current_labels, current_predictions)
-        data = _both("data", reference_data, current_data)
+        data = both("data", reference_data, current_data)
         answer = check_concept(self._stack, *pairs, data, threshold=threshold, seed=seed)
         rates = {"reference_error_rate": answer.reference_error_rate, "current_error_rate": answer.current_error_rate}
         self._tell("concept", answer.drift_detected, answer.p_value, detail=rates)
@@ -242,9 +244,9 @@ class DriftDetector:
             threshold: Level of the data and concept checks.
             metric_threshold: Of the model check.
         """
-        data = _both("data", reference_data, current_data)
-        metrics = _both("metrics", reference_metrics, current_metrics)
-        concept = _all_four(reference_labels, reference_predictions, current_labels, current_predictions)
+        data = both("data", reference_data, current_data)
+        metrics = both("metrics", reference_metrics, current_metrics)
+        concept = all_four(reference_labels, reference_predictions, current_labels, current_predictions)
         if not (data or metrics or concept):
             raise DriftDetectionError("drift: there is nothing to check - give data, metrics, or labels and predictions, of both sides")
         answers = (
@@ -318,6 +320,47 @@ class DriftDetector:
         _, reference = stored_reference(self._stack, model, answered)
         return self._check(reference, rows, options, model=model, version=answered)
 
+    def check_outcomes(
+        self,
+        model: str,
+        window: timedelta = _WEEK,
+        *,
+        reference: Mapping[str, float] | timedelta | None = None,
+        environment: str | None = None,
+        version: str | None = None,
+        end: datetime | None = None,
+        threshold: float | None = None,
+        metric_threshold: float = 0.1,
+    ) -> DriftResults:
+        """Compare what outcomes say of a window's predictions with how good the model was: model drift, and concept drift of classes.
+
+        Drift of the model is a loss of more than ``metric_threshold`` of the reference at every value of a figure's 95 % interval. Drift of
+        the concept is a difference of error rates by Fisher's exact test; it needs a time as reference.
+
+        Args:
+            model: A model whose predictions are logged (``monitoring.ground_truth``).
+            window: How long before ``end``.
+            reference: Metrics by name; or a length of time before the window; None: those that the version was registered with.
+            environment: Only this one.
+            version: Only this one; needed where several answered.
+            end: None: now.
+            threshold: Level of the concept check, in (0, 1); None: ``drift.alpha``.
+            metric_threshold: See ``detect_model_drift``; relative.
+
+        Raises:
+            DriftDetectionError: No outcome is known in the window, or nothing of the reference.
+        """
+        from mlops_core.drift.outcomes import check_outcomes
+
+        place, levels = (environment, version), (threshold, metric_threshold)
+        answer = check_outcomes(self._stack, model, window, reference, place, end, levels)
+        if answer.model_drift is not None:
+            detail: dict[str, Any] = {"degradation": dict(answer.model_drift.degradation)}
+            self._tell("model", answer.model_drift.drift_detected, None, model=model, detail=detail)
+        if answer.concept_drift is not None:
+            self._tell("concept", answer.concept_drift.drift_detected, answer.concept_drift.p_value, model=model, detail={})
+        return answer
+
     def watch(self, test: str = "adwin") -> Watch:
         """Watch a stream, such as the errors of a model, one value at a time (see ``Watch``).
 
@@ -354,21 +397,3 @@ class DriftDetector:
             at = self._stack.clock.now()
             event = DriftChecked(self.tenant_id, at, kind, drift_detected=bool(found), p_value=p_value, model=model, detail=detail)
             self._stack.parts.emit(event)
-
-
-def _both(what: str, reference: Any, current: Any) -> tuple[Any, Any] | None:
-    if reference is None and current is None:
-        return None
-    if reference is None or current is None:
-        side = "reference" if reference is None else "current"
-        raise DriftDetectionError(f"drift: {what}: the {side} side is missing - give reference_{what} and current_{what}")
-    return reference, current
-
-
-def _all_four(*given: Any) -> tuple[Any, Any, Any, Any] | None:
-    missing = [one is None for one in given]
-    if all(missing):
-        return None
-    if any(missing):
-        raise DriftDetectionError("drift: concept drift needs labels and predictions - give both, of both sides")
-    return given[0], given[1], given[2], given[3]

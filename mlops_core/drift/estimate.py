@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from mlops_core.drift.calibration import Recalibration, is_calibrated
-from mlops_core.drift.metrics import compare_metrics
+from mlops_core.drift.metrics import compare_intervals, compare_metrics
 from mlops_core.drift.table import read_values
 from mlops_core.exceptions import DriftDetectionError
 
@@ -96,16 +96,7 @@ def estimate_metrics(
 def _judge(known: Mapping[str, float], drawn: Mapping[str, NDArray[np.float64]], *, threshold: Any, relative: Any) -> ModelDrift:
     middle = {name: float(values.mean()) for name, values in drawn.items()}
     ends = {name: (float(np.percentile(values, _TAIL)), float(np.percentile(values, 100 - _TAIL))) for name, values in drawn.items()}
-    answer = compare_metrics(known, middle, threshold=threshold, relative=relative, directions=None)
-    sides = [{name: end[side] for name, end in ends.items()} for side in (0, 1)]
-    losses = [compare_metrics(known, side, threshold=threshold, relative=relative, directions=None).degradation for side in sides]
-    least = {name: min(loss[name] for loss in losses) for name in known}
-    return evolve(
-        answer,
-        drift_detected=any(loss > answer.threshold for loss in least.values()),
-        estimated=True,
-        intervals=ends,
-    )
+    return evolve(compare_intervals(known, middle, ends, threshold=threshold, relative=relative), estimated=True)
 
 
 def _draws(

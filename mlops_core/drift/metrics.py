@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from mlops_core.drift.results import ModelDrift
 from mlops_core.exceptions import DriftDetectionError
 
-__all__ = ["compare_metrics", "direction_of"]
+__all__ = ["compare_intervals", "compare_metrics", "direction_of"]
 
 _HIGHER: Final = re.compile(
     "accuracy|precision|recall|sensitivity|specificity|f1|f2|fbeta|auc|auroc|auprc|map|jaccard|iou|dice|mcc|corrcoef|kappa|r2|explained"
@@ -70,6 +72,22 @@ def compare_metrics(reference: Any, current: Any, *, threshold: Any, relative: b
         new_metrics=tuple(name for name in after if name not in before),
         missing_metrics=tuple(name for name in before if name not in after),
     )
+
+
+def compare_intervals(
+    reference: Mapping[str, float],
+    current: Mapping[str, float],
+    ends: Mapping[str, tuple[float, float]],
+    *,
+    threshold: Any,
+    relative: bool,
+) -> ModelDrift:
+    """The same where current figures have intervals: drift is a loss of more than ``threshold`` at every value of one."""
+    answer = compare_metrics(reference, current, threshold=threshold, relative=relative, directions=None)
+    sides = [{name: end[side] for name, end in ends.items()} for side in (0, 1)]
+    losses = [compare_metrics(reference, side, threshold=threshold, relative=relative, directions=None).degradation for side in sides]
+    least = {name: min(loss[name] for loss in losses) for name in answer.degradation}
+    return evolve(answer, drift_detected=any(loss > answer.threshold for loss in least.values()), intervals=dict(ends))
 
 
 def _figures(side: str, metrics: Any) -> dict[str, float]:

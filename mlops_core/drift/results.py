@@ -133,8 +133,9 @@ class ModelDrift(Record):
     """Metrics before and after. ``degradation`` is the loss of each metric in its own direction, negative for a gain.
 
     ``relative``: losses are shares of the reference's absolute value, else differences. Metrics that only one side has are named.
-    ``estimated``: the current metrics were estimated without labels; ``intervals`` holds their 95 % intervals, or ``withheld`` why there is
-    no estimate, and then nothing is known: it is not that there is no drift.
+    ``intervals`` holds the 95 % intervals of current metrics, where there are any; drift is then a loss at every value of one.
+    ``estimated``: the current metrics were estimated without labels; or ``withheld`` says why there is no estimate, and then nothing is
+    known: it is not that there is no drift.
     """
 
     drift_detected: bool

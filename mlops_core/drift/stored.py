@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from mlops_core.roles import MonitorSink
     from mlops_core.stack import Stack
 
-__all__ = ["REFERENCE", "has_answered", "live_rows", "sampled_versions", "sampling_series", "stored_reference"]
+__all__ = [
+    "REFERENCE",
+    "bounds",
+    "has_answered",
+    "live_rows",
+    "live_segments",
+    "registered",
+    "sampled_versions",
+    "sampling_series",
+    "stored_reference",
+]
 
 _ROWS: Final = 100_000  # of a window are compared at most
 REFERENCE: Final = "reference"
@@ -40,7 +50,7 @@ def stored_reference(stack: Stack, model: str, version: str | None) -> tuple[str
 
     check_name(model, "model", DriftDetectionError)
     with own_errors():
-        found = _version(stack, model, version)
+        found = registered(stack, model, version)
         stack.signing.check(found)
         artifact = found.artifacts.get(REFERENCE)
         if artifact is None:
@@ -50,8 +60,12 @@ def stored_reference(stack: Stack, model: str, version: str | None) -> tuple[str
             return found.version, Reference.load(Artifacts(stack).fetch_artifact(stack.tenant, artifact, folder))
 
 
-def _version(stack: Stack, model: str, version: str | None) -> ModelVersion:
-    """A version by name, by ``@alias``, or (None) the newest."""
+def registered(stack: Stack, model: str, version: str | None) -> ModelVersion:
+    """A version by name, by ``@alias``, or (None) the newest.
+
+    Raises:
+        DriftDetectionError: There is none.
+    """
     store, tenant = stack.parts.registry, stack.tenant
     if version is None:
         listed = store.find_versions(tenant, Query(Comparison("model", "=", model), limit=1), newest_first=True).items
@@ -84,7 +98,7 @@ def sampled_versions(stack: Stack, model: str, window: timedelta, *, environment
     Raises:
         DriftDetectionError: No sink can be read, or it does not answer.
     """
-    segments = _segments(stack, model, end - window, end, environment, None)
+    segments = live_segments(stack, model, end - window, end, environment, None)
     return sorted({one.series.version for one in segments if _kept(one)} - {UNVERSIONED})
 
 
@@ -112,15 +126,8 @@ def live_rows(
     Raises:
         DriftDetectionError: Nothing was sampled, or it was from several versions and none is named.
     """
-    check_name(model, "model", DriftDetectionError)
-    if not isinstance(window, timedelta) or window <= timedelta(0):
-        raise DriftDetectionError(f"drift: window: {window!r:.40} is no length of time - give one such as timedelta(days=1)")
-    until = stack.clock.now() if end is None else end
-    if not isinstance(until, datetime):
-        raise DriftDetectionError(f"drift: end: {end!r:.40} is no time - give datetime.now(UTC), or leave it out")
-    if until.tzinfo is None:
-        raise DriftDetectionError(f"drift: end: {until.isoformat()} has no zone - give datetime.now(UTC)")
-    segments = _segments(stack, model, until - window, until, environment, version)
+    start, until = bounds(stack, model, window, end)
+    segments = live_segments(stack, model, start, until, environment, version)
     if not segments:
         raise DriftDetectionError(f"drift: model {model!r}: no predictions in {window} before {until.isoformat()} - give another window")
     sampled: dict[str, list[Mapping[str, Any]]] = {}
@@ -141,7 +148,34 @@ def live_rows(
     return answered, [row["features"] for row in uniform(rows, _ROWS)]
 
 
-def _segments(stack: Stack, model: str, start: datetime, end: datetime, environment: str | None, version: str | None) -> Sequence[Segment]:
+def bounds(stack: Stack, model: str, window: Any, end: Any) -> tuple[datetime, datetime]:
+    """The window [end - window, end); end None: now.
+
+    Raises:
+        DriftDetectionError: The model is no name, or the window or its end are none.
+    """
+    check_name(model, "model", DriftDetectionError)
+    if not isinstance(window, timedelta) or window <= timedelta(0):
+        raise DriftDetectionError(f"drift: window: {window!r:.40} is no length of time - give one such as timedelta(days=1)")
+    until = stack.clock.now() if end is None else end
+    if not isinstance(until, datetime):
+        raise DriftDetectionError(f"drift: end: {end!r:.40} is no time - give datetime.now(UTC), or leave it out")
+    if until.tzinfo is None:
+        raise DriftDetectionError(f"drift: end: {until.isoformat()} has no zone - give datetime.now(UTC)")
+    try:
+        return until - window, until
+    except OverflowError as error:
+        raise DriftDetectionError(f"drift: window: {window} reaches too far into the past - give a shorter one") from error
+
+
+def live_segments(
+    stack: Stack, model: str, start: datetime, end: datetime, environment: str | None, version: str | None
+) -> Sequence[Segment]:
+    """What the sink has of a model in [start, end); None: of any environment or version.
+
+    Raises:
+        DriftDetectionError: No sink can be read, or it does not answer.
+    """
     with own_errors():
         sink = _reader(stack)
         wanted = [

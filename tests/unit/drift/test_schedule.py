@@ -171,7 +171,7 @@ def test_an_outage_is_no_verdict(shop: Shop, rng: np.random.Generator, monkeypat
         def away(*_: Any) -> object:
             raise VersioningError("registry: nobody answers")
 
-        patch.setattr(stored_module, "_version", away)
+        patch.setattr(stored_module, "registered", away)
         with pytest.raises(DriftDetectionError, match="registry: nobody answers"):
             shop.schedule.check(due)
     assert shop.schedule.due() == (due,)
@@ -208,14 +208,14 @@ def test_a_version_whose_reference_is_damaged_stops_no_other(shop: Shop, rng: np
         shop.register("m", version, rng.normal(size=400))
         shop.answer("m", version, rng.normal(size=100))
     shop.clock.advance(24 * 3600)
-    found = stored_module._version  # noqa: SLF001  a registry that fails for one of them
+    found = stored_module.registered  # a registry that fails for one of them
 
     def damaged(stack: Stack, model: str, version: str | None) -> ModelVersion:
         if version == "1":
             raise VersioningError("registry: it is damaged")
         return found(stack, model, version)
 
-    monkeypatch.setattr(stored_module, "_version", damaged)
+    monkeypatch.setattr(stored_module, "registered", damaged)
     assert shop.round() == {("m", "production", "1"): "registry: it is damaged", ("m", "production", "2"): False}
 
 
