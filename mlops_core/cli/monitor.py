@@ -1,4 +1,4 @@
-"""``mlops monitor``: metrics, health and incidents of a model."""
+"""``mlops monitor``: metrics, health and incidents of a model, and the group of what else is done with measurements."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlops_core.cli import outcomes, purge
+from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import DURATION, Session, project_options
 
 if TYPE_CHECKING:
@@ -18,14 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("monitor")
+@click.group("monitor", cls=DefaultGroup, default="show", any_word=True)
+def command() -> None:
+    """Metrics, health and incidents of a model: `mlops monitor MODEL` is `mlops monitor show MODEL`.
+
+    A model that is called like a command below is shown with `mlops monitor show`.
+    """
+
+
+command.add_command(outcomes.command)
+command.add_command(purge.command)
+
+
+@command.command("show")
 @click.argument("model")
 @click.option("--window", type=DURATION, default="1h", show_default=True, help="How far back, such as 15m or 30d.")
 @click.option("--environment", help="One environment. Default: all.")
 @click.option("--version", "model_version", help="One version. Default: all.")
 @click.option("--live", is_flag=True, help="Refresh every two seconds until interrupted.")
 @project_options
-def command(
+def _show(
     session: Session,
     model: str,
     window: timedelta,
@@ -40,13 +54,13 @@ def command(
         health = monitoring.check_health(model, window, environment=environment, version=model_version)
         if live and session.out.fancy:
             click.clear()
-        _show(session, model, metrics, health)
+        _print(session, model, metrics, health)
         if not live:
             return
         time.sleep(2)
 
 
-def _show(session: Session, model: str, metrics: Metrics, health: HealthReport) -> None:
+def _print(session: Session, model: str, metrics: Metrics, health: HealthReport) -> None:
     incidents = session.project.monitoring.incidents(model)
     session.out.record({"metrics": metrics, "health": health, "incidents": incidents})
     session.out.pairs(f"{model}: {health.status.value}", _figures(metrics, health))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["DURATION", "SHARE", "Session", "project_options"]
+__all__ = ["DURATION", "MOMENT", "SHARE", "Session", "project_options"]
 
 
 class _Duration(click.ParamType["timedelta"]):
@@ -55,7 +56,31 @@ class _Share(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class _Moment(click.ParamType["datetime | timedelta"]):
+    """A time with a zone, in ISO 8601, or how long ago it was: ``30d``, ``30d ago``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        """Parse, or say what was expected."""
+        from mlops_core.structure.problems import Misfit
+        from mlops_core.structure.scalars import duration
+
+        with suppress(Misfit):
+            return duration(value.strip().removesuffix("ago"))
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"expected a time, got {value[:60]!r} - write 2024-05-01T12:00Z, or 30d for 30 days ago", param, ctx)
+        if at.tzinfo is None:
+            self.fail(
+                f"{value} has no time zone - write {at.isoformat(timespec='minutes')}Z for UTC, or an offset such as +02:00", param, ctx
+            )
+        return at
+
+
 DURATION: Final = _Duration()
+MOMENT: Final = _Moment()
 SHARE: Final = _Share()
 
 

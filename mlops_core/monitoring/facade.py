@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.clock import aware
-from mlops_core.exceptions import MonitoringError
+from mlops_core.exceptions import MonitoringError, checks_input
 from mlops_core.monitoring.alerting import Alerting
 from mlops_core.monitoring.arguments import check_id
 from mlops_core.monitoring.counting import WAIT, Counting
@@ -174,7 +174,7 @@ class ModelMonitoring(Counting):
         if before is None and not ids:
             raise MonitoringError("purge: nothing is named - give before= or ids=")
         for name in ids:
-            check_id(name)
+            checks_input(check_id)(name)
         until = aware(before, "before", MonitoringError) if before is not None else None
         return self._erase([{"before": until, "ids": tuple(ids)}])
 

@@ -30,6 +30,14 @@ def test_help_is_that_of_the_group(mlops: Callable[..., Answer]) -> None:
     assert "Usage: mlops models [OPTIONS] COMMAND [ARGS]..." in mlops("models", "-h").out
 
 
+def test_any_other_word_is_of_the_usual_one_where_that_is_wanted(mlops: Callable[..., Answer], project: Project) -> None:
+    assert mlops("monitor", "line").out == mlops("monitor", "show", "line").out
+    assert mlops("monitor", "--window", "5m", "line").out.startswith("line: unknown\n")
+    for name in ("purge", "show"):
+        assert mlops("monitor", "show", name).out.startswith(f"{name}: unknown\n")
+    assert mlops("monitor").err == "mlops: Missing argument 'MODEL' - see `mlops monitor show --help`\n"
+
+
 def test_a_word_is_a_subcommand_or_a_mistake(mlops: Callable[..., Answer], project: Project) -> None:
     answer = mlops("models", "versons")
     assert (answer.code, answer.err.count("\n")) == (2, 1)

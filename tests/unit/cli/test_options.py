@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
-from mlops_core.cli.options import SHARE
+from mlops_core.cli.options import MOMENT, SHARE
 from mlops_core.testing.memory_tracker import MemoryTracker
 
 if TYPE_CHECKING:
@@ -55,6 +56,34 @@ def test_shares(text: object, value: float) -> None:
 def test_what_is_no_share(text: str) -> None:
     with pytest.raises(click.BadParameter, match="expected a share"):
         SHARE.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("30d", timedelta(days=30)),
+        ("1h30m ago", timedelta(minutes=90)),
+        ("2024-05-01T12:00Z", datetime(2024, 5, 1, 12, tzinfo=UTC)),
+        ("2024-05-01T14:00:00+02:00", datetime(2024, 5, 1, 12, tzinfo=UTC)),
+    ],
+)
+def test_times(text: str, value: datetime | timedelta) -> None:
+    assert MOMENT.convert(text, None, None) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("2024-05-01T12:00", "has no time zone - write 2024-05-01T12:00Z for UTC"),
+        ("2024-05-01", "has no time zone - write 2024-05-01T00:00Z for UTC"),
+        ("yesterday", "expected a time, got 'yesterday' - write 2024-05-01T12:00Z, or 30d for 30 days ago"),
+        ("ago", "expected a time"),
+        ("", "expected a time"),
+    ],
+)
+def test_what_is_no_time(text: str, told: str) -> None:
+    with pytest.raises(click.BadParameter, match=told):
+        MOMENT.convert(text, None, None)
 
 
 def test_a_profile_that_does_not_exist(mlops: Callable[..., Answer], project: Project) -> None:
