@@ -140,7 +140,7 @@ class BundleHost(ProjectHost):
 class _Uncounted:
     """A recorder where nobody listens."""
 
-    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
+    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
         """Count nothing."""
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:

@@ -82,7 +82,7 @@ class Counting:
             record = self._remember(model_id, environment, version)
         if prediction_id is not None or features is not None:
             check_kept(prediction_id, features)
-        record(prediction_time, success, error)
+        record.count(prediction_time, success, error)
         if features is not None or prediction is not None:
             self._keep(record, prediction_id, features or {}, {"prediction": prediction, "score": score}, None if success else error or "")
         if self._sync:

@@ -91,7 +91,7 @@ class SeriesRecorder:
     def __attrs_post_init__(self) -> None:
         self._monotonic = self.clock.monotonic  # looked up once: the hot path asks it
 
-    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
+    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
         """Count one prediction that took ``seconds``.
 
         Raises:

@@ -56,7 +56,7 @@ class Predictor(Protocol):
 class Recorder(Protocol):
     """The hot path of monitoring: one per variant and routing revision, safe from many threads."""
 
-    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the hot path: keywords cost
+    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the hot path: keywords cost, and so would __call__
         """Count one prediction; ``error`` is the type of the failure."""
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:

@@ -130,7 +130,7 @@ def test_a_model_is_loaded_as_its_own_tenant(stack: Stack) -> None:
 def test_predictions_are_counted_where_there_is_a_sink(stack: Stack) -> None:
     host = serve.ProjectHost(stack, "staging")
     series = SeriesKey("acme", "staging", "delays", "1.0.0")
-    host.recorder(series, 3)(0.01, True)  # noqa: FBT003  the port's signature
+    host.recorder(series, 3).count(0.01, True)
     host.close()
     sink = compose(settings(), stack.root).parts.sinks["sqlite"]
     segments = list(sink.read(series, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)))
@@ -141,7 +141,7 @@ def test_predictions_are_counted_where_there_is_a_sink(stack: Stack) -> None:
 def test_without_a_sink_nobody_counts(project: Path) -> None:
     host = serve.ProjectHost(compose(Settings(tenant="acme", environments=settings().environments), project), "staging")
     record = host.recorder(SeriesKey("acme", "staging", "delays", "1.0.0"), 1)
-    record(0.01, True)  # noqa: FBT003
+    record.count(0.01, True)
     assert not record.wants("p-1")
     record.sample("p-1", {}, {})
     host.close()

@@ -73,7 +73,7 @@ class Lines:
     def __init__(self, path: Path, series: SeriesKey, revision: int) -> None:
         self.path, self.series, self.revision = path, series, revision
 
-    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
+    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
         line = [self.series.tenant, self.series.environment, self.series.model, self.series.version, self.revision, success, error]
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -90,7 +90,7 @@ class Lines:
 
 
 class Silent(Lines):
-    def __call__(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001
+    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001
         """Nobody counts."""
 
 

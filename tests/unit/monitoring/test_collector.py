@@ -83,8 +83,8 @@ def test_what_is_counted_reaches_every_sink(start: Callable[..., Collector], sin
     other = MemorySink()
     collector = start(memory=sink, other=other)
     began = clock.now()
-    collector.recorder(SERIES, 3)(0.5, success=True)
-    collector.recorder(SERIES, 3)(0.5, success=False, error="Timeout")
+    collector.recorder(SERIES, 3).count(0.5, success=True)
+    collector.recorder(SERIES, 3).count(0.5, success=False, error="Timeout")
     clock.advance(2)
     collector.flush(SOON)
     (found,) = segments_of(sink)
@@ -94,7 +94,7 @@ def test_what_is_counted_reaches_every_sink(start: Callable[..., Collector], sin
 
 
 def test_the_flusher_needs_no_one_to_ask(start: Callable[..., Collector], sink: MemorySink) -> None:
-    start(memory=sink).recorder(SERIES, 0)(0.5, success=True)
+    start(memory=sink).recorder(SERIES, 0).count(0.5, success=True)
     deadline = time.monotonic() + SOON
     while not segments_of(sink) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -106,12 +106,12 @@ def test_a_clock_that_is_set_back_neither_loses_nor_turns_time_round(
 ) -> None:
     collector = start(memory=sink)
     record = collector.recorder(SERIES, 0)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     collector.flush(SOON)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     clock.advance(10)
     clock.at -= timedelta(hours=1)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     collector.flush(SOON)
     found = segments_of(sink)
     assert sum(one.total for one in found) == 3
@@ -120,7 +120,7 @@ def test_a_clock_that_is_set_back_neither_loses_nor_turns_time_round(
 
 def test_a_sink_that_is_away_delays_no_other(start: Callable[..., Collector], sink: MemorySink) -> None:
     collector = start(memory=sink, away=Away())
-    collector.recorder(SERIES, 0)(0.5, success=True)
+    collector.recorder(SERIES, 0).count(0.5, success=True)
     collector.flush(SOON, ["memory"])
     assert total(sink) == 1
     with pytest.raises(MonitoringError, match=r"sink away: segments wait in the spool: MonitoringError: sink: away"):
@@ -131,7 +131,7 @@ def test_what_a_sink_did_not_take_is_there_for_the_next_process(start: Callable[
     first = start(memory=Away(), other=MemorySink())
     record = first.recorder(SERIES, 0)
     for _ in range(3):
-        record(0.5, success=True)
+        record.count(0.5, success=True)
         first.tick()
     first.close(SOON)
     assert len(list(folder.glob("*.spool"))) == 1
@@ -154,12 +154,12 @@ def test_closing_leaves_nothing_behind(start: Callable[..., Collector], folder: 
     before = set(threading.enumerate())
     collector = start(memory=sink)
     record = collector.recorder(SERIES, 0)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     collector.close(SOON)
     collector.close(SOON)
     assert (total(sink), list(folder.iterdir()), set(threading.enumerate()) - before) == (1, [], set())
     with pytest.raises(MonitoringError, match="it is closed"):
-        record(0.5, success=True)
+        record.count(0.5, success=True)
 
 
 def test_a_full_disk_costs_no_count(
@@ -175,7 +175,7 @@ def test_a_full_disk_costs_no_count(
     with monkeypatch.context() as disk:
         disk.setattr(Spool, "append", full)
         for _ in range(8):
-            record(0.5, success=True)
+            record.count(0.5, success=True)
             collector.tick()
         with pytest.raises(MonitoringError, match="predictions wait in memory: spool: No space left"):
             collector.sync()
@@ -189,14 +189,14 @@ def test_what_could_not_be_written_in_the_end_is_said(
 ) -> None:
     collector = start(memory=sink)
     record = collector.recorder(SERIES, 0)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     collector.flush(SOON)
 
     def full(*_: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(Spool, "append", full)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     collector.close(SOON)
     assert "1 predictions could not be written and are lost: disk full" in caplog.text
 
@@ -218,7 +218,7 @@ def test_a_pass_that_fails_does_not_end_the_flusher(
     collector = start(memory=sink)
     with monkeypatch.context() as broken:
         broken.setattr(Collector, "tick", fail)
-        collector.recorder(SERIES, 0)(0.5, success=True)
+        collector.recorder(SERIES, 0).count(0.5, success=True)
         assert logged.wait(SOON)
     caplog.handler.removeFilter(seen)
     collector.flush(SOON)
@@ -232,7 +232,7 @@ def test_a_long_spool_is_succeeded_and_erased(
     collector = start(memory=sink)
     record = collector.recorder(SERIES, 0)
     for _ in range(7):
-        record(0.5, success=True)
+        record.count(0.5, success=True)
         collector.flush(SOON)
     assert (total(sink), len(list(folder.glob("*.spool")))) == (7, 1)
     assert sorted(one.sequence for one in segments_of(sink)) == [1, 1, 1, 1, 2, 2, 2]
@@ -261,11 +261,11 @@ from mlops_core.testing.memory_sink import MemorySink
 series, sink = SeriesKey("acme", "production", "tickets"), MemorySink()
 collector = Collector(Path(sys.argv[1]), {"memory": sink}, SystemClock())
 record = collector.recorder(series, 0)
-record(0.5, success=True)
+record.count(0.5, success=True)
 collector.flush(30.0)
-record(0.5, success=True)
+record.count(0.5, success=True)
 child = os.fork()
-record(0.5, success=True)
+record.count(0.5, success=True)
 collector.flush(30.0)
 found = list(sink.read(series, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)))
 if child == 0:
@@ -284,7 +284,7 @@ print(*os.listdir(sys.argv[1]))
 
 def test_hooks_of_a_fork_keep_nothing_alive(folder: Path, clock: FakeClock, sink: MemorySink) -> None:
     collector = Collector(folder, {"memory": sink}, clock)
-    collector.recorder(SERIES, 0)(0.5, success=True)
+    collector.recorder(SERIES, 0).count(0.5, success=True)
     collector.close(SOON)
     alive = weakref.ref(collector)
     del collector

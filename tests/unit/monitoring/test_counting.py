@@ -90,7 +90,7 @@ def test_versions_answer_side_by_side(logged: ModelMonitoring) -> None:
 
 def test_rows_of_a_request_have_outcomes_of_their_own(logged: ModelMonitoring) -> None:
     record = logged.recorder(SeriesKey("acme", "default", "m"))
-    record(0.1, True)  # noqa: FBT003  as a server calls it
+    record.count(0.1, True)
     assert record.wants("a", 3)
     record.sample("a", {"x": [1, 2, 3]}, {"prediction": [0.5, 1.5, 2.5]})
     logged.record_outcome("a", 2.5, row=2)
@@ -234,7 +234,7 @@ def test_some_failures_are_kept_apart_from_the_sample(sampled: ModelMonitoring, 
 
 def test_a_flood_of_failures_is_bounded(sampled: ModelMonitoring, sink: MemorySink) -> None:
     record = sampled.recorder(SeriesKey("acme", "default", "m"))
-    record(0.1, False)  # noqa: FBT003  as a server calls it
+    record.count(0.1, False)
     for number in range(1000):
         record.failed(str(number), {"delay": [number]}, "Timeout: at 5")
     record.failed("odd", {"delay": 5}, "Timeout")
@@ -252,7 +252,7 @@ def test_without_a_sample_no_failure_is_kept(logged: ModelMonitoring) -> None:
 
 def test_what_memory_could_not_hold_is_counted(logged: ModelMonitoring, sink: MemorySink) -> None:
     record = logged.recorder(SeriesKey("acme", "default", "m"))
-    record(0.1, True)  # noqa: FBT003  as a server calls it
+    record.count(0.1, True)
     record.sample("a", {"x": range(12_000)}, {"prediction": [1] * 12_000})
     logged.flush()
     assert sum(one.values.get("custom.log_dropped", ValueSum(0, 0, 0)).sum for one in segments(sink)) == 2000

@@ -111,7 +111,7 @@ def test_eight_threads_count_exactly(monitoring: ModelMonitoring) -> None:
 
 def test_a_server_counts_by_revision(monitoring: ModelMonitoring, sink: MemorySink) -> None:
     series = SeriesKey("other-tenant", "production", "m", "1.0.0")
-    monitoring.recorder(series, 7)(0.1, success=True)
+    monitoring.recorder(series, 7).count(0.1, success=True)
     monitoring.flush()
     (found,) = sink.read(series, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
     assert (found.series, found.revision, found.total) == (series, 7, 1)

@@ -45,9 +45,9 @@ def drained(record: SeriesRecorder) -> Tally:
 
 
 def test_counts_successes_and_failures(record: SeriesRecorder) -> None:
-    record(0.5, success=True)
-    record(0.25, success=False, error="ValueError: secret data")
-    record(1, success=False)
+    record.count(0.5, success=True)
+    record.count(0.25, success=False, error="ValueError: secret data")
+    record.count(1, success=False)
     tally = drained(record)
     assert (tally.total, tally.errors, tally.latency_sum) == (3, 2, 1.75)
     assert tally.errors_by_type == {"ValueError": 1, "unspecified": 1}
@@ -58,10 +58,10 @@ def test_counts_successes_and_failures(record: SeriesRecorder) -> None:
 def test_says_since_when_it_counted(record: SeriesRecorder, clock: FakeClock) -> None:
     for pause in (10, 5):
         clock.advance(pause)
-        record(0.5, success=True)
+        record.count(0.5, success=True)
     assert drained(record).since == 10
     clock.advance(1)
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     assert drained(record).since == 16
 
 
@@ -77,7 +77,7 @@ def sampling(clock: FakeClock) -> SeriesRecorder:
 
 
 def test_a_sample_goes_with_the_counts(sampling: SeriesRecorder) -> None:
-    sampling(0.5, success=True)
+    sampling.count(0.5, success=True)
     assert sampling.wants("p1")
     sampling.sample("p1", {"x": [1], "secret": ["s"]}, {})
     tally = drained(sampling)
@@ -107,9 +107,9 @@ def test_eight_threads_lose_nothing_while_a_ninth_drains(record: SeriesRecorder)
     def count(number: int) -> None:
         for step in range(each):
             if step % 8 == number:
-                record(0.5, success=False, error=f"Error{number}")
+                record.count(0.5, success=False, error=f"Error{number}")
             else:
-                record(0.5, success=True)
+                record.count(0.5, success=True)
 
     def drain() -> None:
         while not done.is_set():
@@ -134,19 +134,19 @@ def test_eight_threads_lose_nothing_while_a_ninth_drains(record: SeriesRecorder)
 
 def test_what_an_ended_thread_counted_is_kept(record: SeriesRecorder) -> None:
     for _ in range(20):
-        thread = threading.Thread(target=record, args=(0.5, True))
+        thread = threading.Thread(target=record.count, args=(0.5, True))
         thread.start()
         thread.join()
     assert drained(record).total == 20
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     assert drained(record).total == 1
 
 
 def test_a_forked_child_forgets_what_it_inherited(record: SeriesRecorder) -> None:
-    record(0.5, success=True)
+    record.count(0.5, success=True)
     record.reset()
     assert record.drain() is None
-    record(0.5, success=False)
+    record.count(0.5, success=False)
     assert drained(record).total == 1
 
 
@@ -156,7 +156,7 @@ def test_a_recorder_that_may_not_wake_its_collector_counts_nothing(clock: FakeCl
 
     record = SeriesRecorder(SERIES, 0, closed, clock)
     with pytest.raises(MonitoringError, match="closed"):
-        record(0.5, success=True)
+        record.count(0.5, success=True)
     assert record.drain() is None
 
 
@@ -165,7 +165,7 @@ def test_a_recorder_that_may_not_wake_its_collector_counts_nothing(clock: FakeCl
     [(0.0, 0), (-0.0, 0), (2, 2), (np.float32(0.5), 0.5), (np.int64(3), 3), (Decimal("0.5"), 0.5), (Fraction(1, 2), 0.5)],
 )
 def test_any_finite_number_of_seconds_is_a_latency(record: SeriesRecorder, seconds: Any, taken: float) -> None:
-    record(seconds, success=True)
+    record.count(seconds, success=True)
     assert drained(record).latency_sum == taken
 
 
@@ -192,7 +192,7 @@ def test_any_finite_number_of_seconds_is_a_latency(record: SeriesRecorder, secon
 )
 def test_what_cannot_be_counted_is_one_line_and_not_counted(record: SeriesRecorder, given: Any, said: str) -> None:
     with pytest.raises(MonitoringError) as caught:
-        record(*given)
+        record.count(*given)
     assert said in caught.value.message
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 250
@@ -214,16 +214,16 @@ def test_what_cannot_be_counted_is_one_line_and_not_counted(record: SeriesRecord
     ],
 )
 def test_an_error_is_counted_by_its_type(record: SeriesRecorder, text: str, kind: str) -> None:
-    record(0.1, success=False, error=text)
+    record.count(0.1, success=False, error=text)
     assert drained(record).errors_by_type == {kind: 1}
 
 
 def test_types_are_capped_over_the_life_of_a_series(record: SeriesRecorder) -> None:
     for number in range(40):
-        record(0.1, success=False, error=f"Error{number}")
+        record.count(0.1, success=False, error=f"Error{number}")
     first = drained(record)
-    record(0.1, success=False, error="Error1")
-    record(0.1, success=False, error="Error39")
+    record.count(0.1, success=False, error="Error1")
+    record.count(0.1, success=False, error="Error39")
     assert len(first.errors_by_type) == 33
     assert first.errors_by_type[OTHER] == 8
     assert drained(record).errors_by_type == {"Error1": 1, OTHER: 1}

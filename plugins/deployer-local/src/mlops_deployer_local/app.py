@@ -188,10 +188,10 @@ class App:
         unit = headers.get(b"x-mlops-unit")
         share = self.rng.random() if unit is None else share_of(unit.decode("latin-1"), table.variants)
         chosen = pick(table.variants, share)
-        record = table.recorders[chosen.version]
+        recorder = table.recorders[chosen.version]
         model = table.models.get(chosen.version)
         if model is None:
-            record(time.perf_counter() - begun, False, "NotLoaded")  # noqa: FBT003  the hot path: keywords cost
+            recorder.count(time.perf_counter() - begun, False, "NotLoaded")
             raise _ServerFaultError(f"model {table.endpoint.model}: version {chosen.version} is not loaded", 503, _named(chosen.version))
         columns = form.read(request, model.version.schema)
         prediction = uuid.uuid4().hex
@@ -199,15 +199,15 @@ class App:
             outputs = await model.predict(columns)
             answer = dump(form.write(request, model.version, outputs, prediction))
         except Exception as error:
-            record(time.perf_counter() - begun, False, type(error).__name__)  # noqa: FBT003
-            record.failed(prediction, columns, type(error).__name__)
-            if record.wants(prediction, _rows(columns)):
-                record.sample(prediction, columns, {})
+            recorder.count(time.perf_counter() - begun, False, type(error).__name__)
+            recorder.failed(prediction, columns, type(error).__name__)
+            if recorder.wants(prediction, _rows(columns)):
+                recorder.sample(prediction, columns, {})
             said = f"model {table.endpoint.model}: version {chosen.version} failed: {one_line(error)}"
             raise _ServerFaultError(said, 500, _named(chosen.version)) from error
-        record(time.perf_counter() - begun, True)  # noqa: FBT003
-        if record.wants(prediction, _rows(columns)):
-            record.sample(prediction, columns, outputs)
+        recorder.count(time.perf_counter() - begun, True)
+        if recorder.wants(prediction, _rows(columns)):
+            recorder.sample(prediction, columns, outputs)
         return _Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
