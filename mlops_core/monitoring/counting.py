@@ -27,6 +27,7 @@ __all__ = ["WAIT", "Counting"]
 WAIT: Final = 5.0
 """Seconds that are waited for sinks."""
 
+_NOBODY: Final = object()
 _LINE: Final = 1000  # outcomes to a line of the spool
 
 
@@ -40,6 +41,7 @@ class Counting:
         truth = self._stack.settings.monitoring.ground_truth
         self._truth = GroundTruth(truth.rate, truth.task, truth.positive) if truth is not None else None
         self._recorders: dict[tuple[str, str | None, str | None], Recorder] = {}
+        self._last: tuple[Any, Any, Any, Any] = (_NOBODY, None, None, None)  # the series that was counted last, and its recorder
         self._collector: Collector | None = None
         self._opening = threading.Lock()
 
@@ -76,9 +78,8 @@ class Counting:
             prediction: What was answered: a class, or a number. With a ``prediction_id``, ``monitoring.ground_truth`` logs its share.
             score: The probability of the positive class, in [0, 1]; logged with it.
         """
-        try:
-            record = self._recorders[model_id, environment, version]
-        except (KeyError, TypeError):
+        model, place, answering, record = self._last
+        if model is not model_id or place is not environment or answering is not version:  # identity: hashing three names costs more
             record = self._remember(model_id, environment, version)
         if prediction_id is not None or features is not None:
             check_kept(prediction_id, features)
@@ -182,8 +183,12 @@ class Counting:
         self.close()
 
     def _remember(self, model_id: Any, environment: Any, version: Any) -> Recorder:
-        series = self._series(model_id, environment, version)
-        found = self._recorders[model_id, environment, version] = self._open().recorder(series, 0)
+        try:
+            found = self._recorders[model_id, environment, version]
+        except (KeyError, TypeError):
+            series = self._series(model_id, environment, version)
+            found = self._recorders[model_id, environment, version] = self._open().recorder(series, 0)
+        self._last = model_id, environment, version, found
         return found
 
     def _keep(self, record: Recorder, name: str | None, features: Mapping[str, Any], outputs: Mapping[str, Any], error: str | None) -> None:
