@@ -185,6 +185,12 @@ class World:
     def track(self, seconds: float, success: Any = None, model: str = "line") -> None:
         self.project.monitoring.track_prediction(model, seconds, True if success is None else success)
 
+    def fail(self, error: str) -> None:
+        self.project.monitoring.track_prediction("line", 0.1, success=False, error=error)
+
+    def outcome(self, prediction_id: str, label: Any) -> object:
+        return self.project.monitoring.record_outcome(prediction_id, label)
+
     def measured(self, window: timedelta = timedelta(hours=1), **given: Any) -> object:
         return self.project.monitoring.get_metrics("line", window, **given)
 

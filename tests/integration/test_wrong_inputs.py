@@ -237,6 +237,11 @@ DEPLOYMENT: dict[str, Call] = {
 MONITORING: dict[str, Call] = {
     "seconds": (lambda w: w.track(-1.0), MonitoringError, "prediction_time: -1.0 is no duration", "give seconds from 0"),
     "NaN": (lambda w: w.track(NAN), MonitoringError, "prediction_time: nan is no duration", "give seconds from 0"),
+    "infinity": (lambda w: w.track(math.inf), MonitoringError, "prediction_time: inf is no duration", "give seconds from 0"),
+    "long error": (lambda w: w.fail("x" * 1_000_000), MonitoringError, "error: 1000000 characters are too many", "give the type"),
+    "outcome": (lambda w: w.outcome("p1", 1), MonitoringError, "monitoring.ground_truth: no prediction is logged", "set its rate"),
+    "label": (lambda w: w.outcome("p1", w.wrong), MonitoringError, "label: expected a class", "give what turned out"),
+    "prediction": (lambda w: w.outcome("", 1), MonitoringError, "prediction_id: expected text", "give a short unique name"),
     "success": (lambda w: w.track(0.1, w.wrong), MonitoringError, "success: expected True or False", "bool(...)"),
     "model": (lambda w: w.track(0.1, model="a b"), MonitoringError, "model: 'a b' is not a name", "use 1 to 128"),
     "window": (lambda w: w.measured(timedelta(0)), MonitoringError, "time_window: ", "give a length above zero"),
