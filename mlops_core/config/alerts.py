@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlops_core.records import Threshold
 from mlops_core.structure import Problem, nearest
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
     from typing import Any
 
-    from mlops_core.config.settings import AlertRule, Settings
+    from mlops_core.config.settings import AlertRule, Settings, SloSettings
 
-__all__ = ["alert_problems"]
+__all__ = ["PAGE", "TICKET", "alert_problems"]
+
+PAGE: Final = "slo.page"
+TICKET: Final = "slo.ticket"
+"""Rules that ``monitoring.slo`` makes."""
 
 
 def _unclear(rule: AlertRule) -> str | None:
@@ -57,6 +61,9 @@ def alert_problems(settings: Settings, channels: Mapping[str, Any], places: Sequ
             Problem(("monitoring", "alerts", place, *problem.path), problem.message) for problem in _of(rule, settings, channels, taken)
         ]
         taken.add(rule.name)
+    if settings.monitoring.slo is not None:
+        told = _places(settings.monitoring.slo, settings, channels)
+        found += [Problem(("monitoring", "slo", *problem.path), problem.message) for problem in told]
     return found
 
 
@@ -65,6 +72,12 @@ def _of(rule: AlertRule, settings: Settings, channels: Mapping[str, Any], taken:
         yield Problem(("name",), f"{rule.name!r} is taken by an earlier rule - give each rule its own name")
     if (told := _unclear(rule)) is not None:
         yield Problem(("clear",), told)
+    if settings.monitoring.slo is not None and rule.name in {PAGE, TICKET}:
+        yield Problem(("name",), f"{rule.name!r} is a rule of monitoring.slo - give this one another name")
+    yield from _places(rule, settings, channels)
+
+
+def _places(rule: AlertRule | SloSettings, settings: Settings, channels: Mapping[str, Any]) -> Iterator[Problem]:
     for place, name in enumerate(rule.notify):
         if name not in channels:
             yield Problem(("notify", place), f"no channel {name!r} - {nearest(name, channels)}")

@@ -12,14 +12,10 @@ from mlops_core.config.references import has_reference, malformed
 from mlops_core.config.settings import EnvironmentSettings, StageSettings, Use
 from mlops_core.structure import Misfit, Problem, Structurer, key_of, nearest
 
-__all__ = ["settings_structurer", "unsupported", "wrong_references"]
+__all__ = ["settings_structurer", "wrong_references"]
 
 _USES: Final = tuple[Use, ...]
 _STAGES: Final = tuple[StageSettings, ...]
-_LATER: Final[Mapping[str, tuple[str, ...]]] = {
-    "monitoring": ("slo",),
-}
-"""Keys that a later release reads. They are refused, since a setting that is ignored is worse than one that is missing."""
 
 
 def settings_structurer() -> Structurer:
@@ -32,17 +28,6 @@ def settings_structurer() -> Structurer:
     return made
 
 
-def unsupported(values: Any) -> list[Problem]:
-    """Remove the keys of later releases from the mapping, and answer a problem for each."""
-    found = []
-    for place, keys in _LATER.items():
-        for path, table in _tables(values, place):
-            for name in [one for one in keys if one in table]:
-                del table[name]
-                found.append(Problem((*path, name), f"{name!r} is not supported by this release - remove it", on_key=True))
-    return found
-
-
 def wrong_references(value: Any, path: tuple[str | int, ...] = ()) -> list[Problem]:
     """Answer a problem for each text with something that looks like a reference and is none."""
     if isinstance(value, str):
@@ -50,16 +35,6 @@ def wrong_references(value: Any, path: tuple[str | int, ...] = ()) -> list[Probl
         return [Problem(path, wrong)] if wrong else []
     parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     return [problem for step, inner in parts for problem in wrong_references(inner, (*path, step))]
-
-
-def _tables(values: Any, place: str) -> list[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    found: list[tuple[tuple[str | int, ...], Any]] = [((), values)]
-    for part in place.split("."):
-        name = part.removesuffix("[]")
-        found = [((*path, name), value[name]) for path, value in found if isinstance(value, dict) and name in value]
-        if part.endswith("[]"):
-            found = [((*path, index), one) for path, value in found if isinstance(value, list) for index, one in enumerate(value)]
-    return [(path, value) for path, value in found if isinstance(value, dict)]
 
 
 def _use(value: Any) -> Use:

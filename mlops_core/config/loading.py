@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from mlops_core.config.alerts import alert_problems
 from mlops_core.config.document import DocumentError, Table, merged, parse, places, values
-from mlops_core.config.forms import settings_structurer, unsupported, wrong_references
+from mlops_core.config.forms import settings_structurer, wrong_references
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import SIGN, PipelineSettings, Settings, Use
 from mlops_core.exceptions import ConfigError
@@ -95,7 +95,7 @@ def _told(name: str, *errors: DocumentError) -> list[str]:
 
 
 def _settings(found: dict[str, Any], origin: Origin, defaults: Settings) -> tuple[Settings | None, list[Problem]]:
-    problems = [*_version(found), *wrong_references(found), *unsupported(found), *_signing(found)]
+    problems = [*_version(found), *wrong_references(found), *_signing(found)]
     channels = found.get("channels", defaults.channels)
     settings, misfits, kept = _fitted(found)
     if misfits:

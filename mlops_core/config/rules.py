@@ -21,7 +21,9 @@ __all__ = [
     "name",
     "not_negative",
     "optional_name",
+    "period",
     "rate",
+    "some",
     "some_share",
     "span",
     "steps",
@@ -53,6 +55,13 @@ def not_negative(value: float) -> float:
     return value
 
 
+def some(value: int) -> int:
+    """One or more."""
+    if value < 1:
+        raise Misfit.of(f"expected 1 or more, got {value}")
+    return value
+
+
 def level(value: float) -> float:
     """A significance level: strictly between 0 and 1."""
     if not 0 < value < 1:
@@ -78,6 +87,13 @@ def longer_span(value: timedelta) -> timedelta:
     """A duration that is longer than nothing."""
     if value <= timedelta(0):
         raise Misfit.of("expected a duration longer than 0s")
+    return value
+
+
+def period(value: timedelta) -> timedelta:
+    """The period of an objective: its shortest window is 1/8640 of it, and rules are evaluated every 10 s."""
+    if value < timedelta(days=1):
+        raise Misfit.of("expected a duration of 1d or more")
     return value
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "ScheduleSettings",
     "Settings",
     "SignSettings",
+    "SloSettings",
     "StageSettings",
     "Use",
 ]
@@ -122,6 +123,22 @@ class GroundTruthSettings(Record):
     positive: str = field(default="", metadata=_says("the class that scores are of; by default 1 where labels are 0 and 1"))
 
 
+@frozen
+class SloSettings(Record):
+    """``monitoring.slo``: the share of predictions that succeed over a period; what may fail of them is the error budget."""
+
+    success: Annotated[float, SHARE, Check(rules.level)] = field(
+        metadata=_says("the share of predictions that are to succeed, such as 99.9%")
+    )
+    over: Annotated[timedelta, Check(rules.period)] = field(default=timedelta(days=30), metadata=_says("the time that it is promised for"))
+    notify: tuple[str, ...] = field(default=(), metadata=_says("the channels that are told"))
+    model: str | None = field(default=None, metadata=_says("one model only; every model by default"))
+    environment: str | None = field(default=None, metadata=_says("one environment only; every one by default"))
+    min_failures: Annotated[int, Check(rules.some)] = field(
+        default=10, metadata=_says("failures that an alert needs in its longer window, so that chance alone is none")
+    )
+
+
 _RETENTION: Final = {"1s": timedelta(hours=1), "10s": timedelta(days=1), "1m": timedelta(days=30), "1h": timedelta(days=730)}
 
 
@@ -146,6 +163,7 @@ class MonitoringSettings(Record):
         factory=_RETENTION.copy,
         metadata=_says("how long figures are kept by resolution, such as 1m: 30d; the longest is when they are erased"),
     )
+    slo: SloSettings | None = field(default=None, metadata=_says("an objective; alerts tell where its error budget is spent too fast"))
 
     def __attrs_post_init__(self) -> None:
         if not self.retention:
@@ -158,6 +176,9 @@ class MonitoringSettings(Record):
                 raise ValueError(text)
         if self.levels[0][1] < self.levels[0][0]:
             raise ValueError("'retention' keeps its finest figures for less than one of them - keep them longer")
+        if self.slo is not None and self.slo.over > self.levels[-1][1]:
+            over, kept = duration_text(self.slo.over), duration_text(self.levels[-1][1])
+            raise ValueError(f"'slo.over' is {over}, and 'retention' ends at {kept} - keep figures longer")
 
     @property
     def levels(self) -> tuple[tuple[timedelta, timedelta], ...]:

@@ -12,6 +12,7 @@ from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.journal import Head, journals_under, update
 from mlops_core.monitoring.incidents import FORMAT, Book, Incident, Owed, advance, journal_of, settle
 from mlops_core.monitoring.rules import Rule, read_rules
+from mlops_core.monitoring.slo import Objective
 from mlops_core.records import AlertRaised, NewEntry
 from mlops_core.stack import Stack
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from mlops_core.config.settings import Settings
     from mlops_core.monitoring.reading import Reader
     from mlops_core.records import SeriesKey
 
@@ -41,7 +43,7 @@ class Alerting:
             MonitoringError: The sink or the registry cannot be read, or a rule is wrong.
         """
         with _told():
-            rules = read_rules(self.stack.settings)
+            rules = _rules(self.stack.settings)
             series = reader.series(self.stack.tenant)
             models = {key.model for key in series} if rules else set()
             models |= {rule.settings.model for rule in rules if rule.settings.model is not None} | set(self._journals())
@@ -57,7 +59,9 @@ class Alerting:
             models = list(self._journals()) if model is None else [model]
             return [incident for name in models for incident in self._read(name).incidents.values()]
 
-    def _evaluate(self, model: str, rules: Sequence[Rule], series: Sequence[SeriesKey], reader: Reader, now: datetime) -> list[Incident]:
+    def _evaluate(
+        self, model: str, rules: Sequence[Rule | Objective], series: Sequence[SeriesKey], reader: Reader, now: datetime
+    ) -> list[Incident]:
         measured = [one for rule in rules for one in rule.measure(model, series, reader, now)]
         tenant, channels = self.stack.tenant, tuple(self.stack.parts.channels)
         before: list[Book] = []
@@ -104,6 +108,11 @@ class Alerting:
 
     def _journals(self) -> Iterator[str]:
         return journals_under(self.stack.parts.registry, self.stack.tenant, _PREFIX)
+
+
+def _rules(settings: Settings) -> list[Rule | Objective]:
+    slo = settings.monitoring.slo
+    return [*read_rules(settings), *([] if slo is None else [Objective(slo)])]
 
 
 def _book(state: Mapping[str, Any] | None) -> Book:

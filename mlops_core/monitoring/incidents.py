@@ -9,21 +9,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from attrs import evolve, field, frozen
 
 from mlops_core.records import Alert, NewEntry, Record
 
-if TYPE_CHECKING:
-    from mlops_core.monitoring.rules import Measured
+__all__ = ["FORMAT", "MOST_OWED", "Book", "Incident", "Measured", "Owed", "advance", "journal_of", "settle"]
 
-__all__ = ["FORMAT", "MOST_OWED", "Book", "Incident", "Owed", "advance", "journal_of", "settle"]
-
-
-FORMAT: Final = 2
+FORMAT: Final = 3
 MOST_OWED: Final = 4
 """Alerts of one rule and environment that wait for one channel."""
+
+
+@frozen
+class Measured:
+    """What one rule found in one environment.
+
+    ``holds``: whether its condition is met, None where nothing is known and what was stays. ``cleared``: whether what fires may end.
+    ``notify``: the channels that are told, none for all. ``detail`` says more than ``value`` of what was found when it fires.
+    """
+
+    rule: str
+    environment: str
+    condition: str
+    value: float | None
+    holds: bool | None
+    cleared: bool
+    notify: tuple[str, ...] = ()
+    hold_for: timedelta = timedelta(0)
+    keep: timedelta = timedelta(0)
+    detail: str = ""
+    severity: str = ""
 
 
 @frozen
@@ -39,7 +56,8 @@ class Incident(Record):
     """The newest incident of a rule in one environment.
 
     ``since`` is when the condition was first met, ``at`` when ``state`` was entered; ``value`` was measured then. ``key`` names the
-    incident from its opening on, and is empty while it is pending; ``lapsed``: since when it could end, while it is kept.
+    incident from its opening on, and is empty while it is pending; ``lapsed``: since when it could end, while it is kept. ``detail`` says
+    in words what was found when it opened; ``severity`` is for whoever routes its alerts.
     """
 
     tenant: str
@@ -53,6 +71,8 @@ class Incident(Record):
     value: float | None = None
     key: str = ""
     lapsed: datetime | None = None
+    detail: str = ""
+    severity: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -61,7 +81,8 @@ class Incident(Record):
 
     def alert(self) -> Alert:
         """What the channels are told of the state it is in."""
-        figure = "no data" if self.value is None else f"{self.value:.4g}"
+        figure = "measured: no data" if self.value is None else f"measured: {self.value:.4g}"
+        found = (self.is_open and self.detail) or figure
         return Alert(
             key=f"{self.key}/{self.state}",
             tenant=self.tenant,
@@ -70,9 +91,9 @@ class Incident(Record):
             environment=self.environment,
             state="firing" if self.state == "firing" else "resolved",
             at=self.at,
-            summary=f"{self.model} in {self.environment}: {self.rule} {self.state}: {self.condition} (measured: {figure})",
+            summary=f"{self.model} in {self.environment}: {self.rule} {self.state}: {self.condition} ({found})",
             value=self.value,
-            labels={"condition": self.condition},
+            labels={"condition": self.condition, **({"severity": self.severity} if self.severity else {})},
         )
 
 
@@ -80,7 +101,7 @@ class Incident(Record):
 class Book(Record):
     """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first; ``format`` tells this form.
 
-    Format 1 is without ``Incident.lapsed``.
+    Format 1 is without ``Incident.lapsed``, format 2 without ``detail`` and ``severity``.
     """
 
     incidents: Mapping[str, Incident] = field(factory=dict)
@@ -100,7 +121,7 @@ def advance(
 
     An incident whose rule or series is gone is resolved; a pending one whose condition is no longer met is forgotten.
     """
-    told = {f"{one.rule.settings.name}/{one.environment}": one.rule.settings.notify or tuple(channels) for one in measured}
+    told = {f"{one.rule}/{one.environment}": one.notify or tuple(channels) for one in measured}
     after = {name: _end(incident, None, now) for name, incident in book.incidents.items() if name not in told}
     for name, one in zip(told, measured, strict=True):
         after[name] = _step(book.incidents.get(name), one, now, tenant, model)
@@ -143,7 +164,6 @@ def _newest(owed: Sequence[Owed]) -> tuple[Owed, ...]:
 
 def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, model: str) -> Incident | None:
     """The incident after one measurement."""
-    settings = one.rule.settings
     if one.holds is None:
         return before if before is None else evolve(before, lapsed=None)  # nobody knows whether it was over all the time
     if before is not None and before.state == "firing":
@@ -151,9 +171,9 @@ def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, mo
     if not one.holds:
         return None if before is None else _end(before, one.value, now)
     if before is None or before.state == "resolved":
-        before = Incident(tenant, settings.name, model, one.environment, "pending", now, now, f"{one.rule.condition}", one.value)
-    if before.state == "pending" and now - before.since >= settings.hold_for:
-        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now))
+        before = Incident(tenant, one.rule, model, one.environment, "pending", now, now, one.condition, one.value, severity=one.severity)
+    if before.state == "pending" and now - before.since >= one.hold_for:
+        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now), detail=one.detail)
     return before
 
 
@@ -162,7 +182,7 @@ def _lapse(before: Incident, one: Measured, now: datetime) -> Incident:
     if not one.cleared:
         return evolve(before, lapsed=None)
     since = before.lapsed or now
-    if now - since >= one.rule.settings.keep:
+    if now - since >= one.keep:
         return evolve(before, state="resolved", at=now, value=one.value, lapsed=None)
     return evolve(before, lapsed=since)
 

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from mlops_core.config import alerts as config
+from mlops_core.config import rules as limits
 from mlops_core.config.settings import AlertRule
 from mlops_core.exceptions import ConfigError
+from mlops_core.monitoring.incidents import Measured
 from mlops_core.names import is_name
 from mlops_core.records import DEFAULT_ENVIRONMENT, SeriesKey, Threshold
-from mlops_core.structure import key_text
+from mlops_core.structure import Misfit, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mlops_core.config.settings import Settings
+    from mlops_core.config.settings import Settings, SloSettings
     from mlops_core.monitoring.reading import Reader
 
-__all__ = ["Measured", "Rule", "alert_problems", "read_rules"]
+__all__ = ["Rule", "alert_problems", "environments_of", "read_rules"]
 
 
 @frozen
@@ -31,43 +33,36 @@ class Rule:
     condition: Threshold
     clear: Threshold | None = None
 
-    def environments(self, model: str, series: Sequence[SeriesKey]) -> list[str]:
-        """Where the rule looks at this model; a rule that names the model looks also where nothing was ever recorded."""
-        rule = self.settings
-        if rule.model not in (None, model):
-            return []
-        known = sorted({key.environment for key in series if key.model == model and rule.environment in (None, key.environment)})
-        return known or ([] if rule.model is None else [rule.environment or DEFAULT_ENVIRONMENT])
-
     def measure(self, model: str, series: Sequence[SeriesKey], reader: Reader, now: datetime) -> Iterator[Measured]:
         """The metric over the rule's window, per environment."""
-        for environment in self.environments(model, series):
+        for environment in environments_of(self.settings, model, series):
             keys = [key for key in series if (key.model, key.environment) == (model, environment)]
             window = reader.window(keys, now - self.settings.window, now)
-            yield Measured(self, environment, window.metric(self.condition.metric))
+            yield self.judge(environment, window.metric(self.condition.metric))
+
+    def judge(self, environment: str, value: float | None) -> Measured:
+        """What the metric means where it was measured; None without data."""
+        rule = self.settings
+        holds = self.condition.holds(value) if value is not None else {"ok": False, "alert": True, "keep": None}[rule.no_data]
+        return Measured(
+            rule=rule.name,
+            environment=environment,
+            condition=f"{self.condition}",
+            value=value,
+            holds=holds,
+            cleared=holds is False if value is None or self.clear is None else self.clear.holds(value),
+            notify=rule.notify,
+            hold_for=rule.hold_for,
+            keep=rule.keep,
+        )
 
 
-@frozen
-class Measured:
-    """What a rule's metric is now; None without data."""
-
-    rule: Rule
-    environment: str
-    value: float | None
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether the condition is met; None where nothing is known and the rule keeps what was."""
-        if self.value is None:
-            return {"ok": False, "alert": True, "keep": None}[self.rule.settings.no_data]
-        return self.rule.condition.holds(self.value)
-
-    @property
-    def cleared(self) -> bool:
-        """Whether what fires may end."""
-        if self.value is None or self.rule.clear is None:
-            return self.holds is False
-        return self.rule.clear.holds(self.value)
+def environments_of(rule: AlertRule | SloSettings, model: str, series: Sequence[SeriesKey]) -> list[str]:
+    """Where a rule looks at this model; one that names the model looks also where nothing was ever recorded."""
+    if rule.model not in (None, model):
+        return []
+    known = sorted({key.environment for key in series if key.model == model and rule.environment in (None, key.environment)})
+    return known or ([] if rule.model is None else [rule.environment or DEFAULT_ENVIRONMENT])
 
 
 def read_rules(settings: Settings) -> tuple[Rule, ...]:
@@ -87,11 +82,20 @@ def _rule(rule: AlertRule) -> Rule:
 
 
 def alert_problems(settings: Settings) -> tuple[str, ...]:
-    """One line for each mistake in ``monitoring.alerts``: key, cause and remedy."""
+    """One line for each mistake in ``monitoring.alerts`` and ``monitoring.slo``: key, cause and remedy."""
     rules = enumerate(settings.monitoring.alerts)
     alone = (f"monitoring.alerts[{number}].{problem}" for number, rule in rules for problem in _problems(rule))
     together = (f"{key_text(problem.path)}: {problem.message}" for problem in config.alert_problems(settings, settings.channels))
-    return (*alone, *together)
+    return (*alone, *_slo_problems(settings.monitoring.slo), *together)
+
+
+def _slo_problems(slo: SloSettings | None) -> Iterator[str]:
+    checks = () if slo is None else ((limits.level, "success"), (limits.period, "over"), (limits.some, "min_failures"))
+    for check, key in checks:
+        try:
+            check(getattr(slo, key))
+        except Misfit as misfit:
+            yield f"monitoring.slo.{key}: {misfit}"
 
 
 def _problems(rule: AlertRule) -> Iterator[str]:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from mlops_core.config.forms import settings_structurer, unsupported, wrong_references
+from mlops_core.config.forms import settings_structurer, wrong_references
 from mlops_core.config.settings import EnvironmentSettings, StageSettings, Use
 from mlops_core.structure import Misfit, key_text
 
@@ -125,23 +125,6 @@ def test_every_mistake_of_every_stage_is_found() -> None:
 
 def test_stages_are_a_mapping() -> None:
     assert "expected a mapping of stages by name" in problems(["a"], tuple[StageSettings, ...])[""]
-
-
-def test_keys_of_a_later_release_are_refused_and_taken_out() -> None:
-    values: dict[str, Any] = {
-        "monitoring": {"slo": {}, "alerts": [{"name": "a"}, 5]},
-    }
-    found = unsupported(values)
-    assert {key_text(problem.path) for problem in found} == {
-        "monitoring.slo",
-    }
-    assert all("is not supported by this release - remove it" in problem.message and problem.on_key for problem in found)
-    assert values == {"monitoring": {"alerts": [{"name": "a"}, 5]}}
-
-
-@pytest.mark.parametrize("values", [{}, {"registry": "sqlite"}, {"monitoring": None}, {"monitoring": {"alerts": "x"}}])
-def test_what_is_not_there_is_not_refused(values: Any) -> None:
-    assert unsupported(values) == []
 
 
 def test_broken_references_are_found_wherever_text_stands() -> None:

@@ -5,7 +5,7 @@ from textwrap import dedent
 import pytest
 
 from mlops_core.config.loading import documents_of, examine, find, load, read
-from mlops_core.config.settings import EnvironmentSettings, MonitoringSettings, Settings, SignSettings, Use
+from mlops_core.config.settings import EnvironmentSettings, MonitoringSettings, Settings, SignSettings, SloSettings, Use
 from mlops_core.exceptions import ConfigError
 from mlops_core.records import Threshold
 
@@ -396,6 +396,29 @@ def test_a_mistake_in_the_retention_is_shown(tmp_path: Path, retention: str, sai
 def test_retention_is_read_from_the_finest(tmp_path: Path) -> None:
     found = load(write(tmp_path, "version: 1\nmonitoring: {retention: {1h: 1y, 1m: 2d}}\n"))
     assert found.monitoring.levels == ((timedelta(minutes=1), timedelta(days=2)), (timedelta(hours=1), timedelta(days=365)))
+
+
+@pytest.mark.parametrize(
+    ("slo", "said"),
+    [
+        ("{}", "2:19: monitoring.slo: missing key 'success'"),
+        ("{success: 99.9}", "monitoring.slo.success: expected a share between 0% and 100%, got 99.9 - write it as a percentage"),
+        ("{success: 100%}", "monitoring.slo.success: expected a share between 0% and 100%, both excluded"),
+        ("{success: 99%, over: 1h}", "monitoring.slo.over: expected a duration of 1d or more"),
+        ("{success: 99%, over: 3y}", "monitoring: 'slo.over' is 1095d, and 'retention' ends at 730d - keep figures longer"),
+        ("{success: 99%, min_failures: 0}", "monitoring.slo.min_failures: expected 1 or more, got 0"),
+        ("{success: 99%, notify: [opps]}", "2:43: monitoring.slo.notify[0]: no channel 'opps' - did you mean 'ops'?"),
+        ("{success: 99%}, alerts: [{name: slo.page, when: error_rate > 1%}]", "'slo.page' is a rule of monitoring.slo - give this one"),
+    ],
+)
+def test_a_mistake_in_the_objective_is_shown(tmp_path: Path, slo: str, said: str) -> None:
+    (line,) = mistakes(tmp_path, f"version: 1\nmonitoring: {{slo: {slo}}}\nchannels: {{ops: log}}\n")
+    assert said in line
+
+
+def test_an_objective_is_read(tmp_path: Path) -> None:
+    text = "version: 1\nmonitoring: {slo: {success: 99.9%, over: 7d, notify: [ops], model: m}}\nchannels: {ops: log}\n"
+    assert load(write(tmp_path, text)).monitoring.slo == SloSettings(pytest.approx(0.999), timedelta(days=7), ("ops",), "m")
 
 
 def test_keys_that_sign_belong_to_the_core_and_not_to_the_plugin(tmp_path: Path) -> None:

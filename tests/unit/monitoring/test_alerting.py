@@ -10,7 +10,7 @@ from mlops_core.config.settings import AlertRule
 from mlops_core.exceptions import MonitoringError, VersioningError
 from mlops_core.journal import Journal
 from mlops_core.monitoring import ModelMonitoring
-from mlops_core.monitoring.incidents import Book
+from mlops_core.monitoring.incidents import Book, Incident
 from mlops_core.records import AlertRaised, NewEntry
 from mlops_core.stack import Stack
 from mlops_core.testing.clock import FakeClock
@@ -73,6 +73,21 @@ def test_a_channel_that_fails_is_tried_again_at_the_next_pass(
     assert "is not delivered: OSError: no route to host" in caplog.text
 
 
+@pytest.mark.parametrize("rule", [{"clear": "error_rate < 30%"}, {"keep": 5 * MINUTE}])
+def test_a_metric_that_swings_around_its_bound_is_one_incident_and_one_alert(
+    make: MakeStack, clock: FakeClock, inbox: Any, rule: dict[str, Any]
+) -> None:
+    with ModelMonitoring(stack=make(AlertRule("errors", "error_rate > 0.5", window=MINUTE, **rule))) as monitoring:
+        changes: list[Incident] = []
+        for number in range(200):
+            fail(monitoring, 6 if number % 2 == 0 else 4)
+            fail(monitoring, 4 if number % 2 == 0 else 6, success=True)
+            changes += monitoring.evaluate()
+            clock.advance(61)
+    assert [one.state for one in changes] == ["firing"]
+    assert inbox.calls == ["firing"]
+
+
 def test_what_a_channel_took_is_owed_no_more(make: MakeStack, inbox: Any) -> None:
     stack = make(AlertRule("errors", "error_rate > 0.5"))
     with ModelMonitoring(stack=stack) as monitoring:
@@ -115,9 +130,9 @@ def test_a_channel_that_is_gone_is_owed_nothing(make: MakeStack, inbox: Any, cap
 
 def test_a_journal_of_a_newer_release_is_refused(make: MakeStack) -> None:
     stack = make()
-    entry = NewEntry(stack.clock.now(), "evaluated", state={"format": 3, "incidents": {}, "owed": [], "muted": []})
+    entry = NewEntry(stack.clock.now(), "evaluated", state={"format": 4, "incidents": {}, "owed": [], "muted": []})
     stack.parts.registry.append("acme", "incidents/m", 0, entry)
-    with ModelMonitoring(stack=stack) as monitoring, pytest.raises(MonitoringError, match=r"^incidents: format 3 of the journal"):
+    with ModelMonitoring(stack=stack) as monitoring, pytest.raises(MonitoringError, match=r"^incidents: format 4 of the journal"):
         monitoring.incidents("m")
 
 
@@ -254,4 +269,4 @@ def test_a_journal_of_the_release_before_is_read_on(make: MakeStack) -> None:
         monitoring.evaluate()
     (newest,) = stack.parts.registry.read("acme", "incidents/m", limit=1, newest_first=True)
     assert newest.state is not None
-    assert newest.state["format"] == 2
+    assert newest.state["format"] == 3

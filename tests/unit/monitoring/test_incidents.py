@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mlops_core.config.settings import AlertRule
-from mlops_core.monitoring.incidents import Book, Incident, advance, journal_of, settle
-from mlops_core.monitoring.rules import Measured, Rule
+from mlops_core.monitoring.incidents import Book, Incident, Measured, advance, journal_of, settle
+from mlops_core.monitoring.rules import Rule
 from mlops_core.records import Threshold
 
 AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 def measured(value: float | None, hold_for: timedelta = timedelta(0), name: str = "errors", **more: Any) -> Measured:
     rule = AlertRule(name, "error_rate > 0.1", hold_for=hold_for, **more)
     clear = None if rule.clear is None else Threshold.parse(rule.clear)
-    return Measured(Rule(rule, Threshold.parse(rule.when), clear), "production", value)
+    return Rule(rule, Threshold.parse(rule.when), clear).judge("production", value)
 
 
 def after(book: Book, *found: Measured, minute: float = 0, channels: tuple[str, ...] = ("a", "b")) -> Book:

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
-from mlops_core.config.settings import AlertRule, MonitoringSettings, Settings, Use
+from mlops_core.config.settings import AlertRule, EnvironmentSettings, MonitoringSettings, Settings, SloSettings, Use
 from mlops_core.exceptions import ConfigError
 from mlops_core.monitoring.reading import Reader
-from mlops_core.monitoring.rules import alert_problems, read_rules
+from mlops_core.monitoring.rules import alert_problems, environments_of, read_rules
 from mlops_core.records import SeriesKey
 from mlops_core.testing.memory_sink import MemorySink
 from mlops_core.testing.sink_suite import segment
@@ -82,6 +83,20 @@ def test_further_keys_are_checked_in_python_too() -> None:
     )
 
 
+def test_an_objective_is_checked_in_python_too() -> None:
+    wrong = SloSettings(1.0, timedelta(hours=1), ("opps",), environment="prodction", min_failures=0)
+    given = evolve(settings(AlertRule("slo.page", "error_rate > 2%")), environments={"production": EnvironmentSettings(Use("local"))})
+    given = evolve(given, monitoring=evolve(given.monitoring, slo=wrong))
+    assert alert_problems(given) == (
+        "monitoring.slo.success: expected a share between 0% and 100%, both excluded, got 1",
+        "monitoring.slo.over: expected a duration of 1d or more",
+        "monitoring.slo.min_failures: expected 1 or more, got 0",
+        "monitoring.alerts[0].name: 'slo.page' is a rule of monitoring.slo - give this one another name",
+        "monitoring.slo.notify[0]: no channel 'opps' - did you mean 'ops'?",
+        "monitoring.slo.environment: no environment 'prodction' - did you mean 'production'?",
+    )
+
+
 SERIES = [
     SeriesKey("acme", environment, model, version)
     for model, environment, version in (("a", "production", "1"), ("a", "production", "2"), ("a", "staging", "1"), ("b", "staging", "1"))
@@ -101,7 +116,7 @@ SERIES = [
 )
 def test_where_a_rule_looks(chosen: dict[str, Any], a: list[str], c: list[str]) -> None:
     (rule,) = read_rules(settings(AlertRule("few", "total_predictions < 10", **chosen)))
-    assert (rule.environments("a", SERIES), rule.environments("c", SERIES)) == (a, c)
+    assert (environments_of(rule.settings, "a", SERIES), environments_of(rule.settings, "c", SERIES)) == (a, c)
 
 
 def test_versions_are_measured_together_over_the_rules_window() -> None:
