@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "predict": ("predict", "Send rows to a deployed model."),
     "drift": ("drift", "Compare two files for drift."),
     "monitor": ("monitor", "Metrics, health and incidents of a model."),
+    "alerts": ("alerts", "Open incidents and silences: list, silence, unsilence, ack."),
     "plugins": ("plugins", "What is installed, and the options of a plugin."),
     "watch": ("watch", "Run the control loop: canaries, alerts, sweeps."),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlops_core.cli.alerts import standing
 from mlops_core.cli.deployments import show_endpoints
 from mlops_core.cli.options import Session, project_options
 from mlops_core.cli.output import age
@@ -39,8 +40,8 @@ def command(session: Session, run_id: str | None) -> None:
     session.told_of_default()
     _show_run(session, report)
     show_endpoints(session, endpoints)
-    rows = [(one.rule, one.model, one.environment, one.since, one.condition) for one in incidents]
-    session.out.table("Open incidents", ("rule", "model", "environment", "since", "condition"), rows, empty="none")
+    rows = [(one.rule, one.model, one.environment, one.since, one.condition, standing(one)) for one in incidents]
+    session.out.table("Open incidents", ("rule", "model", "environment", "since", "condition", "state"), rows, empty="none")
     _show_checks(session, checks)
     open_work = [one.open.deployment_id for one in endpoints if one.open is not None] + [one.rule for one in incidents]
     if project.stack.settings.drift.schedule is not None:

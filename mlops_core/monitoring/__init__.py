@@ -6,5 +6,6 @@ from mlops_core.monitoring.facade import ModelMonitoring
 from mlops_core.monitoring.incidents import Incident
 from mlops_core.monitoring.metrics import Metrics
 from mlops_core.monitoring.rules import alert_problems
+from mlops_core.monitoring.silences import Silence
 
-__all__ = ["Incident", "Metrics", "ModelMonitoring", "alert_problems"]
+__all__ = ["Incident", "Metrics", "ModelMonitoring", "Silence", "alert_problems"]

@@ -6,23 +6,37 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.journal import Head, journals_under, update
-from mlops_core.monitoring.incidents import FORMAT, Book, Incident, Owed, advance, journal_of, settle
+from mlops_core.monitoring.incidents import (
+    FORMAT,
+    Acknowledged,
+    Book,
+    Incident,
+    Measured,
+    Owed,
+    acknowledge,
+    advance,
+    journal_of,
+    raised,
+    settle,
+)
 from mlops_core.monitoring.rules import Rule, read_rules
+from mlops_core.monitoring.silences import Silences, check_text, silenced_until
 from mlops_core.monitoring.slo import Objective
 from mlops_core.records import AlertRaised, NewEntry
 from mlops_core.stack import Stack
+from mlops_core.structure import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from mlops_core.config.settings import Settings
     from mlops_core.monitoring.reading import Reader
-    from mlops_core.records import SeriesKey
+    from mlops_core.monitoring.silences import Silence
 
 __all__ = ["Alerting"]
 
@@ -47,7 +61,11 @@ class Alerting:
             series = reader.series(self.stack.tenant)
             models = {key.model for key in series} if rules else set()
             models |= {rule.settings.model for rule in rules if rule.settings.model is not None} | set(self._journals())
-            changed = [incident for model in sorted(models) for incident in self._evaluate(model, rules, series, reader, now)]
+            silences = Silences(self.stack).now(now)
+            changed: list[Incident] = []
+            for model in sorted(models):
+                measured = [one for rule in rules for one in rule.measure(model, series, reader, now)]
+                changed += self._evaluate(model, measured, silences, now)
             failed: set[str] = set()
             for model in sorted(models):
                 self._send(model, now, failed)
@@ -57,18 +75,50 @@ class Alerting:
         """The newest incident of every rule, environment and model."""
         with _told():
             models = list(self._journals()) if model is None else [model]
-            return [incident for name in models for incident in self._read(name).incidents.values()]
+            silences = Silences(self.stack).now(self.stack.clock.now())
+            found = [incident for name in models for incident in self._read(name).incidents.values()]
+            return [
+                evolve(one, silenced=silenced_until(silences, one.rule, one.model, one.environment)) if one.is_open else one
+                for one in found
+            ]
 
-    def _evaluate(
-        self, model: str, rules: Sequence[Rule | Objective], series: Sequence[SeriesKey], reader: Reader, now: datetime
-    ) -> list[Incident]:
-        measured = [one for rule in rules for one in rule.measure(model, series, reader, now)]
+    def acknowledge(self, rule: str, model: str, environment: str, by: str, note: str) -> Incident:
+        """Put down who looks after an open incident."""
+        check_text(by, "by")
+        check_text(note, "note", optional=True)
+        known = Acknowledged(by, self.stack.clock.now(), note)
+        name = f"{rule}/{environment}"
+        with _told():
+            entry = update(
+                self.stack.parts.registry, self.stack.tenant, journal_of(model), lambda head: acknowledge(_book(head.state), name, known)
+            )
+            if entry is None:
+                found = [one.rule for one in self._read(model).incidents.values() if one.is_open and one.environment == environment]
+                raise MonitoringError(f"acknowledge: no open incident of {rule!r} for {model} in {environment} - {nearest(rule, found)}")
+            return _book(entry.state).incidents[name]
+
+    def silence(self, length: timedelta, reason: str, by: str, rule: str | None, model: str | None, environment: str | None) -> Silence:
+        """Begin a silence."""
+        with _told():
+            return Silences(self.stack).add(length, reason, by, rule, model, environment)
+
+    def unsilence(self, name: str) -> Silence:
+        """End a silence."""
+        with _told():
+            return Silences(self.stack).end(name)
+
+    def silences(self, now: datetime) -> list[Silence]:
+        """Silences in effect."""
+        with _told():
+            return Silences(self.stack).now(now)
+
+    def _evaluate(self, model: str, measured: Sequence[Measured], silences: Sequence[Silence], now: datetime) -> list[Incident]:
         tenant, channels = self.stack.tenant, tuple(self.stack.parts.channels)
         before: list[Book] = []
 
         def decide(head: Head) -> NewEntry | None:
             before.append(_book(head.state))
-            return advance(before[-1], measured, now, tenant=tenant, model=model, channels=channels)
+            return advance(before[-1], measured, now, tenant=tenant, model=model, channels=channels, silences=silences)
 
         entry = update(self.stack.parts.registry, tenant, journal_of(model), decide)
         if entry is None:
@@ -77,7 +127,7 @@ class Alerting:
         for owed in [one for one in before[-1].owed if one not in after.owed]:
             _log.error("channel %s: %s is given up, newer alerts of the rule wait", owed.channel, owed.alert.key)
         changed = [after.incidents[name] for name, state in entry.change.items() if state != "pending"]
-        for incident in changed:
+        for incident in raised(before[-1], after).values():
             self.stack.parts.emit(AlertRaised(tenant, now, incident.alert()))
         return changed
 

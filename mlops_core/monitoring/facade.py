@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.clock import aware
 from mlops_core.exceptions import MonitoringError, checks_input
-from mlops_core.monitoring.alerting import Alerting
+from mlops_core.monitoring.alerts import Alerts
 from mlops_core.monitoring.arguments import check_id
 from mlops_core.monitoring.counting import WAIT, Counting
 from mlops_core.monitoring.metrics import Metrics
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from mlops_core.monitoring.incidents import Incident
 
 __all__ = ["ModelMonitoring"]
 
 _HOUR: Final = timedelta(hours=1)
 
 
-class ModelMonitoring(Counting):
+class ModelMonitoring(Counting, Alerts):
     """Counts predictions, answers windows of them, judges health and raises alerts.
 
     ``track_prediction`` puts a prediction into a buffer of its thread; within 100 ms it is in the spool, where it survives the death of the
@@ -102,28 +101,6 @@ class ModelMonitoring(Counting):
         asked = aware(end, "end", MonitoringError) if end is not None else None
         reader = self._reader()
         return reader.failures(reader.series(self.tenant_id, model_id, environment, version), *self._bounds(length, asked))
-
-    # -- alerts
-
-    def evaluate(self, now: datetime | None = None) -> tuple[Incident, ...]:
-        """Evaluate the alert rules once and send what channels are owed. A pass of the control loop.
-
-        Args:
-            now: An aware time to evaluate at; None: the present.
-
-        Returns:
-            The incidents that opened or ended in this pass.
-        """
-        asked = None if now is None else aware(now, "now", MonitoringError)
-        reader = self._reader()
-        return Alerting(self._stack).evaluate(reader, asked or self._stack.clock.now())
-
-    def incidents(self, model_id: str | None = None, *, resolved: bool = False) -> list[Incident]:
-        """Open incidents of a model, or of all (None), oldest first; with ``resolved`` also what is pending, and each rule's last one."""
-        if model_id is not None:
-            check_name(model_id, "model", MonitoringError)
-        found = Alerting(self._stack).incidents(model_id)
-        return sorted((one for one in found if resolved or one.is_open), key=lambda one: (one.since, one.rule, one.environment))
 
     # -- upkeep
 

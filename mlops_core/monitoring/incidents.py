@@ -7,15 +7,29 @@ it goes what the channels are still owed, so that an alert is sent again until i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from attrs import evolve, field, frozen
 
+from mlops_core.monitoring.silences import Silence, silenced_until
 from mlops_core.records import Alert, NewEntry, Record
 
-__all__ = ["FORMAT", "MOST_OWED", "Book", "Incident", "Measured", "Owed", "advance", "journal_of", "settle"]
+__all__ = [
+    "FORMAT",
+    "MOST_OWED",
+    "Acknowledged",
+    "Book",
+    "Incident",
+    "Measured",
+    "Owed",
+    "acknowledge",
+    "advance",
+    "journal_of",
+    "raised",
+    "settle",
+]
 
 FORMAT: Final = 3
 MOST_OWED: Final = 4
@@ -27,7 +41,7 @@ class Measured:
     """What one rule found in one environment.
 
     ``holds``: whether its condition is met, None where nothing is known and what was stays. ``cleared``: whether what fires may end.
-    ``notify``: the channels that are told, none for all. ``detail`` says more than ``value`` of what was found when it fires.
+    ``notify``: the channels that are told, none for all. ``detail`` says more than ``value`` of what was found; it is asked when it fires.
     """
 
     rule: str
@@ -39,7 +53,7 @@ class Measured:
     notify: tuple[str, ...] = ()
     hold_for: timedelta = timedelta(0)
     keep: timedelta = timedelta(0)
-    detail: str = ""
+    detail: Callable[[], str] = str
     severity: str = ""
 
 
@@ -52,12 +66,22 @@ class Owed(Record):
 
 
 @frozen
+class Acknowledged(Record):
+    """That somebody looks after an incident."""
+
+    by: str
+    at: datetime
+    note: str = ""
+
+
+@frozen
 class Incident(Record):
     """The newest incident of a rule in one environment.
 
     ``since`` is when the condition was first met, ``at`` when ``state`` was entered; ``value`` was measured then. ``key`` names the
     incident from its opening on, and is empty while it is pending; ``lapsed``: since when it could end, while it is kept. ``detail`` says
-    in words what was found when it opened; ``severity`` is for whoever routes its alerts.
+    in words what was found when it opened; ``severity`` is for whoever routes its alerts. ``untold``: it was silenced when it opened, and
+    no channel has been told of it. ``silenced`` is until when it is, as of reading: the journal does not keep it.
     """
 
     tenant: str
@@ -73,6 +97,9 @@ class Incident(Record):
     lapsed: datetime | None = None
     detail: str = ""
     severity: str = ""
+    untold: bool = False
+    acknowledged: Acknowledged | None = None
+    silenced: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -101,7 +128,7 @@ class Incident(Record):
 class Book(Record):
     """The state of a model's journal: incidents by rule and environment, and what is owed, oldest first; ``format`` tells this form.
 
-    Format 1 is without ``Incident.lapsed``, format 2 without ``detail`` and ``severity``.
+    Format 1 is without ``Incident.lapsed``, format 2 without what follows that.
     """
 
     incidents: Mapping[str, Incident] = field(factory=dict)
@@ -115,31 +142,53 @@ def journal_of(model: str) -> str:
 
 
 def advance(
-    book: Book, measured: Sequence[Measured], now: datetime, *, tenant: str, model: str, channels: Sequence[str]
+    book: Book,
+    measured: Sequence[Measured],
+    now: datetime,
+    *,
+    tenant: str,
+    model: str,
+    channels: Sequence[str],
+    silences: Sequence[Silence] = (),
 ) -> NewEntry | None:
     """The entry that brings a model's incidents to what was measured, and owes its alerts to the channels; None if nothing changes.
 
-    An incident whose rule or series is gone is resolved; a pending one whose condition is no longer met is forgotten.
+    An incident whose rule or series is gone is resolved; a pending one whose condition is no longer met is forgotten. What opens while one
+    of ``silences``, those in effect, covers it is told when none does any more. The end of what was never told is not told either.
     """
     told = {f"{one.rule}/{one.environment}": one.notify or tuple(channels) for one in measured}
     after = {name: _end(incident, None, now) for name, incident in book.incidents.items() if name not in told}
     for name, one in zip(told, measured, strict=True):
         after[name] = _step(book.incidents.get(name), one, now, tenant, model)
-    kept = {name: incident for name, incident in sorted(after.items()) if incident is not None}
-    changed = {name: incident for name, incident in kept.items() if incident != book.incidents.get(name)}
-    if not changed and len(kept) == len(book.incidents):
+    kept = {name: _hushed(book.incidents.get(name), incident, silences) for name, incident in sorted(after.items()) if incident is not None}
+    if kept == book.incidents:
         return None
-    moved = {name: incident for name, incident in changed.items() if _moved(book.incidents.get(name), incident)}
-    owed = [
-        Owed(channel, incident.alert())
-        for name, incident in moved.items()
-        if incident.state != "pending"
-        for channel in told.get(name, tuple(channels))
-    ]
-    change = {name: incident.state for name, incident in moved.items()}
-    return NewEntry(
-        at=now, kind="evaluated", change=change, state=evolve(book, incidents=kept, owed=_newest((*book.owed, *owed))).to_dict()
-    )
+    then = evolve(book, incidents=kept)
+    owed = [Owed(channel, one.alert()) for name, one in raised(book, then).items() for channel in told.get(name, tuple(channels))]
+    change = {name: incident.state for name, incident in kept.items() if _moved(book.incidents.get(name), incident)}
+    return NewEntry(at=now, kind="evaluated", change=change, state=evolve(then, owed=_newest((*book.owed, *owed))).to_dict())
+
+
+def raised(before: Book, after: Book) -> dict[str, Incident]:
+    """Incidents whose state is to be told now: what opened or ended, and what was silenced till now."""
+    found = {}
+    for name, one in after.incidents.items():
+        earlier = before.incidents.get(name)
+        heard = earlier is not None and earlier.untold and one.is_open
+        if one.state != "pending" and not one.untold and (heard or _moved(earlier, one)):
+            found[name] = one
+    return found
+
+
+def acknowledge(book: Book, name: str, by: Acknowledged) -> NewEntry | None:
+    """The entry that says who looks after an open incident; what channels are still owed of its beginning is crossed out. None: no such."""
+    incident = book.incidents.get(name)
+    if incident is None or not incident.is_open:
+        return None
+    known = {**book.incidents, name: evolve(incident, acknowledged=by)}
+    owed = tuple(one for one in book.owed if one.alert.key != incident.alert().key)
+    change = {"rule": incident.rule, "environment": incident.environment, "by": by.by}
+    return NewEntry(at=by.at, kind="acknowledged", change=change, state=evolve(book, incidents=known, owed=owed).to_dict())
 
 
 def settle(book: Book, taken: Sequence[Owed], now: datetime) -> NewEntry | None:
@@ -173,7 +222,7 @@ def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, mo
     if before is None or before.state == "resolved":
         before = Incident(tenant, one.rule, model, one.environment, "pending", now, now, one.condition, one.value, severity=one.severity)
     if before.state == "pending" and now - before.since >= one.hold_for:
-        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now), detail=one.detail)
+        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now), detail=one.detail())
     return before
 
 
@@ -185,6 +234,13 @@ def _lapse(before: Incident, one: Measured, now: datetime) -> Incident:
     if now - since >= one.keep:
         return evolve(before, state="resolved", at=now, value=one.value, lapsed=None)
     return evolve(before, lapsed=since)
+
+
+def _hushed(before: Incident | None, after: Incident, silences: Sequence[Silence]) -> Incident:
+    """What fires with the mark of a silence: set when it opens in one, taken away when that is over, unless somebody knows already."""
+    if not after.is_open or (not _moved(before, after) and (not after.untold or after.acknowledged is not None)):
+        return after
+    return evolve(after, untold=silenced_until(silences, after.rule, after.model, after.environment) is not None)
 
 
 def _moved(before: Incident | None, after: Incident) -> bool:

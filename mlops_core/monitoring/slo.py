@@ -7,6 +7,7 @@ After "The Site Reliability Workbook" (Beyer, Murphy, Rensin, Kawahara, Thorne: 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
@@ -106,12 +107,12 @@ class Objective:
             holds=None if beside else met is not None,
             cleared=not beside and met is None and not any(burns.burns(tier, _EASED) for tier in tiers),
             notify=self.settings.notify,
-            detail="" if met is None else self._told(burns, met),
+            detail=str if met is None else partial(self._told, burns, met),
             severity="page" if rule == PAGE else "ticket",
         )
 
     def _told(self, burns: _Burns, tier: Tier) -> str:
-        """How fast it burns and what is left, for people; the whole period is read only where something burns."""
+        """How fast it burns and what is left, for people; the whole period is read for this alone."""
         long, short = (f"{burns.rate(length):.3g}x over {duration_text(length)}" for length in (tier.long, tier.short))
         left = 1 - (burns.rate(self.settings.over) or 0.0)
         return f"measured: {long}, {short}; {left:.0%} of the budget is left"
