@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from attrs import evolve
 
 from mlops_core.cli import outcomes, purge
+from mlops_core.cli.alerts import standing
+from mlops_core.cli.dashboard import FIGURES, Dashboard, steps_for, written
 from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import DURATION, Session, project_options
+from mlops_core.cli.output import cell
+from mlops_core.exceptions import MLOpsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
-    from mlops_core.monitoring.metrics import Metrics
-    from mlops_core.records import HealthReport
+    from mlops_core.monitoring import History
 
 __all__ = ["command"]
+
+_PAUSE: Final = 2.0
+_STEPS: Final = 60
 
 
 @click.group("monitor", cls=DefaultGroup, default="show", any_word=True)
@@ -47,45 +55,69 @@ def _show(
     model_version: str | None,
     live: bool,  # noqa: FBT001  click passes flags so
 ) -> None:
-    """Throughput, latency, errors, drift and alerts of MODEL."""
-    while True:
+    """Throughput, latency, errors, recorded figures and open incidents of MODEL."""
+
+    def look(steps: int) -> Dashboard:
         monitoring = session.project.monitoring
-        metrics = monitoring.get_metrics(model, window, environment=environment, version=model_version)
-        health = monitoring.check_health(model, window, environment=environment, version=model_version)
-        if live and session.out.fancy:
-            click.clear()
-        _print(session, model, metrics, health)
+        history = monitoring.history(model, window, steps, environment=environment, version=model_version)
+        incidents = [one for one in monitoring.incidents(model) if environment in (None, one.environment)]
+        return Dashboard(history, incidents, session.project.stack.clock.now())
+
+    if live and session.out.fancy:
+        _stay(session, look)
+        return
+    while True:
+        _print(session, look)
         if not live:
             return
-        time.sleep(2)
+        time.sleep(_PAUSE)
 
 
-def _print(session: Session, model: str, metrics: Metrics, health: HealthReport) -> None:
-    incidents = session.project.monitoring.incidents(model)
-    session.out.record({"metrics": metrics, "health": health, "incidents": incidents})
-    session.out.pairs(f"{model}: {health.status.value}", _figures(metrics, health))
-    session.out.table(
+def _stay(session: Session, look: Callable[[int], Dashboard]) -> None:
+    """Draw on the alternate screen, which a terminal gives back as it was; a read that fails leaves the picture there, and says why."""
+    from rich.live import Live
+
+    console = session.out.console
+    seen = look(steps_for(console.width))
+    with Live(seen, console=console, screen=True, auto_refresh=False) as shown:
+        while True:
+            shown.update(seen, refresh=True)
+            time.sleep(_PAUSE)
+            try:
+                seen = look(steps_for(console.width))
+            except MLOpsError as error:
+                seen = evolve(seen, note=f"no newer figures: {error.message}")
+
+
+def _print(session: Session, look: Callable[[int], Dashboard]) -> None:
+    out = session.out
+    if out.fancy:
+        out.console.print(look(steps_for(out.console.width)))
+        return
+    seen = look(_STEPS)
+    history = seen.history
+    out.record({"metrics": history.metrics, "health": history.health, "incidents": seen.incidents, "history": history})
+    out.pairs(f"{history.metrics.model}: {history.health.status.value}", _figures(history))
+    if rows := seen.versions():
+        out.table("Versions", ("version", "predictions", *FIGURES), rows)
+    out.table(
         "Open incidents",
-        ("rule", "environment", "since", "condition", "measured"),
-        [(one.rule, one.environment, one.since, one.condition, one.value) for one in incidents],
+        ("rule", "environment", "since", "condition", "measured", "state"),
+        [(one.rule, one.environment, one.since, one.condition, one.value, standing(one)) for one in seen.incidents],
         empty="none",
     )
 
 
-def _figures(metrics: Metrics, health: HealthReport) -> dict[str, Any]:
+def _figures(history: History) -> dict[str, Any]:
+    metrics = history.metrics
     return {
         "window": f"{metrics.start:%Y-%m-%d %H:%M:%S} to {metrics.end:%H:%M:%S}" if metrics.start and metrics.end else None,
         "predictions": metrics.total_predictions,
-        "throughput": _with(metrics.throughput, "{:.1f} per second"),
-        "error rate": _with(metrics.error_rate, "{:.2%}"),
-        "latency p50 / p95 / p99": " / ".join(
-            _with(value and value * 1000, "{:.1f} ms") or "-" for value in (metrics.p50_latency, metrics.p95_latency, metrics.p99_latency)
-        ),
+        **{
+            f"latency {label}" if "latency" in name else label: written(getattr(metrics, name), factor, form)
+            for label, (name, factor, form) in FIGURES.items()
+        },
         **{f"errors: {name}": count for name, count in metrics.errors_by_type.items()},
-        **dict(metrics.values),
-        **{f"reason {number}": reason for number, reason in enumerate(health.reasons, 1)},
+        **{name: f"{cell(one.last)} (recorded {cell(one.at)})" for name, one in history.values.items()},
+        **{f"reason {number}": reason for number, reason in enumerate(history.health.reasons, 1)},
     }
-
-
-def _with(value: float | None, form: str) -> str | None:
-    return None if value is None else form.format(value)

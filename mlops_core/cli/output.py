@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["Output", "age", "cell", "plain", "style_of"]
+__all__ = ["Output", "age", "cell", "one_line", "plain", "style_of"]
 
 _STYLES: Final = {
     **dict.fromkeys(("succeeded", "live", "healthy", "finished"), "green"),
-    **dict.fromkeys(("failed", "unhealthy", "rollback_failed", "drift"), "red"),
+    **dict.fromkeys(("failed", "unhealthy", "rollback_failed", "drift", "firing"), "red"),
     **dict.fromkeys(("held", "paused", "degraded", "interrupted", "canary", "rolled_back"), "yellow"),
 }
 
@@ -57,6 +57,11 @@ def age(at: datetime | None, now: datetime) -> str:
     return f"{seconds:.0f}s ago"
 
 
+def one_line(text: str) -> str:
+    """A text that a terminal shows and does not obey, without breaks."""
+    return text.translate(_ON_ONE_LINE)
+
+
 def style_of(word: str) -> str:
     """The colour of a word of state; none for any other text."""
     return _STYLES.get(word, "")
@@ -89,7 +94,7 @@ class Output:
             return
         from rich.text import Text
 
-        self._console().print(Text(text, style=style), soft_wrap=not wrap)
+        self.console.print(Text(text, style=style), soft_wrap=not wrap)
 
     @contextmanager
     def busy(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -99,7 +104,7 @@ class Output:
             return
         from rich.text import Text
 
-        with self._console().status(Text(text)) as status:
+        with self.console.status(Text(text)) as status:
             yield lambda said: status.update(Text(said))
 
     def pairs(self, title: str, pairs: Mapping[str, Any]) -> None:
@@ -110,7 +115,7 @@ class Output:
         """Print rows; ``empty`` stands in for none."""
         if self.as_json:
             return
-        cells = [[cell(value).translate(_ON_ONE_LINE) for value in row] for row in rows]
+        cells = [[one_line(cell(value)) for value in row] for row in rows]
         if not cells:
             click.echo(f"{title}: {empty}" if title else empty)
         elif self.fancy:
@@ -123,15 +128,17 @@ class Output:
         from rich.text import Text
 
         if title:
-            self._console().print(Text(title, style="bold"), soft_wrap=True)
+            self.console.print(Text(title, style="bold"), soft_wrap=True)
         table = Table(header_style="bold", show_header=any(columns))
         for column in columns:
             table.add_column(Text(column), overflow="fold")
         for row in rows:
             table.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
-        self._console().print(table)
+        self.console.print(table)
 
-    def _console(self) -> Console:
+    @property
+    def console(self) -> Console:
+        """The terminal, for what is drawn on it whole."""
         if self._shown_on is None:
             from rich.console import Console
 

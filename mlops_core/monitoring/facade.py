@@ -10,15 +10,16 @@ from mlops_core.exceptions import MonitoringError, checks_input
 from mlops_core.monitoring.alerts import Alerts
 from mlops_core.monitoring.arguments import check_id
 from mlops_core.monitoring.counting import WAIT, Counting
+from mlops_core.monitoring.history import History, check_steps
 from mlops_core.monitoring.metrics import Metrics
 from mlops_core.monitoring.reading import Reader, check_window, erase, join_all, roll_up_all
-from mlops_core.names import check_name
 from mlops_core.records import HealthReport, Window, assess_health
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from mlops_core.records import SeriesKey
 
 __all__ = ["ModelMonitoring"]
 
@@ -96,11 +97,25 @@ class ModelMonitoring(Counting, Alerts):
         Each has ``prediction_id``, ``at``, ``error`` and the ``features`` that may be kept. They are the first few of each flush, not a
         uniform sample: no figure is to be derived from them. The arguments are those of ``get_metrics``.
         """
-        self._series(model_id, environment, version)
-        length = check_window(time_window)
-        asked = aware(end, "end", MonitoringError) if end is not None else None
-        reader = self._reader()
-        return reader.failures(reader.series(self.tenant_id, model_id, environment, version), *self._bounds(length, asked))
+        reader, keys, start, until = self._asked(model_id, time_window, environment, version, end)
+        return reader.failures(keys, start, until)
+
+    def history(
+        self,
+        model_id: str,
+        time_window: timedelta = _HOUR,
+        steps: int = 60,
+        *,
+        environment: str | None = None,
+        version: str | None = None,
+        end: datetime | None = None,
+    ) -> History:
+        """The window [end - time_window, end) in so many steps of equal length, 1 to 1,000, with its figures as a whole and by version."""
+        count = check_steps(steps)
+        reader, keys, start, until = self._asked(model_id, time_window, environment, version, end)
+        most = self._stack.settings.monitoring.max_error_rate
+        about = (model_id, environment, version)
+        return History.of(reader.segments(keys, start, until), start, until, count, about=about, max_error_rate=most)
 
     # -- upkeep
 
@@ -173,12 +188,18 @@ class ModelMonitoring(Counting, Alerts):
         return count
 
     def _window(self, model: Any, length: Any, environment: Any, version: Any, end: Any) -> Window:
+        reader, keys, start, until = self._asked(model, length, environment, version, end)
+        return reader.window(keys, start, until)
+
+    def _asked(
+        self, model: Any, length: Any, environment: Any, version: Any, end: Any
+    ) -> tuple[Reader, list[SeriesKey], datetime, datetime]:
+        """Who answers, which series there are, from when to when."""
         self._series(model, environment, version)
         length = check_window(length)
         asked = aware(end, "end", MonitoringError) if end is not None else None
         reader = self._reader()
-        start, until = self._bounds(length, asked)
-        return reader.window(reader.series(self.tenant_id, model, environment, version), start, until)
+        return reader, reader.series(self.tenant_id, model, environment, version), *self._bounds(length, asked)
 
     def _bounds(self, length: timedelta, asked: datetime | None) -> tuple[datetime, datetime]:
         now = asked or self._stack.clock.now()

@@ -58,6 +58,11 @@ class Reader:
         with self._told():
             return Window.merge(chain.from_iterable(self.sink.read(key, start, end) for key in series), until=end)
 
+    def segments(self, series: list[SeriesKey], start: datetime, end: datetime) -> list[Segment]:
+        """All segments of these series that overlap [start, end)."""
+        with self._told():
+            return [segment for key in series for segment in self.sink.read(key, start, end)]
+
     def failures(self, series: list[SeriesKey], start: datetime, end: datetime) -> list[Mapping[str, Any]]:
         """Failures that were kept in [start, end), newest first."""
         with self._told():

@@ -114,5 +114,6 @@ class Objective:
     def _told(self, burns: _Burns, tier: Tier) -> str:
         """How fast it burns and what is left, for people; the whole period is read for this alone."""
         long, short = (f"{burns.rate(length):.3g}x over {duration_text(length)}" for length in (tier.long, tier.short))
-        left = 1 - (burns.rate(self.settings.over) or 0.0)
-        return f"measured: {long}, {short}; {left:.0%} of the budget is left"
+        spent = burns.rate(self.settings.over) or 0.0
+        budget = f"{1 - spent:.0%} of the budget is left" if spent <= 1 else f"the budget is spent {spent:.3g} times"
+        return f"measured: {long}, {short}; {budget}"

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from mlops_core.monitoring import ModelMonitoring
+from mlops_core.stack import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -32,6 +45,55 @@ def test_figures(mlops: Callable[..., Answer], project: Project) -> None:
     assert "errors: ValueError" in out
     assert "drift.p_value" in out
     assert "Open incidents: none" in out
+
+
+def test_the_figures_of_each_version_and_step_are_in_the_json(mlops: Callable[..., Answer], project: Project) -> None:
+    for version in ("1", "2"):
+        project.monitoring.track_prediction("line", 0.1, success=True, environment="staging", version=version)
+    project.monitoring.flush()
+    told = mlops("monitor", "line", "--json").json
+    assert set(told) == {"metrics", "health", "incidents", "history"}
+    assert sorted(told["history"]["versions"]) == ["1", "2"]
+    assert sum(point["total_predictions"] for point in told["history"]["points"]) == 2
+    assert "Versions" in mlops("monitor", "line").out
+    assert "Versions" not in mlops("monitor", "line", "--version", "1").out
+
+
+def test_incidents_of_other_environments_are_left_out(mlops: Callable[..., Answer], project: Project) -> None:
+    project.monitoring.track_prediction("line", 0.1, success=False, environment="staging")
+    project.monitoring.evaluate()
+    project.monitoring.acknowledge("errors", "line", "staging", by="ann")
+    assert "acknowledged by ann" in mlops("monitor", "line").out
+    assert "Open incidents: none" in mlops("monitor", "line", "--environment", "production").out
+
+
+def test_a_terminal_shows_it_on_the_alternate_screen_until_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "mlops.yaml").write_text("version: 1\nmonitoring: {sinks: [sqlite]}\n")
+    with ModelMonitoring(stack=locate(tmp_path)) as monitoring:
+        monitoring.track_prediction("line", 0.1, success=True)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    command = [sys.executable, "-c", "from mlops_core.cli import main; main()", "monitor", "line", "--live"]
+    surroundings = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    running = subprocess.Popen(command, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, env={**surroundings, "TERM": "xterm"})
+    os.close(slave)
+    seen = b""
+    try:
+        while seen.count(b"throughput") < 2:
+            seen += os.read(master, 65536)
+        running.send_signal(signal.SIGINT)
+        with suppress(OSError):  # the other end is closed
+            while more := os.read(master, 65536):
+                seen += more
+        assert running.wait(30) == 130
+    finally:
+        running.kill()
+        running.wait()
+        os.close(master)
+    screen = seen[seen.index(b"\x1b[?1049h") : seen.rindex(b"\x1b[?1049l")]
+    assert screen.count(b"throughput") == 2
+    assert "HEALTHY" in screen.decode()
+    assert seen[seen.rindex(b"\x1b[?1049l") :].rstrip().endswith(b"interrupted")
 
 
 def test_live_repeats_until_interrupted(mlops: Callable[..., Answer], project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def test_where_nothing_burns_only_the_short_windows_are_read() -> None:
     burning = Traffic.of(steady(20, DAY))
     page, _ = Objective(SLO).measure("m", SERIES, burning, AT + DAY)
     assert burning.asked == {5 * MINUTE, HOUR, 6 * HOUR}, "and of what burns the long one; what is left is asked when it opens"
-    assert page.detail() == "measured: 20x over 1h, 20x over 5m; -1900% of the budget is left"
+    assert page.detail() == "measured: 20x over 1h, 20x over 5m; the budget is spent 20 times"
     assert burning.asked == {5 * MINUTE, HOUR, 6 * HOUR, 30 * DAY}
 
 
@@ -173,7 +173,7 @@ def test_a_page_says_how_fast_what_is_left_and_for_whom(make: Callable[..., Stac
     fired, ended = inbox.sent
     assert fired.summary == (
         "m in production: slo.page firing: budget of 99.9% over 30d is spent at 14.4x over 1h and 5m, or 6x over 6h and 30m "
-        "(measured: 20x over 1h, 20x over 5m; -1900% of the budget is left)"
+        "(measured: 20x over 1h, 20x over 5m; the budget is spent 20 times)"
     )
     assert fired.labels["severity"] == ended.labels["severity"] == "page"
     assert ended.summary.endswith("(measured: 0)")
