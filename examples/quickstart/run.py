@@ -7,6 +7,8 @@ Every figure that it prints is computed from the data in this run. What it start
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from itertools import cycle
@@ -121,6 +123,13 @@ def show_drift(project: Project, version: str, flights: pa.Table, report: Path) 
     return delay
 
 
+def show_monitor() -> None:
+    """What `mlops monitor` shows of production: the canary, and July's replay behind it. With --live it goes on."""
+    command = ["mlops", "monitor", MODEL, "--environment", "production", "--window", "30s"]
+    say(f"$ {' '.join(command)}")
+    subprocess.run([Path(sys.executable).with_name("mlops"), *command[1:]], cwd=HERE, check=True)
+
+
 def roll_out(project: Project, version: str, flights: pa.Table) -> Deployment:
     """A canary in steps, with real requests while it is judged."""
     canary = project.deployment.start_canary(MODEL, version, "production", canary=CANARY)
@@ -182,6 +191,7 @@ def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
     say(f"errors at 0.5: {concept.reference_error_rate:.3f} -> {concept.current_error_rate:.3f}, concept drift: {concept.drift_detected}")
     for incident in project.monitoring.evaluate():
         say(f"alert: {incident.rule} is {incident.state} ({incident.condition})")
+    show_monitor()
 
     heading(7, "Roll back")
     project.deployment.rollback_deployment(canary.deployment_id, reason="the season changed: train again with summer data")
@@ -211,7 +221,7 @@ def main() -> None:
             say(f"{'seconds of work':<45} {time.monotonic() - began:.0f}")
             heading(9, "Where to look")
             say(f"cd {HERE}")
-            say("mlops status; mlops runs; mlops models; mlops deployments; mlops monitor flight_delay")
+            say("mlops status; mlops runs; mlops models; mlops deployments; mlops monitor flight_delay --live")
             say(f"mlflow ui --backend-store-uri {project.tracker.tracking_uri}")
         finally:
             for environment in project.settings.environments:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mlops_core.monitoring.history import Point
 
-__all__ = ["FIGURES", "Dashboard", "sparkline", "steps_for", "written"]
+__all__ = ["FIGURES", "QUALITY", "Dashboard", "sparkline", "steps_for", "written"]
 
 FIGURES: Final = {
     "throughput": ("throughput", 1.0, "{:.1f}/s"),
@@ -30,11 +30,14 @@ FIGURES: Final = {
 }
 """By label: the field of ``Metrics`` and ``Point``, what it is multiplied by, and how it is written."""
 
+QUALITY: Final = ("figure", "value", "95 % interval", "labelled")
+
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _ASCII: Final = "_.-=+*#@"
 _BESIDE: Final = 40  # columns of a line that are no sparkline: its label, figure and peak
 _LEAST: Final = 10
 _DAY: Final = timedelta(days=1)
+_MINUTES: Final = timedelta(minutes=10)
 _MOST: Final = 200
 _LISTED: Final = 8
 
@@ -70,6 +73,7 @@ class Dashboard:
         yield from self._section("Open incidents", ("rule", "environment", "since", "condition", "state"), self._open(), empty="none")
         yield from self._section("Versions", ("version", "predictions", *FIGURES), self.versions())
         yield from self._section("Errors", ("type", "count", "share"), self._errors())
+        yield from self._section("Live quality", QUALITY, self.quality())
         yield from self._section("Recorded figures", ("name", "last", "recorded"), self._values())
 
     def _head(self) -> Iterator[RenderableType]:
@@ -109,10 +113,7 @@ class Dashboard:
                 written(getattr(self.history.metrics, name), factor, form),
                 f"peak {written(peak, factor, form)}",
             )
-        first, last = f"{points[0].start:%H:%M}", f"{points[-1].end:%H:%M}"
-        if points[-1].end - points[0].start > _DAY:
-            first, last = f"{points[0].start:%m-%d %H:%M}", f"{points[-1].end:%m-%d %H:%M}"
-        grid.add_row("", Text(f"{first}{last:>{max(1, len(points) - len(first))}}", style="dim"))
+        grid.add_row("", Text(_axis(points[0].start, points[-1].end, len(points)), style="dim"))
         return grid
 
     def _open(self) -> list[tuple[Any, ...]]:
@@ -126,6 +127,11 @@ class Dashboard:
             (name, f"{one.total_predictions:,}", *(written(getattr(one, key), factor, form) for key, factor, form in FIGURES.values()))
             for name, one in self.history.versions.items()
         ]
+
+    def quality(self) -> list[tuple[Any, ...]]:
+        """Rows of what is known of the predictions since, with the interval of each."""
+        found = self.history.metrics.live.items()
+        return [(name, one.value, f"{one.low:.4g} to {one.high:.4g}", f"{one.n:,}") for name, one in found]
 
     def _errors(self) -> list[tuple[Any, ...]]:
         errors = self.history.metrics.errors_by_type
@@ -158,6 +164,13 @@ class Dashboard:
 def written(value: float | None, factor: float, form: str) -> str:
     """A figure in its unit, ``-`` for none."""
     return "-" if value is None else form.format(value * factor)
+
+
+def _axis(start: datetime, end: datetime, width: int) -> str:
+    """Both ends of the lines above, as exact as their distance asks for."""
+    form = "%m-%d %H:%M" if end - start > _DAY else "%H:%M" if end - start > _MINUTES else "%H:%M:%S"
+    first = start.strftime(form)
+    return first + end.strftime(form).rjust(max(len(first) + 1, width - len(first)))
 
 
 def _rest(rows: Sequence[object]) -> list[tuple[Any, ...]]:

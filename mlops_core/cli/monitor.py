@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mlops_core.cli import outcomes, purge
 from mlops_core.cli.alerts import standing
-from mlops_core.cli.dashboard import FIGURES, Dashboard, steps_for, written
+from mlops_core.cli.dashboard import FIGURES, QUALITY, Dashboard, steps_for, written
 from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import DURATION, Session, project_options
 from mlops_core.cli.output import cell
@@ -100,6 +100,8 @@ def _print(session: Session, look: Callable[[int], Dashboard]) -> None:
     out.pairs(f"{history.metrics.model}: {history.health.status.value}", _figures(history))
     if rows := seen.versions():
         out.table("Versions", ("version", "predictions", *FIGURES), rows)
+    if rows := seen.quality():
+        out.table("Live quality", QUALITY, rows)
     out.table(
         "Open incidents",
         ("rule", "environment", "since", "condition", "measured", "state"),

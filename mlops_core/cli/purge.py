@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @project_options
 def command(session: Session, before: datetime | timedelta | None, ids: tuple[str, ...], yes: bool) -> int:  # noqa: FBT001  click passes flags so
-    """Erase sampled features and logged predictions of the tenant. Counts and figures stay."""
+    """Erase samples, failures and logged predictions of the tenant. Counts and figures stay."""
     if before is None and not ids:
         raise click.UsageError("purge: nothing is named - give --before or --id")
     until = _time(session, before) if isinstance(before, timedelta) else before and before.astimezone(UTC)
@@ -44,4 +44,6 @@ def _agreed(session: Session, until: datetime | None, ids: tuple[str, ...]) -> b
     if not sys.stdin.isatty():
         raise click.UsageError("purge: nobody can be asked, since the input is no terminal - call again with --yes")
     named = [f"all before {cell(until)} UTC"] * (until is not None) + [f"predictions {', '.join(ids)}"] * bool(ids)
-    return click.confirm(f"Erase samples and logged predictions of tenant {session.project.stack.tenant}: {' and '.join(named)}?", err=True)
+    return click.confirm(
+        f"Erase samples, failures and logged predictions of tenant {session.project.stack.tenant}: {' and '.join(named)}?", err=True
+    )

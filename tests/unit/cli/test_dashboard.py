@@ -15,6 +15,7 @@ from mlops_core.monitoring import History, Incident
 from mlops_core.monitoring.incidents import Acknowledged
 from mlops_core.records import Segment, SeriesKey, ValueSum
 from mlops_core.records.histogram import histogram_of
+from mlops_core.records.quality import Quality
 
 AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -75,6 +76,13 @@ def test_one_version_is_not_repeated_and_nothing_open_is_said() -> None:
     assert not any(line.startswith("Versions") for line in lines)
 
 
+def test_live_quality_stands_with_its_interval() -> None:
+    known = evolve(BUSY[-1], quality=Quality(100, 90, {"0": {"0": 45, "1": 5}, "1": {"0": 5, "1": 45}}))
+    lines = drawn(picture(known), 120)
+    (line,) = [one for one in lines if one.startswith("accuracy")]
+    assert line.split() == ["accuracy", "0.9", "0.8256", "to", "0.9448", "100"]
+
+
 def test_without_data_it_says_so() -> None:
     lines = drawn(picture(incidents=[]), 80)
     assert "UNKNOWN" in lines[0]
@@ -105,6 +113,16 @@ def test_many_kinds_of_errors_are_cut_short() -> None:
     lines = drawn(picture(many), 120)
     assert sum(line.startswith("Error0") for line in lines) == 8
     assert any("and 12 more" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [(timedelta(seconds=30), "11:59:30"), (HOUR, "11:00"), (timedelta(days=30), "04-01 12:00")],
+)
+def test_the_axis_is_as_exact_as_the_window_asks_for(window: timedelta, said: str) -> None:
+    history = History.of([], AT - window, AT, 60, about=("m", None, None), max_error_rate=0.05)
+    (axis,) = [line for line in drawn(Dashboard(history, [], AT), 100) if line.strip().startswith(said)]
+    assert axis.rstrip().endswith(":00" if window < HOUR else "12:00")
 
 
 def test_sparklines() -> None:

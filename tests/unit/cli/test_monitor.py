@@ -91,7 +91,7 @@ def test_a_terminal_shows_it_on_the_alternate_screen_until_interrupted(tmp_path:
         running.wait()
         os.close(master)
     screen = seen[seen.index(b"\x1b[?1049h") : seen.rindex(b"\x1b[?1049l")]
-    assert screen.count(b"throughput") == 2
+    assert screen.count(b"throughput") >= 2
     assert "HEALTHY" in screen.decode()
     assert seen[seen.rindex(b"\x1b[?1049l") :].rstrip().endswith(b"interrupted")
 
