@@ -61,7 +61,7 @@ class Alerting:
             series = reader.series(self.stack.tenant)
             models = {key.model for key in series} if rules else set()
             models |= {rule.settings.model for rule in rules if rule.settings.model is not None} | set(self._journals())
-            silences = Silences(self.stack).now(now)
+            silences = Silences(self.stack).in_effect(now)
             changed: list[Incident] = []
             for model in sorted(models):
                 measured = [one for rule in rules for one in rule.measure(model, series, reader, now)]
@@ -75,7 +75,7 @@ class Alerting:
         """The newest incident of every rule, environment and model."""
         with _told():
             models = list(self._journals()) if model is None else [model]
-            silences = Silences(self.stack).now(self.stack.clock.now())
+            silences = Silences(self.stack).in_effect(self.stack.clock.now())
             found = [incident for name in models for incident in self._read(name).incidents.values()]
             return [
                 evolve(one, silenced=silenced_until(silences, one.rule, one.model, one.environment)) if one.is_open else one
@@ -110,7 +110,7 @@ class Alerting:
     def silences(self, now: datetime) -> list[Silence]:
         """Silences in effect."""
         with _told():
-            return Silences(self.stack).now(now)
+            return Silences(self.stack).in_effect(now)
 
     def _evaluate(self, model: str, measured: Sequence[Measured], silences: Sequence[Silence], now: datetime) -> list[Incident]:
         tenant, channels = self.stack.tenant, tuple(self.stack.parts.channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from mlops_core.clock import aware
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Alerts"]
 
 
-class Alerts:
+class Alerts(ABC):
     """Rules, incidents, silences. A part of ``ModelMonitoring``, which says where it stands."""
 
     _stack: Stack
@@ -93,5 +94,6 @@ class Alerts:
         """Silences in effect, the one that ends first in front."""
         return Alerting(self._stack).silences(self._stack.clock.now())
 
+    @abstractmethod
     def _reader(self) -> Reader:
-        raise NotImplementedError
+        """The sink that answers windows, up to date."""

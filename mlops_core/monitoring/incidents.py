@@ -41,7 +41,7 @@ class Measured:
     """What one rule found in one environment.
 
     ``holds``: whether its condition is met, None where nothing is known and what was stays. ``cleared``: whether what fires may end.
-    ``notify``: the channels that are told, none for all. ``detail`` says more than ``value`` of what was found; it is asked when it fires.
+    ``notify``: the channels that are told, none for all. ``detail`` says more than ``value`` of what was found, and is asked when it fires.
     """
 
     rule: str

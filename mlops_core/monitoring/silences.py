@@ -78,7 +78,7 @@ class Silences:
 
     stack: Stack
 
-    def now(self, at: datetime) -> list[Silence]:
+    def in_effect(self, at: datetime) -> list[Silence]:
         """Silences in effect at this time, the one that ends first in front."""
         newest = self.stack.parts.registry.read(self.stack.tenant, JOURNAL, limit=1, newest_first=True)
         kept = _Kept.of(newest[0].state if newest else None).silences.values()

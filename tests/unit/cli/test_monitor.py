@@ -11,8 +11,13 @@ import subprocess
 import sys
 import termios
 from contextlib import suppress
+from io import StringIO
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from mlops_core.cli.output import Output
+from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring import ModelMonitoring
 from mlops_core.stack import locate
 
@@ -94,6 +99,30 @@ def test_a_terminal_shows_it_on_the_alternate_screen_until_interrupted(tmp_path:
     assert screen.count(b"throughput") >= 2
     assert "HEALTHY" in screen.decode()
     assert seen[seen.rindex(b"\x1b[?1049l") :].rstrip().endswith(b"interrupted")
+
+
+def test_a_refresh_that_fails_leaves_the_picture_and_says_why(
+    mlops: Callable[..., Answer], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, naps = StringIO(), iter([None, None, KeyboardInterrupt()])
+    console = Console(file=drawn, force_terminal=True, width=100, height=30, color_system=None)
+    project.monitoring.track_prediction("line", 0.1, success=True)
+
+    def nap(_: float) -> None:
+        if (ended := next(naps)) is not None:
+            raise ended
+        monkeypatch.setattr(ModelMonitoring, "history", away)
+
+    def away(*_: object, **__: object) -> None:
+        raise MonitoringError("sink memory: cannot be read: no route to host")
+
+    monkeypatch.setattr("time.sleep", nap)
+    monkeypatch.setattr(Output, "fancy", property(lambda _: True))
+    monkeypatch.setattr(Output, "console", property(lambda _: console))
+    assert mlops("monitor", "line", "--live").code == 130
+    last = drawn.getvalue().rpartition("HEALTHY")[2]
+    assert "no newer figures: sink memory: cannot be read: no route to host" in last
+    assert "throughput" in last
 
 
 def test_live_repeats_until_interrupted(mlops: Callable[..., Answer], project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

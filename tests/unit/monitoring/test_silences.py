@@ -19,9 +19,9 @@ def test_what_has_ended_goes_with_the_next_change_and_stays_in_the_history(stack
     silences = Silences(stack)
     first = silences.add(HOUR, "a", "ann", None, None, None)
     clock.advance(3600)
-    assert silences.now(clock.now()) == []
+    assert silences.in_effect(clock.now()) == []
     second = silences.add(HOUR, "b", "bob", None, "m", None)
-    assert silences.now(clock.now()) == [second]
+    assert silences.in_effect(clock.now()) == [second]
     journal = Journal(stack.parts.registry, "acme", JOURNAL)
     assert list(journal.head().state["silences"]) == [second.id]
     told = [(one.kind, one.change["id"], one.change["by"]) for one in journal.history()]
@@ -30,8 +30,8 @@ def test_what_has_ended_goes_with_the_next_change_and_stays_in_the_history(stack
 
 def test_of_two_processes_that_silence_at_once_both_are_heard(stack: Stack, clock: FakeClock) -> None:
     made = {Silences(stack).add(HOUR, "a", "ann", None, None, None).id for _ in range(2)}
-    assert {one.id for one in Silences(stack).now(clock.now())} == made
-    assert Silences(stack.for_tenant("other")).now(clock.now()) == []
+    assert {one.id for one in Silences(stack).in_effect(clock.now())} == made
+    assert Silences(stack.for_tenant("other")).in_effect(clock.now()) == []
 
 
 def test_the_last_one_that_covers_counts(clock: FakeClock) -> None:
@@ -43,7 +43,7 @@ def test_the_last_one_that_covers_counts(clock: FakeClock) -> None:
 def test_a_journal_of_a_newer_release_is_refused(stack: Stack, clock: FakeClock) -> None:
     stack.parts.registry.append("acme", JOURNAL, 0, NewEntry(clock.now(), "silenced", state={"format": 2, "muted": []}))
     with pytest.raises(MonitoringError, match=r"^silences: format 2 of the journal is not known"):
-        Silences(stack).now(clock.now())
+        Silences(stack).in_effect(clock.now())
     with pytest.raises(MonitoringError, match=r"^silences: format 2"):
         Silences(stack).add(HOUR, "a", "ann", None, None, None)
 
