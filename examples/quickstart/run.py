@@ -125,7 +125,7 @@ def show_drift(project: Project, version: str, flights: pa.Table, report: Path) 
 
 def show_monitor() -> None:
     """What `mlops monitor` shows of production: the canary, and July's replay behind it. With --live it goes on."""
-    command = ["mlops", "monitor", MODEL, "--environment", "production", "--window", "30s"]
+    command = ["mlops", "monitor", MODEL, "--environment", "production", "--window", "1m"]
     say(f"$ {' '.join(command)}")
     subprocess.run([Path(sys.executable).with_name("mlops"), *command[1:]], cwd=HERE, check=True)
 
