@@ -191,6 +191,12 @@ class World:
     def outcome(self, prediction_id: str, label: Any) -> object:
         return self.project.monitoring.record_outcome(prediction_id, label)
 
+    def silence(self, length: timedelta = timedelta(hours=1), reason: str = "a release", **given: Any) -> object:
+        return self.project.monitoring.silence(length, reason, **given)
+
+    def acknowledge(self, rule: str) -> object:
+        return self.project.monitoring.acknowledge(rule, "line", "staging")
+
     def measured(self, window: timedelta = timedelta(hours=1), **given: Any) -> object:
         return self.project.monitoring.get_metrics("line", window, **given)
 

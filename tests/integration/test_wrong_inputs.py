@@ -246,6 +246,12 @@ MONITORING: dict[str, Call] = {
     "model": (lambda w: w.track(0.1, model="a b"), MonitoringError, "model: 'a b' is not a name", "use 1 to 128"),
     "window": (lambda w: w.measured(timedelta(0)), MonitoringError, "time_window: ", "give a length above zero"),
     "naive time": (lambda w: w.measured(end=NAIVE), MonitoringError, "end: 2013-01-01", "use datetime.now(UTC)"),
+    "steps": (lambda w: w.project.monitoring.history("line", steps=0), MonitoringError, "steps: expected a whole number", "give 60"),
+    "silence": (lambda w: w.silence(timedelta(0)), MonitoringError, "silence: datetime.timedelta(0) is no duration", "timedelta(hours=2)"),
+    "reason": (lambda w: w.silence(reason=""), MonitoringError, "reason: expected text", "say it in a sentence"),
+    "rule": (lambda w: w.silence(rule="erors"), MonitoringError, "silence: no rule 'erors'", "did you mean 'errors'?"),
+    "no silence": (lambda w: w.project.monitoring.unsilence("x"), MonitoringError, "silence 'x': there is none", "there are: none"),
+    "incident": (lambda w: w.acknowledge("errors"), MonitoringError, "acknowledge: no open incident of 'errors'", "there are: none"),
     "figure": (lambda w: w.record({"f1": 0.5}), MonitoringError, "values: unknown metric 'f1'", "custom.*"),
     "figure's value": (lambda w: w.record({"live.f1": NAN}), MonitoringError, "values: live.f1 is nan", "give a finite number"),
 }
