@@ -165,9 +165,11 @@ def _f1(of: Quality) -> Estimate | None:
     return Estimate(value, low, high, of.labelled)
 
 
-def _macro_f1(of: Quality) -> Estimate:
+def _macro_f1(of: Quality) -> Estimate | None:
     n = of.labelled
     names = sorted(set(of.confusion) | {name for row in of.confusion.values() for name in row})
+    if not names:
+        return None
     both = {name: sum(of.confusion.get(name, {}).values()) + sum(row.get(name, 0) for row in of.confusion.values()) for name in names}
     f1 = {name: 2 * of.confusion.get(name, {}).get(name, 0) / both[name] for name in names}
     value = sum(f1.values()) / len(names)
