@@ -26,6 +26,7 @@ from mlops_core.deployment.ports import environment_folder, write_private
 from mlops_core.deployment.tokens import tokens_of
 from mlops_core.exceptions import DeploymentError, MLOpsError, UntrustedFormatError, VersioningError
 from mlops_core.monitoring import ModelMonitoring
+from mlops_core.monitoring.listening import listen
 from mlops_core.names import check_name, is_name, quoted
 from mlops_core.records import ModelVersion, SeriesKey, StackRef, canonical_json
 from mlops_core.stack import Stack, compose, from_ref
@@ -165,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             deployer.attach(
                 host.environment, Ports(host.stack, host.environment, _LOADING, guarded=bool(tokens_of(host.stack, host.environment)))
             )
+            listen(host.stack.parts.sinks)
             with _watching(host.stack, host.environment):
                 deployer.serve(host, args)
         finally:

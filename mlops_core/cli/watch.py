@@ -25,6 +25,7 @@ def command(session: Session, once: bool) -> None:  # noqa: FBT001  click passes
 
     One loop of a project works at a time; a second one stands by and takes over.
     """
+    from mlops_core.monitoring.listening import listen
     from mlops_core.operations import ControlLoop, Upkeep
 
     upkeep = Upkeep(session.project.stack)
@@ -36,6 +37,7 @@ def command(session: Session, once: bool) -> None:  # noqa: FBT001  click passes
             session.out.line("every pass ran once" if worked else "another loop holds the lease")
             loop.release()
             return
+        listen(session.project.stack.parts.sinks)
         with _told() as stop:
             session.out.line("watching; end with Ctrl-C")
             loop.run(stop)

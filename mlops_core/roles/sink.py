@@ -23,7 +23,7 @@ __all__ = ["MonitorSink"]
 class MonitorSink(Backend):
     """Mechanism of keeping segments. The core adds the hot path, histograms, windows, health and alerts.
 
-    Capabilities: ``read`` (everything but ``write``), ``log`` (the prediction log).
+    Capabilities: ``read`` (windows and roll-up), ``log`` (the prediction log), ``listen`` (others come and fetch).
     """
 
     __slots__ = ()
@@ -80,6 +80,14 @@ class MonitorSink(Backend):
     ) -> int:
         """Erase rows of the log, and samples and failures in segments, of a tenant; answers how many. ``part``: one of these only."""
         raise self._lacks("log")
+
+    def listen(self) -> None:
+        """Let others fetch what is kept, from a daemon thread, until ``close``. Idempotent.
+
+        Called in serving processes and by ``mlops watch``, of which several may run at once: where the address is another process's, this
+        one stands by quietly and takes over when it is free. It never waits.
+        """
+        raise self._lacks("listen")
 
     def _lacks(self, capability: str) -> CapabilityError:
         return CapabilityError(f"sink: {type(self).__name__} cannot {capability} - name a sink that can first in monitoring.sinks")

@@ -75,6 +75,15 @@ class MonitorSinkSuite:
             pytest.xfail("this sink declares that it keeps no prediction log")
         return sink
 
+    @pytest.fixture
+    def listening(self, sink: MonitorSink) -> MonitorSink:
+        """The sink, of a kind that listens; give it a free port."""
+        if "listen" not in sink.capabilities:
+            with pytest.raises(CapabilityError, match="cannot listen"):
+                sink.listen()
+            pytest.xfail("this sink declares that it does not listen")
+        return sink
+
     def test_its_options_are_explained(self, sink: MonitorSink) -> None:
         """``mlops plugins show`` prints the help of each option."""
         kind: Any = type(sink)
@@ -186,6 +195,23 @@ class MonitorSinkSuite:
         for thread in threads:
             thread.join()
         assert _total(reading) == 4 * 20 + 20
+
+    def test_it_listens_once_from_a_daemon_thread_until_it_is_closed(self, listening: MonitorSink) -> None:
+        """Nothing listens before it is told to, and it keeps no process alive; a closed sink may be told again."""
+        before = set(threading.enumerate())
+        listening.write([segment(1)])
+        assert set(threading.enumerate()) == before
+        for _ in range(2):
+            listening.listen()
+            started = set(threading.enumerate()) - before
+            listening.listen()
+            assert set(threading.enumerate()) - before == started
+            assert all(thread.daemon for thread in started)
+            listening.write([segment(2)])
+            listening.close()
+            for thread in started:
+                thread.join(10)
+            assert set(threading.enumerate()) & started == set()
 
     def test_the_log_keeps_each_row_once(self, logging: MonitorSink) -> None:
         """By series, kind, prediction id and row."""

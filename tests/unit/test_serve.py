@@ -361,6 +361,35 @@ def test_the_control_loop_runs_beside_the_server_where_it_is_asked_for(project: 
     stack.parts.close()
 
 
+def test_a_sink_that_listens_does_so_in_serving_processes_and_counts_on_over_their_succession(project: Path) -> None:
+    port = free_port()
+    sinks = (Use("sqlite", key="monitoring.sinks"), Use("prometheus", {"port": port}, key="monitoring.sinks"))
+    stack = compose(evolve(settings(), monitoring=MonitoringSettings(sinks=sinks)), project)
+    register(stack, "1.0.0", 2)
+    register(stack, "2.0.0", 3)
+    deployment = ModelDeployment(stack=stack)
+
+    def counted(version: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return False
+        labels = f'tenant="acme",environment="staging",model="delays",version="{version}"'
+        return f"mlops_predictions_total{{{labels}}} 1\n" in text
+
+    try:
+        for version in ("1.0.0", "2.0.0"):
+            deployment.deploy_model("delays", version, "staging")
+            deployment.predict("delays", "staging", {"x": [1.0]})
+            wait(lambda: counted(version))  # noqa: B023  called within this turn
+        wait(lambda: counted("1.0.0"))
+    finally:
+        deployment.shutdown("staging")
+        stack.parts.close()
+    assert not counted("2.0.0"), "nobody listens any more"
+
+
 def test_tokens_and_trust_that_are_added_hold_from_the_next_deployment_on(stack: Stack, project: Path) -> None:
     register(stack, "1.0.0", 2)
     register(stack, "2.0.0", 3, kind="danger")

@@ -35,6 +35,7 @@ class WriteOnly(MonitorSink):
         (lambda sink: sink.log([]), "log"),
         (lambda sink: sink.read_log(SERIES, AT, AT), "log"),
         (lambda sink: sink.purge("t"), "log"),
+        (lambda sink: sink.listen(), "listen"),
     ],
 )
 def test_reading_and_logging_are_capabilities(call: Callable[[MonitorSink], Any], capability: str) -> None:

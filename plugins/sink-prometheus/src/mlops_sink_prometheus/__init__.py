@@ -1,0 +1,20 @@
+"""Counts of predictions for a Prometheus server to scrape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlops_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from mlops_core.roles import MonitorSink
+
+__all__ = ["mlops_monitor_sink"]
+
+
+@hookimpl
+def mlops_monitor_sink() -> type[MonitorSink]:
+    """Hand over the sink."""
+    from mlops_sink_prometheus.sink import PrometheusSink
+
+    return PrometheusSink

@@ -1,0 +1,91 @@
+"""``sink.prometheus``: what is counted, for a Prometheus server to scrape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from attrs import define, field, validators
+
+from mlops_core.roles import MonitorSink
+from mlops_sink_prometheus.exposition import CONTENT_TYPE, render
+from mlops_sink_prometheus.ledger import Ledger
+from mlops_sink_prometheus.listener import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlops_core.records import Segment
+
+__all__ = ["PrometheusSink"]
+
+_PORTS: Final = 65535
+_SCHEMAS: Final = (0, 1, 2, 3)
+
+
+@define(eq=False)
+class PrometheusSink(MonitorSink):
+    """Counters, latency histograms and recorded values of every series, at ``http://HOST:PORT/metrics``.
+
+    All processes of a project add to one file, each segment once, so that a counter never goes down: whichever process answers a scrape
+    answers for all. Process-safe. The address is served by serving processes and ``mlops watch``, one at a time. It cannot be read, so
+    name a sink that can, such as ``sqlite``, beside it.
+    """
+
+    contract = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({"listen"})
+
+    path: Path = field(
+        default=Path(".mlops/prometheus.db"), converter=Path, metadata={"help": "the file with the totals; created when missing"}
+    )
+    port: int = field(
+        default=9464,
+        validator=validators.and_(validators.ge(0), validators.le(_PORTS)),
+        metadata={"help": "where to listen; one process has it, the others stand by; 0 takes a free one each, and logs it"},
+    )
+    host: str = field(
+        default="127.0.0.1",
+        validator=validators.min_len(1),
+        metadata={"help": "the address to listen on; there is no password: any but 127.0.0.1 lets other machines read"},
+    )
+    schema: int = field(
+        default=1,
+        validator=validators.in_(_SCHEMAS),
+        metadata={"help": "bounds of the latency histogram grow by 2 (0), 1.41 (1), 1.19 (2) or 1.09 (3), from 61 us to 64 s"},
+    )
+    busy_timeout: float = field(
+        default=5.0, validator=validators.gt(0), metadata={"help": "seconds that a writer waits for other processes; then it tries again"}
+    )
+    _ledger: Ledger = field(init=False, repr=False)
+    _listener: Listener = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ledger = Ledger(self.path.absolute(), self.busy_timeout)
+        self._listener = Listener(self.host, self.port, self.text, CONTENT_TYPE)
+
+    @property
+    def address(self) -> str | None:
+        """The URL that this process answers; None while it does not."""
+        return self._listener.address
+
+    def check(self) -> None:
+        """Open the file and look at its schema."""
+        self._ledger.totals()
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Add each (writer, sequence) once, all of the call in one transaction."""
+        if segments:
+            self._ledger.add(segments)
+
+    def listen(self) -> None:
+        """Answer scrapes from a thread of this process, once the port is free."""
+        self._listener.start()
+
+    def text(self) -> str:
+        """What a scrape is answered with."""
+        return render(self._ledger.totals(), self.schema)
+
+    def close(self) -> None:
+        """Give the port back and close the file."""
+        self._listener.close()
+        self._ledger.close()
