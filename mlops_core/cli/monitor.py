@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import evolve
 
-from mlops_core.cli import outcomes, purge
+from mlops_core.cli import monitor_rules, outcomes, purge
 from mlops_core.cli.alerts import standing
 from mlops_core.cli.dashboard import FIGURES, QUALITY, Dashboard, steps_for, written
 from mlops_core.cli.group import DefaultGroup
@@ -38,6 +38,7 @@ def command() -> None:
 
 command.add_command(outcomes.command)
 command.add_command(purge.command)
+command.add_command(monitor_rules.command)
 
 
 @command.command("show")

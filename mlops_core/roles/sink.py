@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from mlops_core.records import Joined, Logged, Page, Segment, SeriesKey
+    from mlops_core.records import Joined, Logged, Page, RuleSpec, Segment, SeriesKey
 
     Merge = Callable[[Sequence[Segment]], Sequence[Segment]]
     Tally = Callable[[Sequence[Joined]], Sequence[Segment]]
@@ -23,7 +23,8 @@ __all__ = ["MonitorSink"]
 class MonitorSink(Backend):
     """Mechanism of keeping segments. The core adds the hot path, histograms, windows, health and alerts.
 
-    Capabilities: ``read`` (windows and roll-up), ``log`` (the prediction log), ``listen`` (others come and fetch).
+    Capabilities: ``read`` (windows and roll-up), ``log`` (the prediction log), ``listen`` (others come and fetch),
+    ``rules`` (alert rules for the system that it feeds).
     """
 
     __slots__ = ()
@@ -88,6 +89,14 @@ class MonitorSink(Backend):
         one stands by quietly and takes over when it is free. It never waits.
         """
         raise self._lacks("listen")
+
+    def rules(self, specs: Sequence[RuleSpec]) -> str:
+        """A file of alert rules for the system that this sink feeds; opens nothing.
+
+        Raises:
+            MonitoringError: A rule cannot be said there; what is only nearly the same is said in a comment of the file, by the rule's name.
+        """
+        raise self._lacks("rules")
 
     def _lacks(self, capability: str) -> CapabilityError:
         return CapabilityError(f"sink: {type(self).__name__} cannot {capability} - name a sink that can first in monitoring.sinks")

@@ -18,7 +18,20 @@ import attrs
 import pytest
 
 from mlops_core.exceptions import CapabilityError
-from mlops_core.records import UNNAMED, Joined, Logged, Quality, Segment, SeriesKey, ValueSum, Window, merge_segments
+from mlops_core.records import (
+    METRICS,
+    UNNAMED,
+    Joined,
+    Logged,
+    Quality,
+    RuleSpec,
+    Segment,
+    SeriesKey,
+    Threshold,
+    ValueSum,
+    Window,
+    merge_segments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +55,14 @@ def segment(sequence: int = 1, second: float = 0, *, series: SeriesKey = _SERIES
 
 def _total(sink: MonitorSink, series: SeriesKey = _SERIES, start: datetime = _AT, end: datetime = _AT + _HOUR) -> int:
     return Window.merge(sink.read(series, start, end)).total
+
+
+def _rules() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    for metric in (*METRICS, "drift.ks.p_value"):
+        for no_data in ("ok", "alert", "keep"):
+            yield metric, no_data, {}
+            clear = Threshold.parse(f"{metric} < 0.25")
+            yield metric, no_data, {"clear": clear, "hold_for": _MINUTE, "keep": _MINUTE, "model": "tickets", "environment": "production"}
 
 
 class MonitorSinkSuite:
@@ -212,6 +233,21 @@ class MonitorSinkSuite:
             for thread in started:
                 thread.join(10)
             assert set(threading.enumerate()) & started == set()
+
+    def test_it_says_every_rule_by_its_name(self, sink: MonitorSink) -> None:
+        """Every metric, with and without all that a rule can say."""
+        specs = [
+            RuleSpec(f"rule-{number}", "acme", Threshold.parse(f"{metric} > 0.5"), no_data=no_data, **further)
+            for number, (metric, no_data, further) in enumerate(_rules())
+        ]
+        if "rules" not in sink.capabilities:
+            with pytest.raises(CapabilityError, match="cannot rules"):
+                sink.rules(specs)
+            return
+        text = sink.rules(specs)
+        assert [spec.name for spec in specs if spec.name not in text] == []
+        assert sink.rules(specs) == text
+        assert sink.rules([]).strip() != ""
 
     def test_the_log_keeps_each_row_once(self, logging: MonitorSink) -> None:
         """By series, kind, prediction id and row."""

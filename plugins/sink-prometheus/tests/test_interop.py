@@ -9,11 +9,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
+from mlops_core.records import METRICS, RuleSpec, Threshold
 from mlops_core.testing.sink_suite import segment
+from mlops_sink_prometheus.rules import write_rules
 from mlops_sink_prometheus.sink import PrometheusSink
 
 if TYPE_CHECKING:
@@ -113,3 +117,110 @@ def test_a_server_scrapes_counts_and_quantiles(sink: PrometheusSink, server: str
     (quantile,) = ask(server, "histogram_quantile(0.5, sum by (le) (mlops_prediction_latency_seconds_bucket))")
     assert 0.00195 < float(quantile["value"][1]) < 0.00277
     assert ask(server, "up")[0]["value"][1] == "1"
+
+
+def test_promtool_accepts_every_rule(programs: dict[str, str], sink: PrometheusSink, tmp_path: Path) -> None:
+    specs = []
+    for number, metric in enumerate((*METRICS, "drift.ks.p_value", "custom.margin-1")):
+        for further in ({}, {"model": "tickets"}, {"model": "tickets", "environment": "production", "keep": timedelta(minutes=1)}):
+            for no_data in ("ok", "alert", "keep"):
+                name = f"rule-{number}-{len(further)}-{no_data}"
+                when, clear = Threshold.parse(f"{metric} > 0.5"), Threshold.parse(f"{metric} < 0.25")
+                specs.append(RuleSpec(name, "acme", when, clear=clear, hold_for=timedelta(seconds=90), no_data=no_data, **further))
+    (tmp_path / "rules.yml").write_text(sink.rules(specs))
+    checked = subprocess.run(
+        [programs["promtool"], "check", "rules", "rules.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, f"SUCCESS: {len(specs)} rules found" in checked.stdout) == (0, True), checked.stdout + checked.stderr
+
+
+PLACE = {"tenant": "acme", "environment": "production", "model": "tickets"}
+LABELS = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
+
+
+def check(programs: dict[str, str], folder: Path, spec: RuleSpec, series: dict[tuple[str, str], str], minutes: dict[int, str]) -> None:
+    """Let promtool play series, one value a minute, and compare at some minutes what the rule says was measured; "": it does not fire."""
+    said = f"tickets in production: {spec.name}: {spec.when} (measured: {{}})"
+    expected = [
+        {
+            "eval_time": f"{minute}m",
+            "alertname": spec.name,
+            "exp_alerts": [{"exp_labels": PLACE, "exp_annotations": {"summary": said.format(figure)}}] if figure else [],
+        }
+        for minute, figure in minutes.items()
+    ]
+    played = [{"series": f"{name}{{{LABELS}{further}}}", "values": values} for (name, further), values in series.items()]
+    test = {"interval": "1m", "input_series": played, "alert_rule_test": expected}
+    (folder / "rules.yml").write_text(write_rules([spec]))
+    (folder / "test.yml").write_text(json.dumps({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}))
+    done = subprocess.run([programs["promtool"], "test", "rules", "test.yml"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_between_clear_and_when_nothing_changes(programs: dict[str, str], tmp_path: Path) -> None:
+    """5 % fail from minute 5 on, 1.5 %, which is between the bounds, from 15 on, 0.5 % from 25 on."""
+    spec = RuleSpec("errors", "acme", Threshold.parse("error_rate > 2%"), timedelta(minutes=2), clear=Threshold.parse("error_rate < 1%"))
+    series = {
+        ("mlops_predictions_total", ',version="1"'): "0+1000x50",
+        ("mlops_predictions_failed_total", ',version="1"'): "0+0x5 50+50x9 515+15x9 655+5x20",
+    }
+    check(programs, tmp_path, spec, series, {3: "", 10: "0.05", 20: "0.015", 24: "0.015", 30: ""})
+    check(programs, tmp_path, evolve(spec, clear=None), series, {3: "", 10: "0.05", 20: "", 30: ""})
+
+
+def test_a_quiet_model_is_no_data(programs: dict[str, str], tmp_path: Path) -> None:
+    """All fail until minute 10; from then on nothing is predicted."""
+    series = {("mlops_predictions_total", ""): "0+10x10 100x40", ("mlops_predictions_failed_total", ""): "0+10x10 100x40"}
+    spec = RuleSpec("errors", "acme", Threshold.parse("error_rate > 50%"), timedelta(minutes=2))
+    check(programs, tmp_path, spec, series, {5: "1", 20: ""})
+    check(programs, tmp_path, evolve(spec, no_data="keep"), series, {5: "1", 20: "NaN", 45: "NaN"})
+    check(programs, tmp_path, evolve(spec, no_data="alert", model="tickets"), series, {5: "1", 20: "NaN"})
+    never = evolve(spec, when=Threshold.parse("error_rate < 50%"))
+    check(programs, tmp_path, never, series, {5: "", 20: ""})
+    check(programs, tmp_path, evolve(never, no_data="keep"), series, {5: "", 20: ""})
+    silent = RuleSpec("silent", "acme", Threshold.parse("total_predictions < 1"), timedelta(minutes=5))
+    check(programs, tmp_path, silent, series, {8: "", 20: "0"})
+
+
+def test_silence_is_found_where_nothing_was_ever_recorded(programs: dict[str, str], tmp_path: Path) -> None:
+    place: dict[str, Any] = {"model": "tickets", "environment": "production"}
+    silent = RuleSpec("silent", "acme", Threshold.parse("total_predictions < 10"), timedelta(minutes=5), **place)
+    check(programs, tmp_path, silent, {}, {1: "0", 20: "0"})
+    check(programs, tmp_path, evolve(silent, model=None), {}, {1: ""})
+    slow = RuleSpec("slow", "acme", Threshold.parse("p95_latency > 1"), timedelta(minutes=5), no_data="alert", **place)
+    check(programs, tmp_path, slow, {}, {10: "NaN"})
+    check(programs, tmp_path, evolve(slow, no_data="ok"), {}, {10: ""})
+
+
+def test_the_newest_value_of_all_versions_counts_as_long_as_the_window_is(programs: dict[str, str], tmp_path: Path) -> None:
+    """Version 1 was checked at 0 and 10 minutes, version 2 at 5 minutes."""
+    name = ',name="drift.ks.p_value"'
+    series = {
+        ("mlops_value", f'{name},version="1"'): "0.01x9 0.5x60",
+        ("mlops_value", f'{name},version="2"'): "_x5 0.02x60",
+        ("mlops_value_timestamp_seconds", f'{name},version="1"'): "0x9 600x60",
+        ("mlops_value_timestamp_seconds", f'{name},version="2"'): "_x5 300x60",
+    }
+    drift = RuleSpec("drift", "acme", Threshold.parse("drift.ks.p_value < 0.05"), timedelta(minutes=30))
+    check(programs, tmp_path, drift, series, {2: "0.01", 7: "0.02", 12: "", 50: ""})
+    calm = evolve(drift, when=Threshold.parse("drift.ks.p_value > 0.05"))
+    check(programs, tmp_path, calm, series, {7: "", 12: "0.5", 39: "0.5", 41: ""})
+
+
+def test_quantiles_and_means_of_latency(programs: dict[str, str], tmp_path: Path) -> None:
+    """Of ten predictions a minute five take up to 0.25 s, the others up to 0.5 s: together 3 s."""
+    series = {
+        ("mlops_prediction_latency_seconds_bucket", ',le="0.25"'): "0+5x30",
+        ("mlops_prediction_latency_seconds_bucket", ',le="0.5"'): "0+10x30",
+        ("mlops_prediction_latency_seconds_bucket", ',le="+Inf"'): "0+10x30",
+        ("mlops_prediction_latency_seconds_sum", ""): "0+3x30",
+        ("mlops_prediction_latency_seconds_count", ""): "0+10x30",
+    }
+    for when, figure in (
+        ("p99_latency > 0.45", "0.495"),
+        ("p50_latency >= 0.25", "0.25"),
+        ("avg_latency > 0.2", "0.3"),
+        ("avg_latency > 0.4", ""),
+    ):
+        spec = RuleSpec("slow", "acme", Threshold.parse(when), timedelta(minutes=5))
+        check(programs, tmp_path, spec, series, {10: figure})

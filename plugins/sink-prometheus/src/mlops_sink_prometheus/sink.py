@@ -11,11 +11,12 @@ from mlops_core.roles import MonitorSink
 from mlops_sink_prometheus.exposition import CONTENT_TYPE, render
 from mlops_sink_prometheus.ledger import Ledger
 from mlops_sink_prometheus.listener import Listener
+from mlops_sink_prometheus.rules import write_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlops_core.records import Segment
+    from mlops_core.records import RuleSpec, Segment
 
 __all__ = ["PrometheusSink"]
 
@@ -33,7 +34,7 @@ class PrometheusSink(MonitorSink):
     """
 
     contract = 1
-    capabilities: ClassVar[frozenset[str]] = frozenset({"listen"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"listen", "rules"})
 
     path: Path = field(
         default=Path(".mlops/prometheus.db"), converter=Path, metadata={"help": "the file with the totals; created when missing"}
@@ -80,6 +81,10 @@ class PrometheusSink(MonitorSink):
     def listen(self) -> None:
         """Answer scrapes from a thread of this process, once the port is free."""
         self._listener.start()
+
+    def rules(self, specs: Sequence[RuleSpec]) -> str:
+        """The alert rules as a Prometheus rule file, over the metrics of this sink."""
+        return write_rules(specs)
 
     def text(self) -> str:
         """What a scrape is answered with."""
