@@ -82,6 +82,7 @@ FIRST_PARTY: Final[Mapping[str, str]] = {
     "registry.s3": "motadata-mlops-registry-s3",
     "registry.sqlite": "motadata-mlops-registry-sql",
     "deployer.local": "motadata-mlops-deployer-local",
+    "sink.otel": "motadata-mlops-sink-otel",
     "sink.prometheus": "motadata-mlops-sink-prometheus",
     "sink.sqlite": "motadata-mlops-sink-sql",
     "drift.adwin": "motadata-mlops-drift-online",

@@ -35,7 +35,7 @@ def test_the_rules_are_printed_and_nothing_else(mlops: Callable[..., Answer], sc
 
 def test_the_rules_are_written_to_a_file(mlops: Callable[..., Answer], scraped: Path) -> None:
     printed = mlops("monitor", "rules").out
-    assert mlops("monitor", "rules", "--output", "rules.yml").out == "1 rules are in rules.yml\n"
+    assert mlops("monitor", "rules", "--output", "rules.yml").out == "the rules are in rules.yml\n"
     assert (scraped / "rules.yml").read_text() == printed
     answer = mlops("monitor", "rules", "--output", "nowhere/rules.yml")
     assert (answer.code, answer.err) == (
