@@ -208,6 +208,11 @@ def test_a_segment_of_values_only_says_nothing_of_predictions(receiver: Receiver
     assert point.time_unix_nano == int((AT + timedelta(seconds=1)).timestamp()) * NANOS
 
 
+def test_segments_without_figures_are_not_worth_a_request(receiver: Receiver, sink: OtelSink) -> None:
+    sink.write([segment(total=0, latency_sum=0.0, histogram={}, sample=({"prediction_id": "p1"},))])
+    assert receiver.requests == []
+
+
 def test_errors_without_a_type_are_other_ones(receiver: Receiver, sink: OtelSink) -> None:
     sink.write([segment(errors=3, errors_by_type={"Timeout": 1})])
     kinds = {attributes(point)["error.type"]: point.as_int for point in receiver.metrics()["mlops.prediction.errors"]}
@@ -478,8 +483,8 @@ def test_is_found_under_its_name() -> None:
     assert entry.load().mlops_monitor_sink() is OtelSink
 
 
-def test_protobuf_is_not_loaded_before_it_is_needed() -> None:
-    program = "import sys; from mlops_sink_otel.sink import OtelSink; OtelSink(); print('google.protobuf' in sys.modules)"
+def test_the_hook_loads_no_protobuf_before_it_is_called() -> None:
+    program = "import sys, mlops_sink_otel; print('google.protobuf' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
 

@@ -101,6 +101,8 @@ def test_a_name_that_is_no_text_is_one_line() -> None:
         ("error_rate == 1", "ok", 0, ""),
         ("error_rate > 1%", "keep", 60, "# errors: without data"),
         ("error_rate > 1%", "keep", 0, ""),
+        ("live.accuracy < 0.9", "ok", 0, "# errors: what comes of matched outcomes stays"),
+        ("live.outcomes < 10", "ok", 0, ""),
     ],
 )
 def test_what_prometheus_does_otherwise_is_a_comment(when: str, no_data: Any, hold_for: int, said: str) -> None:

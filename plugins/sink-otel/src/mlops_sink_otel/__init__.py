@@ -14,7 +14,7 @@ __all__ = ["mlops_monitor_sink"]
 
 @hookimpl
 def mlops_monitor_sink() -> type[MonitorSink]:
-    """Hand over the sink; protobuf is loaded at its first use."""
+    """Hand over the sink; protobuf is loaded with it."""
     from mlops_sink_otel.sink import OtelSink
 
     return OtelSink

@@ -17,6 +17,7 @@ from attrs import define, field, validators
 from mlops_core.exceptions import MonitoringError
 from mlops_core.roles import MonitorSink
 from mlops_sink_otel.exchange import Answer, Line
+from mlops_sink_otel.message import message_of, rejected
 from mlops_sink_otel.options import check_headers, check_resource, check_url
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class OtelSink(MonitorSink):
 
     def check(self) -> None:
         """Send a request without metrics, which every receiver takes."""
-        self._export(())
+        self._send(message_of((), {}))
 
     def write(self, segments: Sequence[Segment]) -> None:
         """Send them in one request.
@@ -97,20 +98,18 @@ class OtelSink(MonitorSink):
             ValueError: The receiver refuses the request for what it holds or for its size, and has taken nothing of it.
             MonitoringError: There is no answer, or another one than success; also, without asking, for as long as it told us to wait.
         """
-        if segments:
-            self._export(segments)
+        body = message_of(segments, self._resource())
+        if body:  # segments may hold nothing but samples
+            self._send(body)
 
     def close(self) -> None:
         """Close the connections."""
         self._line.close()
 
-    def _export(self, segments: Sequence[Segment]) -> None:
-        from mlops_sink_otel.message import message_of, rejected
-
+    def _send(self, body: bytes) -> None:
         wait = self._resumes - time.monotonic()
         if wait > 0:
             raise MonitoringError(f"{self._line.told}: asked us to wait {wait:.0f} s more")
-        body = message_of(segments, self._resource())
         headers = {**self.headers, "Content-Type": "application/x-protobuf"}
         if self.compression == "gzip":
             body, headers = gzip.compress(body, mtime=0), {**headers, "Content-Encoding": "gzip"}

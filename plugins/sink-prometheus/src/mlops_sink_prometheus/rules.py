@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mlops_core.exceptions import MonitoringError
+from mlops_core.records import LIVE_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,6 +56,8 @@ def _differences(spec: RuleSpec) -> Iterator[str]:
     """What Prometheus does otherwise than `mlops watch`."""
     if spec.when.operator in {"==", "!="} and spec.when.bound and spec.when.metric not in {"error_rate", "success_rate"}:
         yield f"Prometheus extrapolates and interpolates, so that '{spec.when.operator}' compares an estimate"
+    if spec.when.metric.removeprefix("live.") in LIVE_METRICS:
+        yield "what comes of matched outcomes stays in the sink that matches them; here only what is recorded by that name is compared"
     if spec.no_data == "keep" and spec.hold_for and spec.when.metric not in _COUNTS:
         yield "without data Prometheus keeps what fires, but begins anew with what is pending"
 
