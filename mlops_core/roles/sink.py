@@ -96,7 +96,7 @@ class MonitorSink(Backend):
         Raises:
             MonitoringError: A rule cannot be said there; what is only nearly the same is said in a comment of the file, by the rule's name.
         """
-        raise self._lacks("rules")
+        raise self._lacks("write rules")
 
     def _lacks(self, capability: str) -> CapabilityError:
         return CapabilityError(f"sink: {type(self).__name__} cannot {capability} - name a sink that can first in monitoring.sinks")

@@ -23,9 +23,11 @@ import pytest
 from attrs import evolve
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlops_core import ModelMonitoring
 from mlops_core.exceptions import MonitoringError
 from mlops_core.records import Segment, SeriesKey, ValueSum, Window
 from mlops_core.records.histogram import bucket, upper_bound
+from mlops_core.stack import locate
 from mlops_core.testing.sink_suite import MonitorSinkSuite, segment
 from mlops_sink_prometheus.sink import PrometheusSink
 
@@ -200,6 +202,18 @@ def test_errors_without_a_type_are_other_ones(sink: PrometheusSink) -> None:
     assert value(parsed(sink.text()), "mlops_prediction_errors_total", type="other") == 4
 
 
+def test_a_series_that_is_quiet_is_not_exposed_until_it_goes_on(path: Path) -> None:
+    sink = PrometheusSink(path=path, quiet=timedelta(seconds=0.2))
+    sink.write([segment(1), segment(2, series=evolve(SERIES, version="2.0.0"))])
+    time.sleep(0.25)
+    assert sink.text() == ""
+    sink.write([segment(3)])
+    samples = parsed(sink.text())
+    assert value(samples, "mlops_predictions_total") == 2
+    assert value(samples, "mlops_predictions_total", version="2.0.0") is None
+    sink.close()
+
+
 def test_a_late_value_does_not_hide_a_newer_one(sink: PrometheusSink) -> None:
     for sequence, (second, figure) in enumerate([(10, 0.1), (30, 0.3), (20, 0.2)], start=1):
         sink.write([segment(sequence, values={"live.f1": ValueSum(1, figure, figure, AT + timedelta(seconds=second))})])
@@ -243,6 +257,7 @@ def test_a_retry_counts_once_over_restarts(path: Path) -> None:
 
 WRITER = """
 import sys
+from mlops_core.stack import locate
 from mlops_core.testing.sink_suite import segment
 from mlops_sink_prometheus.sink import PrometheusSink
 sink = PrometheusSink(path=sys.argv[1])
@@ -260,6 +275,7 @@ def test_processes_write_at_once(path: Path) -> None:
 
 KILLED = """
 import sys
+from mlops_core.stack import locate
 from mlops_core.testing.sink_suite import segment
 from mlops_sink_prometheus.sink import PrometheusSink
 sink = PrometheusSink(path=sys.argv[1])
@@ -289,10 +305,55 @@ def test_a_killed_process_loses_and_repeats_nothing(path: Path) -> None:
     assert reached > 6
 
 
+SERVING = """
+import sys
+from pathlib import Path
+from mlops_core import ModelMonitoring
+from mlops_core.stack import locate
+monitoring = ModelMonitoring(stack=locate(Path(sys.argv[1])))
+number = 0
+while True:
+    number += 1
+    monitoring.track_prediction("tickets", 0.001 * (number % 50), number % 7 > 0, None if number % 7 else "Timeout", version="1.0.0")
+    if number == 100:
+        print("counts", flush=True)
+"""
+
+
+def test_what_killed_processes_counted_is_the_same_here_as_in_a_sink_that_is_read(tmp_path: Path) -> None:
+    """The whole way: buffers, spools, deliveries that are cut off and taken over; each prediction that was spooled is counted once."""
+    (tmp_path / "mlops.yaml").write_text(
+        "version: 1\nproject: p\ntenant: acme\nmonitoring: {sinks: [sqlite, {use: prometheus, port: 0}]}\n"
+    )
+    draw = random.Random(5)
+    for _ in range(3):
+        command = [sys.executable, "-c", SERVING, str(tmp_path)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "counts\n"
+        time.sleep(0.2 + draw.random() * 0.3)
+        for process in processes:
+            process.kill()
+            process.communicate()
+    with ModelMonitoring(stack=locate(tmp_path)) as monitoring:
+        monitoring.drain()
+        window = monitoring.get_metrics("tickets", timedelta(hours=1))
+    sink = PrometheusSink(path=tmp_path / ".mlops" / "prometheus.db")
+    samples = parsed(sink.text())
+    sink.close()
+    place = {"environment": "default"}
+    assert window.total_predictions > 100
+    assert value(samples, "mlops_predictions_total", **place) == window.total_predictions
+    assert value(samples, "mlops_prediction_errors_total", type="Timeout", **place) == window.total_errors
+    assert value(samples, "mlops_prediction_latency_seconds_count", **place) == window.total_predictions
+
+
 def test_a_forked_child_has_its_own_connection_and_no_port(tmp_path: Path) -> None:
     """In a process with one thread of its own, since a test runner has several."""
     program = """
 import json, os, sys, time
+from mlops_core.stack import locate
 from mlops_core.testing.sink_suite import segment
 from mlops_sink_prometheus.sink import PrometheusSink
 sink = PrometheusSink(path=sys.argv[1], port=0)
@@ -388,11 +449,12 @@ def test_another_takes_over_the_port(path: Path, caplog: pytest.LogCaptureFixtur
 
 def test_an_address_that_is_none_is_logged_once_and_harms_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sink = PrometheusSink(path=path, host="203.0.113.7", port=9464)
-    with caplog.at_level(logging.INFO):
-        sink.listen()
-        wait_for(lambda: caplog.messages)
+    sink.listen()
+    wait_for(lambda: caplog.messages)
+    time.sleep(1.2)
     sink.write([segment(1)])
     sink.close()
+    assert len(caplog.messages) == 1
     assert re.match(r"sink prometheus: stands by for 203\.0\.113\.7:9464: .*assign", caplog.messages[0])
 
 
@@ -423,7 +485,9 @@ def test_check_makes_the_file(sink: PrometheusSink, path: Path) -> None:
     assert path.exists()
 
 
-@pytest.mark.parametrize("options", [{"port": -1}, {"port": 65536}, {"schema": 4}, {"schema": -1}, {"host": ""}, {"busy_timeout": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"port": -1}, {"port": 65536}, {"schema": 4}, {"schema": -1}, {"host": ""}, {"busy_timeout": 0.0}, {"quiet": timedelta(0)}]
+)
 def test_options_that_mean_nothing_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=str(next(iter(options)))):
         PrometheusSink(**options)  # type: ignore[arg-type]  # on purpose

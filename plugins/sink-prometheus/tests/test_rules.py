@@ -99,6 +99,8 @@ def test_a_name_that_is_no_text_is_one_line() -> None:
         ("total_errors == 5", "ok", 0, "# errors: Prometheus extrapolates"),
         ("total_errors != 0", "ok", 0, ""),
         ("error_rate == 1", "ok", 0, ""),
+        ("custom.state == 1", "ok", 0, ""),
+        ("p50_latency != 1", "ok", 0, "# errors: Prometheus extrapolates"),
         ("error_rate > 1%", "keep", 60, "# errors: without data"),
         ("error_rate > 1%", "keep", 0, ""),
         ("live.accuracy < 0.9", "ok", 0, "# errors: what comes of matched outcomes stays"),

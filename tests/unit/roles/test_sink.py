@@ -36,7 +36,7 @@ class WriteOnly(MonitorSink):
         (lambda sink: sink.read_log(SERIES, AT, AT), "log"),
         (lambda sink: sink.purge("t"), "log"),
         (lambda sink: sink.listen(), "listen"),
-        (lambda sink: sink.rules([]), "rules"),
+        (lambda sink: sink.rules([]), "write rules"),
     ],
 )
 def test_reading_and_logging_are_capabilities(call: Callable[[MonitorSink], Any], capability: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT_TYPE", "render"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-OTHER: Final = "other"
+_OTHER: Final = "other"
 _LEAST, _MOST = -14, 6  # doublings: the bounds reach from 61 us to 64 s
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _FAMILIES: Final = {
@@ -88,7 +88,7 @@ def _by_type(window: Window) -> dict[str, int]:
     """Errors without a type, which a segment that was cut down to its counts brings, are other ones: the sum is that of all."""
     found = dict(window.errors_by_type)
     if (untold := window.errors - sum(found.values())) > 0:
-        found[OTHER] = found.get(OTHER, 0) + untold
+        found[_OTHER] = found.get(_OTHER, 0) + untold
     return found
 
 

@@ -31,15 +31,18 @@ _TABLES: Final = (
     "CREATE TABLE beyond (writer TEXT, sequence INTEGER, PRIMARY KEY (writer, sequence)) WITHOUT ROWID",
     """CREATE TABLE series (
         id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, environment TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL,
-        total INTEGER NOT NULL, errors INTEGER NOT NULL, latency_sum REAL NOT NULL, UNIQUE (tenant, environment, model, version))""",
+        total INTEGER NOT NULL, errors INTEGER NOT NULL, latency_sum REAL NOT NULL, written INTEGER NOT NULL,
+        UNIQUE (tenant, environment, model, version))""",
     "CREATE TABLE types (series INTEGER, type TEXT, count INTEGER NOT NULL, PRIMARY KEY (series, type)) WITHOUT ROWID",
     "CREATE TABLE buckets (series INTEGER, bucket INTEGER, count INTEGER NOT NULL, PRIMARY KEY (series, bucket)) WITHOUT ROWID",
     "CREATE TABLE latest (series INTEGER, name TEXT, at INTEGER NOT NULL, last REAL NOT NULL, PRIMARY KEY (series, name)) WITHOUT ROWID",
     f"PRAGMA user_version = {_VERSION}",
 )
-_ADD_SERIES: Final = """INSERT INTO series (tenant, environment, model, version, total, errors, latency_sum) VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (tenant, environment, model, version) DO UPDATE SET
-    total = total + excluded.total, errors = errors + excluded.errors, latency_sum = latency_sum + excluded.latency_sum RETURNING id"""
+_ADD_SERIES: Final = """INSERT INTO series (tenant, environment, model, version, total, errors, latency_sum, written)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, environment, model, version) DO UPDATE SET
+    total = total + excluded.total, errors = errors + excluded.errors, latency_sum = latency_sum + excluded.latency_sum,
+    written = max(written, excluded.written) RETURNING id"""
+_SERIES: Final = "SELECT id, tenant, environment, model, version, total, errors, latency_sum FROM series WHERE written >= ?"
 _ADD_TYPE: Final = "INSERT INTO types VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
 _ADD_BUCKET: Final = "INSERT INTO buckets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
 _KEEP_LATEST: Final = """INSERT INTO latest VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, last = excluded.last
@@ -83,8 +86,9 @@ class Ledger:
                 _add(connection, series, Window.merge(fresh))
             connection.execute("COMMIT")
 
-    def totals(self) -> Mapping[SeriesKey, Window]:
-        """Everything counted so far, by series."""
+    def totals(self, recent: timedelta) -> Mapping[SeriesKey, Window]:
+        """Everything counted so far, of each series that was added to within ``recent``."""
+        since = _now() - recent // _MICROSECOND
         with self._used() as connection:
             connection.execute("BEGIN")
             types, histograms, values = defaultdict[int, dict[str, int]](dict), defaultdict[int, dict[int, int]](dict), _values(connection)
@@ -92,7 +96,7 @@ class Ledger:
                 types[series][kind] = count
             for series, bucket, count in connection.execute("SELECT series, bucket, count FROM buckets"):
                 histograms[series][bucket] = count
-            rows = connection.execute("SELECT id, tenant, environment, model, version, total, errors, latency_sum FROM series").fetchall()
+            rows = connection.execute(_SERIES, (since,)).fetchall()
             connection.execute("COMMIT")
         return {
             SeriesKey(*names): Window(
@@ -193,7 +197,7 @@ def _admit(connection: sqlite3.Connection, writer: str, found: Mapping[int, Segm
 
 def _add(connection: sqlite3.Connection, series: SeriesKey, window: Window) -> None:
     names = [_plain(name) for name in (series.tenant, series.environment, series.model, series.version)]
-    ((number,),) = connection.execute(_ADD_SERIES, (*names, window.total, window.errors, window.latency_sum)).fetchall()
+    ((number,),) = connection.execute(_ADD_SERIES, (*names, window.total, window.errors, window.latency_sum, _now())).fetchall()
     connection.executemany(_ADD_TYPE, [(number, _plain(kind), count) for kind, count in window.errors_by_type.items()])
     connection.executemany(_ADD_BUCKET, [(number, bucket, count) for bucket, count in window.histogram.items()])
     latest = [(number, _plain(name), ((one.at or _EPOCH) - _EPOCH) // _MICROSECOND, one.last) for name, one in window.values.items()]
@@ -205,6 +209,10 @@ def _values(connection: sqlite3.Connection) -> dict[int, dict[str, ValueSum]]:
     for series, name, at, last in connection.execute("SELECT series, name, at, last FROM latest"):
         found[series][name] = ValueSum(1, last, last, _EPOCH + timedelta(microseconds=at))
     return found
+
+
+def _now() -> int:
+    return (datetime.now(UTC) - _EPOCH) // _MICROSECOND
 
 
 def _plain(text: str) -> str:

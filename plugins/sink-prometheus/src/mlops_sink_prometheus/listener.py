@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -79,7 +80,9 @@ class Listener:
             except (OSError, UnicodeError) as error:
                 if told != str(error):
                     told = str(error)
-                    _log.info("sink prometheus: stands by for %s: %s", _netloc(self.host, self.port), error)
+                    taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+                    level = logging.INFO if taken else logging.WARNING  # what nobody has may never be had
+                    _log.log(level, "sink prometheus: stands by for %s: %s", _netloc(self.host, self.port), error)
                 stop.wait(_RETRY)
                 continue
             _log.info("sink prometheus: metrics are at %s", self.address)

@@ -54,7 +54,7 @@ def _alert(spec: RuleSpec) -> str:
 
 def _differences(spec: RuleSpec) -> Iterator[str]:
     """What Prometheus does otherwise than `mlops watch`."""
-    if spec.when.operator in {"==", "!="} and spec.when.bound and spec.when.metric not in {"error_rate", "success_rate"}:
+    if spec.when.operator in {"==", "!="} and spec.when.bound and spec.when.metric in {*_COUNTS, *_QUANTILES, "throughput"}:
         yield f"Prometheus extrapolates and interpolates, so that '{spec.when.operator}' compares an estimate"
     if spec.when.metric.removeprefix("live.") in LIVE_METRICS:
         yield "what comes of matched outcomes stays in the sink that matches them; here only what is recorded by that name is compared"

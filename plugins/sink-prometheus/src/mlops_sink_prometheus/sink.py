@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PrometheusSink"]
 
 _PORTS: Final = 65535
+_LONGEST: Final = timedelta(days=36_500)
 _SCHEMAS: Final = (0, 1, 2, 3)
 
 
@@ -54,6 +56,11 @@ class PrometheusSink(MonitorSink):
         validator=validators.in_(_SCHEMAS),
         metadata={"help": "bounds of the latency histogram grow by 2 (0), 1.41 (1), 1.19 (2) or 1.09 (3), from 61 us to 64 s"},
     )
+    quiet: timedelta = field(
+        default=timedelta(days=30),
+        validator=validators.and_(validators.gt(timedelta()), validators.le(_LONGEST)),
+        metadata={"help": "a series without predictions for so long, such as of an old version, is not exposed; its counts stay"},
+    )
     busy_timeout: float = field(
         default=5.0, validator=validators.gt(0), metadata={"help": "seconds that a writer waits for other processes; then it tries again"}
     )
@@ -71,7 +78,7 @@ class PrometheusSink(MonitorSink):
 
     def check(self) -> None:
         """Open the file and look at its schema."""
-        self._ledger.totals()
+        self._ledger.totals(self.quiet)
 
     def write(self, segments: Sequence[Segment]) -> None:
         """Add each (writer, sequence) once, all of the call in one transaction."""
@@ -88,7 +95,7 @@ class PrometheusSink(MonitorSink):
 
     def text(self) -> str:
         """What a scrape is answered with."""
-        return render(self._ledger.totals(), self.schema)
+        return render(self._ledger.totals(self.quiet), self.schema)
 
     def close(self) -> None:
         """Give the port back and close the file."""
