@@ -134,6 +134,14 @@ def test_promtool_accepts_every_rule(programs: dict[str, str], sink: PrometheusS
     assert (checked.returncode, f"SUCCESS: {len(specs)} rules found" in checked.stdout) == (0, True), checked.stdout + checked.stderr
 
 
+def test_promtool_accepts_a_file_without_rules(programs: dict[str, str], sink: PrometheusSink, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(sink.rules([]))
+    checked = subprocess.run(
+        [programs["promtool"], "check", "rules", "rules.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, "SUCCESS: 0 rules found" in checked.stdout) == (0, True), checked.stdout + checked.stderr
+
+
 PLACE = {"tenant": "acme", "environment": "production", "model": "tickets"}
 LABELS = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
 

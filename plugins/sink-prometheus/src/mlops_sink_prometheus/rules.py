@@ -42,8 +42,8 @@ def write_rules(specs: Sequence[RuleSpec]) -> str:
 
 def _alert(spec: RuleSpec) -> str:
     lines = [f"# {spec.name}: {told}" for told in _differences(spec)]
-    lines += [f"- alert: {_quoted(spec, spec.name)}", "  expr: |-"]
-    lines += [f"    {'' if first else 'or '}{part}" for first, part in zip((True, *[False] * 9), _parts(spec), strict=False)]
+    condition, *others = _parts(spec)
+    lines += [f"- alert: {_quoted(spec, spec.name)}", "  expr: |-", f"    {condition}", *(f"    or {part}" for part in others)]
     for key, length in (("for", spec.hold_for), ("keep_firing_for", spec.keep)):
         if length:
             lines.append(f"  {key}: {_span(spec, length)}")
