@@ -9,13 +9,16 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
+from ruamel.yaml import YAML
 
 from mlops_core.records import METRICS, RuleSpec, Threshold
+from mlops_core.records.histogram import bucket
 from mlops_core.testing.sink_suite import segment
 from mlops_sink_prometheus.rules import write_rules
 from mlops_sink_prometheus.sink import PrometheusSink
@@ -48,23 +51,30 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def sink(tmp_path: Path) -> Iterator[PrometheusSink]:
     """A sink that listens."""
-    made = PrometheusSink(path=tmp_path / "prometheus.db", port=0)
-    made.listen()
-    while made.address is None:
+    with listening(PrometheusSink(path=tmp_path / "prometheus.db", port=0)) as made:
+        yield made
+
+
+@contextmanager
+def listening(sink: PrometheusSink) -> Iterator[PrometheusSink]:
+    sink.listen()
+    while sink.address is None:
         time.sleep(0.01)
-    yield made
-    made.close()
+    try:
+        yield sink
+    finally:
+        sink.close()
 
 
-@pytest.fixture
-def server(programs: dict[str, str], sink: PrometheusSink, tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def scraping(programs: dict[str, str], sink: PrometheusSink, folder: Path, *flags: str) -> Iterator[str]:
     """The address of a Prometheus server that scrapes the sink every second."""
     target = urllib.parse.urlsplit(str(sink.address)).netloc
-    (tmp_path / "prometheus.yml").write_text(CONFIGURATION % target)
+    (folder / "prometheus.yml").write_text(CONFIGURATION % target)
     for _ in range(5):  # its port may be taken before it has it
         port = free_port()
-        command = [programs["prometheus"], "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", "--log.level=warn"]
-        with subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], cwd=tmp_path) as process:
+        command = [programs["prometheus"], "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", "--log.level=warn", *flags]
+        with subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], cwd=folder) as process:
             try:
                 if is_ready(port, process):
                     yield f"http://127.0.0.1:{port}"
@@ -106,17 +116,42 @@ def wait_for_value(server: str, query: str, expected: float) -> None:
         time.sleep(0.2)
 
 
-def test_a_server_scrapes_counts_and_quantiles(sink: PrometheusSink, server: str) -> None:
+def test_a_server_scrapes_counts_and_quantiles(programs: dict[str, str], sink: PrometheusSink, tmp_path: Path) -> None:
     odd = 'a"b\\c\nd ☃'
     sink.write([segment(number, errors=number % 2, errors_by_type={odd: number % 2}) for number in range(1, 101)])
-    wait_for_value(server, "sum(mlops_predictions_total)", 100)
-    wait_for_value(server, "sum(mlops_predictions_failed_total)", 50)
-    (sample,) = ask(server, "mlops_prediction_errors_total")
-    assert sample["metric"]["type"] == odd
-    assert float(sample["value"][1]) == 50
-    (quantile,) = ask(server, "histogram_quantile(0.5, sum by (le) (mlops_prediction_latency_seconds_bucket))")
-    assert 0.00195 < float(quantile["value"][1]) < 0.00277
-    assert ask(server, "up")[0]["value"][1] == "1"
+    with scraping(programs, sink, tmp_path) as server:
+        wait_for_value(server, "sum(mlops_predictions_total)", 100)
+        wait_for_value(server, "sum(mlops_predictions_failed_total)", 50)
+        (sample,) = ask(server, "mlops_prediction_errors_total")
+        assert sample["metric"]["type"] == odd
+        assert float(sample["value"][1]) == 50
+        (quantile,) = ask(server, "histogram_quantile(0.5, sum by (le) (mlops_prediction_latency_seconds_bucket))")
+        assert 0.00195 < float(quantile["value"][1]) < 0.00277
+        assert ask(server, "up")[0]["value"][1] == "1"
+
+
+@pytest.mark.parametrize("flags", [("--enable-feature=native-histograms",), ()], ids=["native", "classic"])
+def test_rules_of_latency_find_native_histograms_and_classic_ones(programs: dict[str, str], tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Half of the predictions take 0.1 s, half 0.4 s: the native p99 is as exact as the recorded buckets, the classic one as its bounds."""
+    native = bool(flags)
+    with (
+        listening(PrometheusSink(path=tmp_path / "prometheus.db", port=0, native=True)) as sink,
+        scraping(programs, sink, tmp_path, *flags) as server,
+    ):
+        histogram = {bucket(0.1): 1, bucket(0.4): 1}
+        for sequence in range(1, 5):
+            sink.write([segment(sequence, total=2, latency_sum=0.5, histogram=histogram)])
+            wait_for_value(server, "sum(mlops_predictions_total)", 2 * sequence)  # what it never saw before is no increase
+        if native:
+            wait_for_value(server, "histogram_count(mlops_prediction_latency_seconds)", 8)
+            assert ask(server, "mlops_prediction_latency_seconds_bucket") == []
+        else:
+            wait_for_value(server, "mlops_prediction_latency_seconds_count", 8)
+        for when, exact in (("p99_latency > 0.1", 0.4), ("p50_latency > 0.01", 0.1), ("avg_latency > 0.1", 0.25)):
+            document = YAML(typ="safe").load(sink.rules([RuleSpec("slow", "acme", Threshold.parse(when))]))
+            (found,) = ask(server, document["groups"][0]["rules"][0]["expr"])
+            near = 0.001 if when.startswith("avg") else 0.022 if native else 0.42
+            assert float(found["value"][1]) == pytest.approx(exact, rel=near)
 
 
 def test_promtool_accepts_every_rule(programs: dict[str, str], sink: PrometheusSink, tmp_path: Path) -> None:

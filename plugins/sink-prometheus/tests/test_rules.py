@@ -115,3 +115,14 @@ def test_what_prometheus_does_otherwise_is_a_comment(when: str, no_data: Any, ho
 
 def test_without_rules_there_is_an_empty_file() -> None:
     assert YAML(typ="safe").load(write_rules([])) == {"groups": []}
+
+
+def test_native_histograms_are_asked_first_where_they_are_offered() -> None:
+    def expression(when: str) -> str:
+        document = YAML(typ="safe").load(write_rules([RuleSpec("slow", "acme", Threshold.parse(when))], native=True))
+        return str(document["groups"][0]["rules"][0]["expr"])
+
+    fine = f"{RATE} (rate({LATENCY}[5m]))"
+    assert f"((histogram_quantile(0.5, {fine}) or histogram_quantile(0.5, " in expression("p50_latency > 1")
+    assert f"(histogram_sum({fine}) / (histogram_count({fine}) > 0) or {RATE} (rate({LATENCY}_sum[5m])) / " in expression("avg_latency > 1")
+    assert LATENCY not in expression("error_rate > 1%")

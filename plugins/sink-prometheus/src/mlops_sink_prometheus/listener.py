@@ -32,13 +32,13 @@ _RETRY: Final = 0.5
 class Listener:
     """A daemon thread that answers ``GET /metrics``; while another process holds the port it tries again twice a second.
 
-    Thread-safe. A forked child does not listen, and holds nothing of its parent's port, until it is told to.
+    ``answer`` makes, for what a client accepts, the type and the body of its answer. Thread-safe. A forked child does not listen, and holds
+    nothing of its parent's port, until it is told to.
     """
 
     host: str
     port: int
-    text: Callable[[], str] = field(repr=False)
-    content_type: str
+    answer: Callable[[str], tuple[str, bytes]] = field(repr=False)
     _server: _Server | None = field(default=None, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _stop: threading.Event = field(factory=threading.Event, init=False, repr=False)
@@ -76,7 +76,7 @@ class Listener:
         while not stop.is_set():
             try:
                 with self._lock:
-                    server = self._server = _Server(self.host, self.port, self.text, self.content_type)
+                    server = self._server = _Server(self.host, self.port, self.answer)
             except (OSError, UnicodeError) as error:
                 if told != str(error):
                     told = str(error)
@@ -112,8 +112,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     timeout = _TURN
 
-    def __init__(self, host: str, port: int, text: Callable[[], str], content_type: str) -> None:
-        self.text, self.content_type = text, content_type
+    def __init__(self, host: str, port: int, answer: Callable[[str], tuple[str, bytes]]) -> None:
+        self.answer = answer
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -137,15 +137,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with the metrics."""
         if urlsplit(self.path).path != _PATH:
-            self._answer(HTTPStatus.NOT_FOUND, f"metrics are at {_PATH}\n")
+            self._say(HTTPStatus.NOT_FOUND, f"metrics are at {_PATH}\n".encode())
             return
         try:
-            text = self.server.text()
+            content_type, body = self.server.answer(self.headers.get("Accept", ""))
         except MonitoringError as error:
             _log.warning("sink prometheus: a scrape is not answered: %s", error.message)
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "the counts cannot be read; the log says why\n")
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, b"the counts cannot be read; the log says why\n")
         else:
-            self._answer(HTTPStatus.OK, text, self.server.content_type)
+            self._say(HTTPStatus.OK, body, content_type)
 
     do_HEAD = do_GET  # noqa: N815  the server's names
 
@@ -153,8 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are no news."""
         _log.debug(format, *args)
 
-    def _answer(self, status: HTTPStatus, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
-        body = text.encode()
+    def _say(self, status: HTTPStatus, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))

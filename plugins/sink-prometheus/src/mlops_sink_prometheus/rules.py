@@ -18,6 +18,7 @@ __all__ = ["write_rules"]
 
 _HEAD: Final = "# Written by `mlops monitor rules` from the alert rules of mlops.yaml: change them there. For Prometheus 2.42 or later.\n"
 _BY: Final = "by (tenant, environment, model)"
+_BY_LE: Final = "by (tenant, environment, model, le)"
 _TOTAL: Final = "mlops_predictions_total"
 _FAILED: Final = "mlops_predictions_failed_total"
 _LATENCY: Final = "mlops_prediction_latency_seconds"
@@ -29,20 +30,20 @@ _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)
 _LONGEST: Final = timedelta(days=36_500)
 
 
-def write_rules(specs: Sequence[RuleSpec]) -> str:
-    """One group of alerts, in the order of the rules.
+def write_rules(specs: Sequence[RuleSpec], *, native: bool = False) -> str:
+    """One group of alerts, in the order of the rules; with ``native`` they take latencies from native histograms where there are any.
 
     Raises:
         MonitoringError: Of a rule Prometheus cannot say the length of a window, or a name.
     """
     if not specs:
         return f"{_HEAD}groups: []\n"
-    return f"{_HEAD}groups:\n  - name: mlops\n    rules:\n{''.join(map(_alert, specs))}"
+    return f"{_HEAD}groups:\n  - name: mlops\n    rules:\n{''.join(_alert(spec, native=native) for spec in specs)}"
 
 
-def _alert(spec: RuleSpec) -> str:
+def _alert(spec: RuleSpec, *, native: bool) -> str:
     lines = [f"# {spec.name}: {told}" for told in _differences(spec)]
-    condition, *others = _parts(spec)
+    condition, *others = _parts(spec, _measure(spec, native=native))
     lines += [f"- alert: {_quoted(spec, spec.name)}", "  expr: |-", f"    {condition}", *(f"    or {part}" for part in others)]
     for key, length in (("for", spec.hold_for), ("keep_firing_for", spec.keep)):
         if length:
@@ -62,9 +63,8 @@ def _differences(spec: RuleSpec) -> Iterator[str]:
         yield "without data Prometheus keeps what fires, but begins anew with what is pending"
 
 
-def _parts(spec: RuleSpec) -> Iterator[str]:
+def _parts(spec: RuleSpec, figure: str) -> Iterator[str]:
     """What makes the alert: the condition; else that it fires and is not cleared; else that there is no data, and what that means."""
-    figure = _measure(spec)
     yield _compared(figure, spec.when.operator, spec.when)
     firing = f"group {_BY} (ALERTS{{{_matchers(spec, alertname=spec.name, alertstate='firing')}}})"
     if spec.clear is not None:
@@ -83,7 +83,7 @@ def _compared(figure: str, operator: str, threshold: Threshold) -> str:
     return f"{figure} {operator} {threshold.bound!r}"
 
 
-def _measure(spec: RuleSpec) -> str:
+def _measure(spec: RuleSpec, *, native: bool) -> str:
     """The metric by tenant, environment and model, in parentheses; nothing where there is no data."""
     metric, window = spec.when.metric, _span(spec, spec.window)
 
@@ -94,13 +94,18 @@ def _measure(spec: RuleSpec) -> str:
         counted = f"sum {_BY} (increase({_selected(spec, _COUNTS[metric])}[{window}]))"
         return f"({counted})" if spec.model is None else f"({counted} or {_never(spec)} * 0)"
     if metric in _QUANTILES:
-        buckets = rate(f"{_LATENCY}_bucket", f"{_BY[:-1]}, le)")
-        return f"(histogram_quantile({_QUANTILES[metric]}, {buckets}) >= 0)"
+        classic, fine = (
+            f"histogram_quantile({_QUANTILES[metric]}, {buckets})" for buckets in (rate(f"{_LATENCY}_bucket", _BY_LE), rate(_LATENCY))
+        )
+        return f"(({fine} or {classic}) >= 0)" if native else f"({classic} >= 0)"
+    mean = f"{rate(f'{_LATENCY}_sum')} / ({rate(f'{_LATENCY}_count')} > 0)"
+    if native:
+        mean = f"histogram_sum({rate(_LATENCY)}) / (histogram_count({rate(_LATENCY)}) > 0) or {mean}"
     failures = f"{rate(_FAILED)} / ({rate(_TOTAL)} > 0)"
     figures = {
         "error_rate": f"({failures})",
         "success_rate": f"(1 - {failures})",
-        "avg_latency": f"({rate(f'{_LATENCY}_sum')} / ({rate(f'{_LATENCY}_count')} > 0))",
+        "avg_latency": f"({mean})",
         "throughput": f"({rate(_TOTAL)} > 0)",
     }
     return figures[metric] if metric in figures else _last(spec)

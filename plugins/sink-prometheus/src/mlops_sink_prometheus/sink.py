@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from attrs import define, field, validators
 
 from mlops_core.roles import MonitorSink
-from mlops_sink_prometheus.exposition import CONTENT_TYPE, render
+from mlops_sink_prometheus.families import samples_of
 from mlops_sink_prometheus.ledger import Ledger
 from mlops_sink_prometheus.listener import Listener
+from mlops_sink_prometheus.protobuf import PROTOBUF, render_protobuf, wants_protobuf
 from mlops_sink_prometheus.rules import write_rules
+from mlops_sink_prometheus.text import TEXT, render_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mlops_core.records import RuleSpec, Segment
+    from mlops_sink_prometheus.families import Latencies, Number
 
 __all__ = ["PrometheusSink"]
 
@@ -56,6 +59,10 @@ class PrometheusSink(MonitorSink):
         validator=validators.in_(_SCHEMAS),
         metadata={"help": "bounds of the latency histogram grow by 2 (0), 1.41 (1), 1.19 (2) or 1.09 (3), from 61 us to 64 s"},
     )
+    native: bool = field(
+        default=False,
+        metadata={"help": "also offer native histograms, with all recorded buckets, to a server that asks for them; rules then use them"},
+    )
     quiet: timedelta = field(
         default=timedelta(days=30),
         validator=validators.and_(validators.gt(timedelta()), validators.le(_LONGEST)),
@@ -69,7 +76,7 @@ class PrometheusSink(MonitorSink):
 
     def __attrs_post_init__(self) -> None:
         self._ledger = Ledger(self.path.absolute(), self.busy_timeout)
-        self._listener = Listener(self.host, self.port, self.text, CONTENT_TYPE)
+        self._listener = Listener(self.host, self.port, self._answer)
 
     @property
     def address(self) -> str | None:
@@ -91,13 +98,21 @@ class PrometheusSink(MonitorSink):
 
     def rules(self, specs: Sequence[RuleSpec]) -> str:
         """The alert rules as a Prometheus rule file, over the metrics of this sink."""
-        return write_rules(specs)
+        return write_rules(specs, native=self.native)
 
     def text(self) -> str:
-        """What a scrape is answered with."""
-        return render(self._ledger.totals(self.quiet), self.schema)
+        """What a scrape is answered with, as text."""
+        return render_text(self._samples())
 
     def close(self) -> None:
         """Give the port back and close the file."""
         self._listener.close()
         self._ledger.close()
+
+    def _samples(self) -> Iterator[Number | Latencies]:
+        return samples_of(self._ledger.totals(self.quiet), self.schema)
+
+    def _answer(self, accept: str) -> tuple[str, bytes]:
+        if self.native and wants_protobuf(accept):
+            return PROTOBUF, render_protobuf(self._samples())
+        return TEXT, self.text().encode()
