@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from mlops_core.monitoring.listening import listen
+from mlops_core.roles import MonitorSink
 from mlops_core.testing.memory_sink import MemorySink
 
 if TYPE_CHECKING:
@@ -28,9 +29,22 @@ class Deaf(Heard):
         raise OSError("no such device")
 
 
+class Composed(dict[str, MonitorSink]):
+    """Sinks that are built when they are asked for, as those of a stack are."""
+
+    def __getitem__(self, name: str) -> MonitorSink:
+        if name == "broken":
+            raise ImportError("no module")
+        return super().__getitem__(name)
+
+
 def test_those_that_can_are_told_and_one_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     first, last = Heard(), Heard()
+    sinks = {"first": first, "deaf": Deaf(), "memory": MemorySink(), "broken": MemorySink(), "last": last}
     with caplog.at_level(logging.ERROR):
-        listen({"first": first, "deaf": Deaf(), "memory": MemorySink(), "last": last})
+        listen(Composed(sinks))
     assert (first.times, last.times) == (1, 1)
-    assert caplog.messages == ["sink deaf: does not listen: OSError: no such device"]
+    assert caplog.messages == [
+        "sink deaf: does not listen: OSError: no such device",
+        "sink broken: does not listen: ImportError: no module",
+    ]
