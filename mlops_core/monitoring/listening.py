@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def listen(sinks: Mapping[str, MonitorSink]) -> None:
-    """Let every sink that can listen do so in this process, until it is closed; one that fails, or is broken, is logged and stops nothing."""
+    """Let every sink that can listen do so in this process, until it is closed; one that fails or is broken is logged and stops nothing."""
     for name in sinks:
         try:
             sink = sinks[name]
