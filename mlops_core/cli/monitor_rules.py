@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write. Default: standard output.")
 @project_options
 def command(session: Session, sink: str | None, output: Path | None) -> None:
-    """Write the rules of monitoring.alerts for the system that a sink feeds, such as Prometheus."""
+    """Write the rules of monitoring.alerts and monitoring.slo for the system that a sink feeds, such as Prometheus."""
     from mlops_core.monitoring.rule_file import write_rule_file
 
     text = write_rule_file(session.project.stack, sink)

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 from mlops_core.exceptions import CapabilityError
 from mlops_core.monitoring.rules import read_rules
+from mlops_core.monitoring.slo import burn_specs
 from mlops_core.records import RuleSpec
 from mlops_core.structure import nearest
 
 if TYPE_CHECKING:
     from mlops_core.config.settings import Settings
+    from mlops_core.records import BurnSpec
     from mlops_core.stack import Stack
 
 __all__ = ["rule_specs", "write_rule_file"]
 
 
-def rule_specs(settings: Settings, tenant: str) -> tuple[RuleSpec, ...]:
+def rule_specs(settings: Settings, tenant: str) -> tuple[RuleSpec | BurnSpec, ...]:
     """The rules of the configuration, as sinks are told of them; raises ``ConfigError`` with one line for each mistake."""
-    return tuple(
+    rules = tuple(
         RuleSpec(
             name=rule.settings.name,
             tenant=tenant,
@@ -33,6 +35,8 @@ def rule_specs(settings: Settings, tenant: str) -> tuple[RuleSpec, ...]:
         )
         for rule in read_rules(settings)
     )
+    slo = settings.monitoring.slo
+    return rules if slo is None else (*rules, *burn_specs(slo, tenant))
 
 
 def write_rule_file(stack: Stack, name: str | None = None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import define, field, frozen
 
@@ -17,13 +17,13 @@ from mlops_core.config.settings import SloSettings
 from mlops_core.monitoring.incidents import Measured
 from mlops_core.monitoring.reading import Reader
 from mlops_core.monitoring.rules import environments_of
-from mlops_core.records import SeriesKey, Window
+from mlops_core.records import BurnSpec, BurnTier, SeriesKey, Window
 from mlops_core.structure import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Objective", "Tier", "tiers_of"]
+__all__ = ["Objective", "Tier", "burn_specs", "tiers_of"]
 
 _EASED: Final = 0.8  # of a rate: what fires goes on down to here, so that noise around the rate does not open it anew
 _ROUNDING: Final = 1e-9  # a budget of 1 - 0.999 is a little more than 0.001
@@ -49,6 +49,16 @@ def tiers_of(period: timedelta) -> tuple[Tier, Tier, Tier]:
     """
     made = [Tier(rate, period / share, period / share / 12) for rate, share in ((14.4, 720), (6.0, 120), (1.0, 10))]
     return made[0], made[1], made[2]
+
+
+def burn_specs(slo: SloSettings, tenant: str) -> tuple[BurnSpec, BurnSpec]:
+    """Both rules of an objective, as other systems are told of them."""
+    fast, medium, slow = (BurnTier(tier.rate, tier.long, tier.short) for tier in tiers_of(slo.over))
+
+    def spec(name: str, severity: Literal["page", "ticket"], *tiers: BurnTier, beside: str | None = None) -> BurnSpec:
+        return BurnSpec(name, tenant, slo.success, tiers, _EASED, slo.min_failures, severity, beside, slo.model, slo.environment)
+
+    return spec(PAGE, "page", fast, medium), spec(TICKET, "ticket", slow, beside=PAGE)
 
 
 @define

@@ -36,7 +36,7 @@ from mlops_core.records.pipeline import PipelineStatus, RunReport, StackRef, Sta
 from mlops_core.records.quality import LIVE_METRICS, Estimate, Quality, merge_quality
 from mlops_core.records.query import And, Comparison, Condition, Not, Or, OrderBy, Page, Query
 from mlops_core.records.record import Record, canonical_json, digest_of
-from mlops_core.records.rule import RuleSpec
+from mlops_core.records.rule import BurnSpec, BurnTier, RuleSpec
 from mlops_core.records.threshold import METRICS, VALUE_FAMILIES, Threshold, check_value_name
 from mlops_core.records.tracking import Experiment, Metric, RunComparison, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
 from mlops_core.records.version import ArtifactRef, Blob, Column, File, Leftover, LineageLink, ModelVersion, Schema, Signature
@@ -54,6 +54,8 @@ __all__ = [
     "And",
     "ArtifactRef",
     "Blob",
+    "BurnSpec",
+    "BurnTier",
     "Column",
     "Comparison",
     "Condition",

@@ -1,4 +1,4 @@
-"""An alert rule as another system is told of it."""
+"""Alert rules as another system is told of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import frozen
 from mlops_core.records.record import Record
 from mlops_core.records.threshold import Threshold
 
-__all__ = ["RuleSpec"]
+__all__ = ["BurnSpec", "BurnTier", "RuleSpec"]
 
 
 @frozen
@@ -31,5 +31,34 @@ class RuleSpec(Record):
     clear: Threshold | None = None
     keep: timedelta = timedelta(0)
     no_data: Literal["ok", "alert", "keep"] = "ok"
+    model: str | None = None
+    environment: str | None = None
+
+
+@frozen
+class BurnTier(Record):
+    """A burn rate that is too fast where it is met over both windows; 1 spends the error budget in exactly the objective's period."""
+
+    rate: float
+    long: timedelta
+    short: timedelta
+
+
+@frozen
+class BurnSpec(Record):
+    """One of the two rules of ``monitoring.slo``: it opens where a tier is met by ``min_failures`` in its longer window.
+
+    It goes on while a share ``ease`` of a tier's rate is met, with as many failures. ``success`` is the share of predictions that are to
+    succeed. While the rule called ``beside`` fires, this one does not open, and stays as it is.
+    """
+
+    name: str
+    tenant: str
+    success: float
+    tiers: tuple[BurnTier, ...]
+    ease: float
+    min_failures: int
+    severity: Literal["page", "ticket"]
+    beside: str | None = None
     model: str | None = None
     environment: str | None = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from mlops_core.records import Joined, Logged, Page, RuleSpec, Segment, SeriesKey
+    from mlops_core.records import BurnSpec, Joined, Logged, Page, RuleSpec, Segment, SeriesKey
 
     Merge = Callable[[Sequence[Segment]], Sequence[Segment]]
     Tally = Callable[[Sequence[Joined]], Sequence[Segment]]
@@ -90,7 +90,7 @@ class MonitorSink(Backend):
         """
         raise self._lacks("listen")
 
-    def rules(self, specs: Sequence[RuleSpec]) -> str:
+    def rules(self, specs: Sequence[RuleSpec | BurnSpec]) -> str:
         """A file of alert rules for the system that this sink feeds; opens nothing.
 
         Raises:

@@ -21,6 +21,8 @@ from mlops_core.exceptions import CapabilityError
 from mlops_core.records import (
     METRICS,
     UNNAMED,
+    BurnSpec,
+    BurnTier,
     Joined,
     Logged,
     Quality,
@@ -235,7 +237,16 @@ class MonitorSinkSuite:
 
     def test_it_says_every_rule_by_its_name(self, sink: MonitorSink) -> None:
         """Every metric, with and without all that a rule can say."""
-        specs = [
+        tiers = (BurnTier(14.4, _HOUR, _MINUTE), BurnTier(6, 6 * _HOUR, _MINUTE))
+        burns = [
+            BurnSpec("burn-page", "acme", 0.999, tiers, 0.8, 10, "page"),
+            BurnSpec("burn-slow", "acme", 0.9, tiers[:1], 0.8, 10, "ticket"),
+        ]
+        specs: list[RuleSpec | BurnSpec] = [
+            *burns,
+            attrs.evolve(burns[1], name="burn-beside", beside="burn-page", model="tickets", environment="production"),
+        ]
+        specs += [
             RuleSpec(f"rule-{number}", "acme", Threshold.parse(f"{metric} > 0.5"), no_data=no_data, **further)
             for number, (metric, no_data, further) in enumerate(_rules())
         ]

@@ -17,7 +17,7 @@ import pytest
 from attrs import evolve
 from ruamel.yaml import YAML
 
-from mlops_core.records import METRICS, RuleSpec, Threshold
+from mlops_core.records import METRICS, BurnSpec, BurnTier, RuleSpec, Threshold
 from mlops_core.records.histogram import bucket
 from mlops_core.testing.sink_suite import segment
 from mlops_sink_prometheus.rules import write_rules
@@ -181,20 +181,32 @@ PLACE = {"tenant": "acme", "environment": "production", "model": "tickets"}
 LABELS = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
 
 
-def check(programs: dict[str, str], folder: Path, spec: RuleSpec, series: dict[tuple[str, str], str], minutes: dict[int, str]) -> None:
+def check(
+    programs: dict[str, str],
+    folder: Path,
+    spec: RuleSpec | BurnSpec,
+    series: dict[tuple[str, str], str],
+    minutes: dict[int, str],
+    *more: BurnSpec,
+) -> None:
     """Let promtool play series, one value a minute, and compare at some minutes what the rule says was measured; "": it does not fire."""
-    said = f"tickets in production: {spec.name}: {spec.when} (measured: {{}})"
+    said = f"tickets in production: {spec.name}: "
+    if isinstance(spec, RuleSpec):
+        labels, said = PLACE, f"{said}{spec.when} (measured: {{}})"
+    else:
+        labels = {**PLACE, "severity": spec.severity}
+        said = f"{said}the error budget of {spec.success * 100:.6g}% is spent too fast (burn rate: {{}})"
     expected = [
         {
             "eval_time": f"{minute}m",
             "alertname": spec.name,
-            "exp_alerts": [{"exp_labels": PLACE, "exp_annotations": {"summary": said.format(figure)}}] if figure else [],
+            "exp_alerts": [{"exp_labels": labels, "exp_annotations": {"summary": said.format(figure)}}] if figure else [],
         }
         for minute, figure in minutes.items()
     ]
     played = [{"series": f"{name}{{{LABELS}{further}}}", "values": values} for (name, further), values in series.items()]
     test = {"interval": "1m", "input_series": played, "alert_rule_test": expected}
-    (folder / "rules.yml").write_text(write_rules([spec]))
+    (folder / "rules.yml").write_text(write_rules([*more, spec]))
     (folder / "test.yml").write_text(json.dumps({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}))
     done = subprocess.run([programs["promtool"], "test", "rules", "test.yml"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -267,3 +279,29 @@ def test_quantiles_and_means_of_latency(programs: dict[str, str], tmp_path: Path
     ):
         spec = RuleSpec("slow", "acme", Threshold.parse(when), timedelta(minutes=5))
         check(programs, tmp_path, spec, series, {10: figure})
+
+
+def test_burn_rates_of_an_objective(programs: dict[str, str], tmp_path: Path) -> None:
+    """From minute 60 to 100 a tenth of 100 predictions a minute fails, of which 0.1 % may; before and after none does."""
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    fast, medium = BurnTier(14.4, hour, 5 * minute), BurnTier(6, 6 * hour, 30 * minute)
+    page = BurnSpec("slo.page", "acme", 0.999, (fast, medium), 0.8, 10, "page")
+    ticket = BurnSpec("slo.ticket", "acme", 0.999, (BurnTier(1, 72 * hour, 6 * hour),), 0.8, 10, "ticket", "slo.page")
+    series = {("mlops_predictions_total", ""): "0+100x600", ("mlops_predictions_failed_total", ""): "0+0x60 10+10x39 400+0x480"}
+    check(programs, tmp_path, page, series, {55: "", 80: "33.33", 98: "63.33", 110: "36.36", 140: ""})
+    check(programs, tmp_path, ticket, series, {55: "", 80: "", 110: "", 140: "28.57"}, page)
+    check(programs, tmp_path, evolve(ticket, beside=None), series, {55: "", 80: "25", 140: "28.57"})
+    check(programs, tmp_path, evolve(page, min_failures=1000), series, {80: "", 98: ""})
+    check(programs, tmp_path, evolve(page, tiers=(BurnTier(75, hour, 5 * minute),)), series, {80: "", 98: ""})
+
+
+def test_what_burns_goes_on_down_to_a_share_of_its_rate(programs: dict[str, str], tmp_path: Path) -> None:
+    """At 20 times the budget from minute 10 on, at 12.5 times from 40 on, at 10 times from 70 on."""
+    tier = BurnTier(14.4, timedelta(minutes=10), timedelta(minutes=2))
+    page = BurnSpec("slo.page", "acme", 0.99, (tier,), 0.8, 10, "page")
+    series = {
+        ("mlops_predictions_total", ""): "0+1000x200",
+        ("mlops_predictions_failed_total", ""): "0+0x10 200+200x29 6125+125x29 9850+100x100",
+    }
+    check(programs, tmp_path, page, series, {5: "", 30: "20", 60: "12.5", 90: ""})
+    check(programs, tmp_path, evolve(page, ease=1.0), series, {30: "20", 60: ""})

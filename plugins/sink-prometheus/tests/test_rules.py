@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from ruamel.yaml import YAML
 
 from mlops_core.exceptions import MonitoringError
-from mlops_core.records import RuleSpec, Threshold
+from mlops_core.records import BurnSpec, BurnTier, RuleSpec, Threshold
 from mlops_sink_prometheus.rules import write_rules
 
 BY = "by (tenant, environment, model)"
@@ -126,3 +126,22 @@ def test_native_histograms_are_asked_first_where_they_are_offered() -> None:
     assert f"((histogram_quantile(0.5, {fine}) or histogram_quantile(0.5, " in expression("p50_latency > 1")
     assert f"(histogram_sum({fine}) / (histogram_count({fine}) > 0) or {RATE} (rate({LATENCY}_sum[5m])) / " in expression("avg_latency > 1")
     assert LATENCY not in expression("error_rate > 1%")
+
+
+def test_an_objective_is_a_page_and_a_ticket_with_their_severity() -> None:
+    tier = BurnTier(14.4, timedelta(hours=1), timedelta(minutes=5))
+    kinds: tuple[tuple[str, Literal["page", "ticket"], str | None], ...] = (
+        ("slo.page", "page", None),
+        ("slo.ticket", "ticket", "slo.page"),
+    )
+    page, ticket = (BurnSpec(name, "acme", 0.999, (tier,), 0.8, 10, severity, beside, model="tickets") for name, severity, beside in kinds)
+    (group,) = YAML(typ="safe").load(write_rules([page, ticket]))["groups"]
+    assert [(one["alert"], one["labels"]) for one in group["rules"]] == [
+        ("slo.page", {"severity": "page"}),
+        ("slo.ticket", {"severity": "ticket"}),
+    ]
+    assert 'unless group by (tenant, environment, model) (ALERTS{alertname="slo.page"' in group["rules"][1]["expr"]
+    assert "unless" not in group["rules"][0]["expr"]
+    assert all('{model="tickets"}[1h]' in one["expr"] and '{model="tickets"}[5m]' in one["expr"] for one in group["rules"])
+    summary = "{{ $labels.model }} in {{ $labels.environment }}: slo.page: the error budget of 99.9% is spent too fast (burn rate: "
+    assert group["rules"][0]["annotations"]["summary"].startswith(summary)

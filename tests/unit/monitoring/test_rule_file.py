@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from mlops_core.config.settings import AlertRule, MonitoringSettings, Settings
+from mlops_core.config.settings import AlertRule, MonitoringSettings, Settings, SloSettings
 from mlops_core.exceptions import CapabilityError, ConfigError
 from mlops_core.monitoring.rule_file import rule_specs, write_rule_file
-from mlops_core.records import RuleSpec, Threshold
+from mlops_core.records import BurnSpec, BurnTier, RuleSpec, Threshold
 from mlops_core.testing.memory_sink import MemorySink
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Named(MemorySink):
     word = ""
     capabilities: ClassVar[frozenset[str]] = frozenset({"rules"})
 
-    def rules(self, specs: Sequence[RuleSpec]) -> str:
+    def rules(self, specs: Sequence[RuleSpec | BurnSpec]) -> str:
         return self.word + " ".join(f"{spec.tenant}/{spec.name}" for spec in specs)
 
 
@@ -58,6 +58,25 @@ def test_a_rule_is_told_with_all_that_it_says() -> None:
         environment="production",
     )
     assert plain == RuleSpec("slow", "acme", Threshold("p95_latency", ">", 1))
+
+
+def test_an_objective_is_told_as_its_two_rules() -> None:
+    slo = SloSettings(success=0.999, over=timedelta(days=30), model="tickets", min_failures=7)
+    page, ticket = rule_specs(Settings(monitoring=MonitoringSettings(slo=slo)), "acme")
+    hour = timedelta(hours=1)
+    assert page == BurnSpec(
+        name="slo.page",
+        tenant="acme",
+        success=0.999,
+        tiers=(BurnTier(14.4, hour, hour / 12), BurnTier(6.0, 6 * hour, hour / 2)),
+        ease=0.8,
+        min_failures=7,
+        severity="page",
+        model="tickets",
+    )
+    assert isinstance(ticket, BurnSpec)
+    assert (ticket.name, ticket.severity, ticket.beside) == ("slo.ticket", "ticket", "slo.page")
+    assert ticket.tiers == (BurnTier(1.0, 72 * hour, 6 * hour),)
 
 
 def test_a_mistaken_rule_is_one_line() -> None:

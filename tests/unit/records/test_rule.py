@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from mlops_core.records import RuleSpec, Threshold
+from mlops_core.records import BurnSpec, BurnTier, RuleSpec, Threshold
 
 
 def test_round_trip() -> None:
@@ -19,4 +19,6 @@ def test_round_trip() -> None:
         environment="production",
     )
     assert RuleSpec.from_dict(spec.to_dict()) == spec
+    burn = BurnSpec("slo.page", "acme", 0.999, (BurnTier(14.4, timedelta(hours=1), timedelta(minutes=5)),), 0.8, 10, "page", "other")
+    assert BurnSpec.from_dict(burn.to_dict()) == burn
     assert RuleSpec("errors", "acme", spec.when).window == timedelta(minutes=5)

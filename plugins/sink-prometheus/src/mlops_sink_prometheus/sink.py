@@ -19,7 +19,7 @@ from mlops_sink_prometheus.text import TEXT, render_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mlops_core.records import RuleSpec, Segment
+    from mlops_core.records import BurnSpec, RuleSpec, Segment
     from mlops_sink_prometheus.families import Latencies, Number
 
 __all__ = ["PrometheusSink"]
@@ -96,7 +96,7 @@ class PrometheusSink(MonitorSink):
         """Answer scrapes from a thread of this process, once the port is free."""
         self._listener.start()
 
-    def rules(self, specs: Sequence[RuleSpec]) -> str:
+    def rules(self, specs: Sequence[RuleSpec | BurnSpec]) -> str:
         """The alert rules as a Prometheus rule file, over the metrics of this sink."""
         return write_rules(specs, native=self.native)
 
