@@ -30,7 +30,7 @@ def command() -> None:
 @click.option("--steps", default="5%,25%,100%", show_default=True, help="Shares of the requests; the last is 100%.")
 @click.option("--step-time", type=DURATION, default="2m", show_default=True, help="How long a step lasts at least.")
 @click.option("--min-requests", type=click.IntRange(1), default=100, show_default=True, help="Requests that a step must have seen.")
-@click.option("--max-error-rate", type=SHARE, help="Roll back above this share of errors, such as 1%.")
+@click.option("--max-error-rate", type=SHARE, help="The share of errors that it must keep to, such as 1%.")
 @click.option("--wait", is_flag=True, help="Stay until it is live, rolled back or held; else `mlops watch` advances it.")
 @project_options
 def _start(

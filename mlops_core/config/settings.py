@@ -256,6 +256,10 @@ class CanarySettings(Record):
     deadline: Annotated[timedelta, _LONGER] = field(default=timedelta(hours=1), metadata=_says("when at_deadline happens"))
     at_deadline: Literal["hold", "promote", "rollback"] = field(default="hold", metadata=_says("what happens at the deadline"))
     slo: Mapping[str, float] = field(factory=dict, metadata=_says("bounds of metrics, such as error_rate: 1%"))
+    alpha: Annotated[float, SHARE, Check(rules.some_share)] = field(
+        default=0.01, metadata=_says("the probability of a rollback although the canary is no worse, over the whole rollout")
+    )
+    margin: float = field(default=1.5, metadata=_says("how many times the error rate of the deployment beside it a promotion rules out"))
 
 
 @frozen

@@ -1,23 +1,27 @@
 """When a canary goes on, ends well or ends badly: pure functions over counts.
 
-``judge`` says what the counts mean, ``pace`` what to do about it now. Both may be asked at any number of looks.
+``judge`` says what the counts prove (see ``mlops_core.deployment.evidence``), ``pace`` what to do about it now. Both may be asked at any
+number of looks.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from mlops_core.deployment.evidence import Share, against_harm, against_rate, of_excess, of_harm
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import Record, Window
+from mlops_core.records.histogram import bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from mlops_core.config.settings import CanarySettings
     from mlops_core.records import Rollout
@@ -28,6 +32,12 @@ BOUNDS: Final = ("error_rate", "success_rate", "avg_latency", "p50_latency", "p9
 """Metrics that an ``slo`` may bound: the success rate from below, the others from above; rates are fractions, latencies seconds."""
 RATES: Final = BOUNDS[:2]
 """Those that count errors: a canary is always held to one."""
+
+
+_MEAN: Final = "avg_latency"
+_TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.05, "p99_latency": 0.01}
+_PROVED: Final = math.log(1 / 0.05)
+_MOST: Final = 1000.0
 
 
 class Verdict(StrEnum):
@@ -64,10 +74,11 @@ class Look(Record):
 
 @frozen
 class Judgement(Record):
-    """A verdict and its reason in one line."""
+    """A verdict, its reason in one line, and the evidence: natural logarithms of e-values by name."""
 
     verdict: Verdict
     reason: str
+    evidence: Mapping[str, float] = field(factory=dict)
 
 
 def check_plan(plan: CanarySettings) -> None:
@@ -82,6 +93,10 @@ def check_plan(plan: CanarySettings) -> None:
         raise DeploymentError(f"canary.steps: {list(steps)} - give rising fractions that end with 1.0, such as 0.05, 0.25, 1.0")
     if plan.step_time.total_seconds() < 0 or plan.deadline.total_seconds() <= 0:
         raise DeploymentError("canary: step_time and deadline are durations that have yet to pass - give positive ones")
+    if not 0 < plan.alpha < 1:
+        raise DeploymentError(f"canary.alpha: {plan.alpha:g} is no probability - give one such as 0.01")
+    if not 1 < plan.margin < math.inf:
+        raise DeploymentError(f"canary.margin: {plan.margin:g} rules nothing out - give a ratio above 1, such as 1.5")
     if plan.min_requests < 1:
         raise DeploymentError(f"canary.min_requests: {plan.min_requests} - a step needs at least 1 request to be judged by")
     _check_slo(plan.slo)
@@ -98,29 +113,82 @@ def _check_slo(slo: Mapping[str, Any]) -> None:
 
 
 def judge(look: Look, plan: Rollout) -> Judgement:
-    """Hold a canary against the objectives of its plan.
+    """Hold a canary against the deployment beside it and the objectives of its plan, at any number of looks.
 
-    Too many errors are a ROLLBACK as soon as no further success up to ``min_requests`` could mend them; a latency, once there are that
-    many requests. A serving process that died while the canary was routed is a ROLLBACK too: what was in flight in it was never counted.
-    PROMOTE: ``min_requests`` were answered within every objective. Anything else is CONTINUE.
+    ROLLBACK, which a canary that is no worse and keeps its objectives meets with probability ``plan.alpha`` at most: it has more errors
+    than the deployment beside it, or breaks a rate or a quantile. So does one whose mean latency is above its bound after
+    ``min_requests``, and any while a serving process died: what was in flight in it was never counted. PROMOTE: its errors are fewer than
+    ``plan.margin`` times those beside it, or within its objective, each of which is wrong with probability 0.05 at most; and no latency is
+    above its bound now. Anything else is CONTINUE.
     """
-    canary = look.canary
     if look.crashes:
         died = "1 serving process" if look.crashes == 1 else f"{look.crashes} serving processes"
         return Judgement(Verdict.ROLLBACK, f"{died} ended unexpectedly while it took requests")
-    worst = {metric: bound for metric, bound in plan.slo.items() if metric not in RATES}
-    rates = [plan.slo["error_rate"]] if "error_rate" in plan.slo else []
-    rates += [1 - plan.slo["success_rate"]] if "success_rate" in plan.slo else []
-    for bound in rates:
-        if canary.errors > bound * max(canary.total, plan.min_requests) + 1e-9:
-            return Judgement(Verdict.ROLLBACK, f"{canary.errors} errors in {canary.total} requests break the objective of {bound:.3g}")
+    shares, counted = _shares(look, plan), {metric: bound for metric, bound in plan.slo.items() if metric != _MEAN}
+    found = {"evidence.worse": of_harm(shares)}
+    found |= {f"evidence.above.{metric}": _finite(of_excess(*_events(look.canary, metric, bound))) for metric, bound in counted.items()}
+    enough = math.log(len(found) / plan.alpha)
+    for name, value in found.items():
+        if value >= enough:
+            return Judgement(Verdict.ROLLBACK, _charge(name.removeprefix("evidence.above."), look, plan), found)
+    return _acquit(look, plan, shares, found)
+
+
+def _acquit(look: Look, plan: Rollout, shares: Sequence[Share], found: dict[str, float]) -> Judgement:
+    """What is not charged: whether it is proved to be good."""
+    canary, seen = look.canary, _told(look.canary)
     if canary.total < plan.min_requests:
-        return Judgement(Verdict.CONTINUE, f"{canary.total} of {plan.min_requests} requests seen")
-    for metric, bound in worst.items():
-        value = canary.metric(metric)
-        if value is not None and value > bound:
-            return Judgement(Verdict.ROLLBACK, f"{metric} of {value:.4g} s breaks the objective of {bound:.4g} s")
-    return Judgement(Verdict.PROMOTE, f"{canary.errors} errors in {canary.total} requests")
+        return Judgement(Verdict.CONTINUE, f"{canary.total} of {plan.min_requests} requests seen", found)
+    late = [(metric, bound) for metric, bound in plan.slo.items() if metric not in RATES and (canary.metric(metric) or 0.0) > bound]
+    for metric, bound in late:
+        told = f"{metric} of {canary.metric(metric):.4g} s is above the objective of {bound:.4g} s"
+        return Judgement(Verdict.ROLLBACK if metric == _MEAN else Verdict.CONTINUE, told, found)
+    rates = [_events(canary, metric, bound) for metric, bound in plan.slo.items() if metric in RATES]
+    found["evidence.no_worse"] = against_harm(shares, plan.margin)
+    found["evidence.within"] = min((_finite(against_rate(*one)) for one in rates), default=0.0)
+    if found["evidence.within"] >= _PROVED:
+        return Judgement(Verdict.PROMOTE, f"{seen}, within the objective", found)
+    if found["evidence.no_worse"] >= _PROVED:
+        return Judgement(Verdict.PROMOTE, f"{seen}, fewer than {plan.margin:g} times those beside it", found)
+    return Judgement(Verdict.CONTINUE, f"{seen}: too few requests to tell", found)
+
+
+def _shares(look: Look, plan: Rollout) -> list[Share]:
+    """Errors of both sides under each routing revision whose weight is known."""
+    sums: dict[int, list[int]] = {}
+    for side, window in enumerate((look.canary, look.baseline)):
+        for one in window.counts:
+            sums.setdefault(one.revision, [0, 0])[side] += one.errors
+    return [Share(plan.weights[revision], *errors) for revision, errors in sorted(sums.items()) if revision in plan.weights]
+
+
+def _events(canary: Window, metric: str, bound: float) -> tuple[int, int, float]:
+    """What breaks an objective, of how many requests, and which share of them may: errors, or requests slower than a quantile's bound."""
+    if metric == "error_rate":
+        return canary.errors, canary.total, bound
+    if metric == "success_rate":
+        return canary.errors, canary.total, 1 - bound
+    slow = sum(count for index, count in canary.histogram.items() if index > bucket(bound))
+    return slow, sum(canary.histogram.values()), _TAILS[metric]
+
+
+def _charge(metric: str, look: Look, plan: Rollout) -> str:
+    """Why a canary is rolled back."""
+    if metric not in plan.slo:
+        return f"{_told(look.canary)}, beside {look.baseline.errors} in {look.baseline.total}"
+    events, total, _ = _events(look.canary, metric, plan.slo[metric])
+    if metric in RATES:
+        return f"{events} errors in {total} requests break the objective of {metric} {plan.slo[metric]:.3g}"
+    return f"{events} of {total} requests took more than {plan.slo[metric]:.4g} s, which breaks the objective of {metric}"
+
+
+def _finite(value: float) -> float:
+    """What refutes a null altogether, as a number that every store can keep."""
+    return max(-_MOST, min(value, _MOST))
+
+
+def _told(window: Window) -> str:
+    return f"{window.errors} errors in {window.total} requests"
 
 
 def pace(look: Look, plan: Rollout, judgement: Judgement) -> Move:

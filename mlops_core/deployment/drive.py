@@ -96,7 +96,7 @@ class Driver:
         look = look_at(self.desk, state, plan, self.now)
         judgement = judge(look, plan)
         said = {metric: value for metric in (*plan.slo, "error_rate") if (value := look.canary.metric(metric)) is not None}
-        seen = evolve(plan, verdict=str(judgement.verdict), metrics=said)
+        seen = evolve(plan, verdict=str(judgement.verdict), metrics={**said, **judgement.evidence})
         held = one.status is S.PAUSED and judgement.verdict is not Verdict.ROLLBACK
         return self._make(Move.WAIT if held else pace(look, plan, judgement), one, seen, judgement.reason)
 
@@ -123,7 +123,8 @@ class Driver:
         if revision is None:
             return False
         first = revision if plan.step == 0 else plan.first_revision
-        confirmed = evolve(plan, step_revision=revision, first_revision=first)
+        weights = {**plan.weights, revision: plan.steps[plan.step]}
+        confirmed = evolve(plan, step_revision=revision, first_revision=first, weights=weights)
         self._enter(one, one.status, revision=revision, rollout=confirmed)
         return False
 

@@ -148,7 +148,8 @@ class ModelDeployment:
         desk = self._desk(model_id, environment, timeout)
         slo = self._objectives(plan)
         check_countable(desk, slo)
-        rollout = Rollout(plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, slo)
+        given = plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, slo
+        rollout = Rollout(*given, alpha=plan.alpha, margin=plan.margin)
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), rollout)
         done = work.deploy(desk, order, desk.timeout)
         return self._follow(desk, done) if wait else done

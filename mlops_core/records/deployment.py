@@ -116,7 +116,9 @@ class Rollout(Record):
 
     ``steps`` are shares of the requests, rising; the last is 1.0. ``step`` is the index of the one in force, reached at ``step_started``
     with routing revision ``step_revision``; the rollout as a whole began with ``first_revision``. ``ends`` is the deadline as a time.
-    ``verdict`` and ``metrics`` are those of the last look, kept for audit.
+    ``weights`` are the shares that routing revisions gave it. ``alpha`` bounds the probability of a rollback without a cause, ``margin`` is
+    the ratio of error rates that a promotion rules out. ``verdict`` and ``metrics`` are those of the last look, kept for audit, with the
+    natural logarithms of its e-values.
     """
 
     steps: tuple[float, ...]
@@ -131,6 +133,9 @@ class Rollout(Record):
     step_started: datetime | None = None
     first_revision: int = 0
     step_revision: int = 0
+    weights: Mapping[int, float] = field(factory=dict)
+    alpha: float = 0.01
+    margin: float = 1.5
     verdict: str = ""
     metrics: Mapping[str, float] = field(factory=dict)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment.canary import Judgement, Look, Move, Verdict, check_plan, judge, pace
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import Rollout, Window
+from mlops_core.records import Rollout, VariantCount, Window
 from mlops_core.records.histogram import bucket
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -30,41 +30,87 @@ def look(total: int, errors: int = 0, *, after: timedelta = MINUTE, step: int | 
     return Look(NOW + after, window, Window(), total if step is None else step)
 
 
+def beside(total: int, errors: int, others: int, their_errors: int) -> Look:
+    """Requests and errors of both sides under routing revision 2."""
+    sides = [
+        Window(total=seen, errors=wrong, counts=(VariantCount(name, 2, seen, wrong),))
+        for name, seen, wrong in (("2", total, errors), ("1", others, their_errors))
+    ]
+    return Look(NOW, sides[0], sides[1], total)
+
+
 @pytest.mark.parametrize(
     ("total", "errors", "verdict"),
     [
         (0, 0, Verdict.CONTINUE),
         (99, 0, Verdict.CONTINUE),
-        (99, 1, Verdict.CONTINUE),
-        (100, 0, Verdict.PROMOTE),
-        (100, 1, Verdict.PROMOTE),
+        (200, 0, Verdict.CONTINUE),
+        (330, 0, Verdict.PROMOTE),
+        (1, 1, Verdict.CONTINUE),
         (2, 2, Verdict.ROLLBACK),
-        (100, 2, Verdict.ROLLBACK),
-        (1000, 10, Verdict.PROMOTE),
-        (1000, 11, Verdict.ROLLBACK),
+        (100, 5, Verdict.CONTINUE),
+        (100, 8, Verdict.ROLLBACK),
+        (1000, 10, Verdict.CONTINUE),
+        (1000, 25, Verdict.ROLLBACK),
+        (5000, 25, Verdict.PROMOTE),
     ],
 )
-def test_an_error_rate_is_judged_as_soon_as_nothing_could_mend_it(total: int, errors: int, verdict: Verdict) -> None:
+def test_an_error_rate_is_judged_by_what_is_proved(total: int, errors: int, verdict: Verdict) -> None:
     assert judge(look(total, errors), plan()).verdict is verdict
 
 
 def test_the_verdict_says_why() -> None:
-    assert judge(look(100, 5), plan()).reason == "5 errors in 100 requests break the objective of 0.01"
+    assert judge(look(100, 9), plan()).reason == "9 errors in 100 requests break the objective of error_rate 0.01"
     assert judge(look(40), plan()).reason == "40 of 100 requests seen"
-    assert judge(look(100), plan()).reason == "0 errors in 100 requests"
+    assert judge(look(100, 1), plan()).reason == "1 errors in 100 requests: too few requests to tell"
+    assert judge(look(400), plan()).reason == "0 errors in 400 requests, within the objective"
+    assert (
+        judge(beside(300, 0, 2700, 40), plan(weights={2: 0.1})).reason == "0 errors in 300 requests, fewer than 1.5 times those beside it"
+    )
+    assert judge(beside(400, 20, 3600, 36), plan(weights={2: 0.1}, slo={})).reason == "20 errors in 400 requests, beside 36 in 3600"
 
 
 def test_a_success_rate_is_an_error_rate_from_the_other_side() -> None:
-    assert judge(look(100, 2), plan(slo={"success_rate": 0.99})).verdict is Verdict.ROLLBACK
-    assert judge(look(100, 1), plan(slo={"success_rate": 0.99})).verdict is Verdict.PROMOTE
+    assert judge(look(100, 9), plan(slo={"success_rate": 0.99})).verdict is Verdict.ROLLBACK
+    assert judge(look(400), plan(slo={"success_rate": 0.99})).verdict is Verdict.PROMOTE
 
 
-def test_a_latency_is_judged_once_there_are_enough_requests() -> None:
-    slow = plan(slo={"p95_latency": 0.05})
-    assert judge(look(99, seconds=0.2), slow).verdict is Verdict.CONTINUE
-    assert judge(look(100, seconds=0.2), slow).verdict is Verdict.ROLLBACK
+def test_a_quantile_is_broken_by_too_many_slow_requests() -> None:
+    slow = plan(slo={"error_rate": 0.05, "p95_latency": 0.05})
+    assert judge(look(2, seconds=0.2), slow).verdict is Verdict.CONTINUE
+    broken = judge(look(20, seconds=0.2), slow)
+    assert (broken.verdict, broken.reason) == (
+        Verdict.ROLLBACK,
+        "20 of 20 requests took more than 0.05 s, which breaks the objective of p95_latency",
+    )
     assert judge(look(100, seconds=0.02), slow).verdict is Verdict.PROMOTE
-    assert judge(look(100, seconds=0.2), plan(slo={"avg_latency": 0.1})).reason == "avg_latency of 0.2 s breaks the objective of 0.1 s"
+    near = Window(total=100, latency_sum=1, histogram={bucket(0.01): 93, bucket(0.2): 7})
+    held = judge(Look(NOW, near), slow)
+    assert (held.verdict, held.reason) == (Verdict.CONTINUE, "p95_latency of 0.1991 s is above the objective of 0.05 s")
+
+
+def test_the_mean_latency_is_compared_once_there_are_enough_requests() -> None:
+    slow = plan(slo={"error_rate": 0.05, "avg_latency": 0.1})
+    assert judge(look(99, seconds=0.2), slow).verdict is Verdict.CONTINUE
+    assert judge(look(100, seconds=0.2), slow).reason == "avg_latency of 0.2 s is above the objective of 0.1 s"
+    assert judge(look(100, seconds=0.2), slow).verdict is Verdict.ROLLBACK
+
+
+def test_both_sides_may_fail_together() -> None:
+    """Nothing is said of the canary by what its surroundings do."""
+    assert judge(beside(100, 30, 900, 270), plan(weights={2: 0.1}, slo={"error_rate": 0.5})).verdict is not Verdict.ROLLBACK
+
+
+def test_errors_are_weighed_by_the_share_of_their_revision() -> None:
+    """Fifty of a hundred errors are many at a share of a tenth, and as expected at a half; of an unknown revision they tell nothing."""
+    assert judge(beside(1000, 50, 9000, 50), plan(weights={2: 0.1}, slo={"error_rate": 1.0})).verdict is Verdict.ROLLBACK
+    for weights in ({2: 0.5}, {}, {1: 0.1}):
+        assert judge(beside(1000, 50, 9000, 50), plan(weights=weights, slo={"error_rate": 1.0})).verdict is not Verdict.ROLLBACK
+
+
+def test_the_evidence_is_kept_as_finite_numbers() -> None:
+    found = judge(look(10, 10), plan(slo={"error_rate": 0.0})).evidence
+    assert found == {"evidence.worse": 0.0, "evidence.above.error_rate": 1000.0}
 
 
 def test_a_serving_process_that_died_ends_it() -> None:
@@ -117,6 +163,8 @@ def test_the_deadline_does_what_it_is_told(at_deadline: Literal["hold", "promote
         ({"step_time": -MINUTE}, "canary: step_time and deadline"),
         ({"deadline": timedelta(0)}, "canary: step_time and deadline"),
         ({"min_requests": 0}, "canary.min_requests: 0"),
+        ({"alpha": 0}, "canary.alpha: 0 is no probability"),
+        ({"margin": 1.0}, "canary.margin: 1 rules nothing out"),
         ({"slo": {"error_rte": 0.01}}, "canary.slo: unknown metric 'error_rte' - known are error_rate, "),
         ({"slo": {"error_rate": 5}}, "canary.slo.error_rate: 5 is no fraction - 1 % is written 0.01"),
         ({"slo": {"p95_latency": "fast"}}, "canary.slo.p95_latency: 'fast' is no bound"),

@@ -76,7 +76,7 @@ def test_a_canary_whose_rollback_fails_is_told(world: Any, stubborn: Stubborn, p
     done = next(one for one in world.deployment.advance() if one.number == 2)
 
     assert done.status is S.ROLLBACK_FAILED
-    assert "break the objective of 0.1; the traffic could not be moved" in done.reason
+    assert "break the objective of error_rate 0.1; the traffic could not be moved" in done.reason
 
 
 def test_a_deployment_whose_routes_are_refused_is_rolled_back_and_blocks_nothing(world: Any, stubborn: Stubborn) -> None:
