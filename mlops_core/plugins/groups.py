@@ -83,6 +83,7 @@ FIRST_PARTY: Final[Mapping[str, str]] = {
     "registry.sqlite": "motadata-mlops-registry-sql",
     "deployer.local": "motadata-mlops-deployer-local",
     "sink.otel": "motadata-mlops-sink-otel",
+    "sink.postgres": "motadata-mlops-sink-sql",
     "sink.prometheus": "motadata-mlops-sink-prometheus",
     "sink.sqlite": "motadata-mlops-sink-sql",
     "drift.adwin": "motadata-mlops-drift-online",

@@ -51,7 +51,7 @@ sink.close()
 
 def test_is_found_under_its_name() -> None:
     (entry,) = entry_points(group="mlops_core.sink", name="sqlite")
-    assert entry.load().mlops_monitor_sink() is SqliteSink
+    assert entry.load().mlops_monitor_sink(name="sqlite") is SqliteSink
 
 
 def test_the_hook_loads_no_database_before_it_is_called() -> None:

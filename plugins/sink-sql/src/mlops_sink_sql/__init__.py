@@ -1,4 +1,4 @@
-"""Monitoring segments in SQLite through SQLAlchemy."""
+"""Monitoring segments in SQLite or PostgreSQL through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ __all__ = ["mlops_monitor_sink"]
 
 
 @hookimpl
-def mlops_monitor_sink() -> type[MonitorSink]:
-    """Hand over the sink; SQLAlchemy is loaded with it."""
+def mlops_monitor_sink(name: str) -> type[MonitorSink]:
+    """Hand over the sink of this name; SQLAlchemy is loaded with it."""
+    if name == "postgres":
+        from mlops_sink_sql.postgres import PostgresSink
+
+        return PostgresSink
     from mlops_sink_sql.sqlite import SqliteSink
 
     return SqliteSink

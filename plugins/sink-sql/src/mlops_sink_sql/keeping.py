@@ -42,7 +42,7 @@ def number_series(database: Database, connection: Connection, series: Iterable[S
         found = connection.execute(select(SERIES.c.id).where(_is(key))).scalar()
         if found is None:
             fields = {"tenant": key.tenant, "environment": key.environment, "model": key.model, "version": key.version}
-            connection.execute(database.insert(SERIES).values(**fields).on_conflict_do_nothing())
+            connection.execute(database.source.insert(SERIES).values(**fields).on_conflict_do_nothing())
             found = connection.execute(select(SERIES.c.id).where(_is(key))).scalar_one()
         numbers[key] = int(found)
     return numbers
@@ -93,6 +93,6 @@ def _mark(database: Database, connection: Connection, writer: str) -> int:
     locked = select(WRITERS.c.reached).where(WRITERS.c.writer == writer).with_for_update()
     found = connection.execute(locked).scalar()
     if found is None:
-        connection.execute(database.insert(WRITERS).values(writer=writer, reached=0).on_conflict_do_nothing())
+        connection.execute(database.source.insert(WRITERS).values(writer=writer, reached=0).on_conflict_do_nothing())
         found = connection.execute(locked).scalar_one()
     return int(found)

@@ -107,7 +107,9 @@ class SqlSink(MonitorSink):
             return
         with self.database.writing() as connection:
             numbers = number_series(self.database, connection, (row.series for row in rows))
-            connection.execute(self.database.insert(LOG).on_conflict_do_nothing(), [log_row(row, numbers[row.series]) for row in rows])
+            connection.execute(
+                self.database.source.insert(LOG).on_conflict_do_nothing(), [log_row(row, numbers[row.series]) for row in rows]
+            )
 
     def read_log(self, series: SeriesKey, start: datetime, end: datetime, *, since: str | None = None) -> Page[Logged]:
         """Rows of one series in the order in which they were kept."""
@@ -120,7 +122,7 @@ class SqlSink(MonitorSink):
     def join(self, tenant: str, tally: Callable[[Sequence[Joined]], Sequence[Segment]]) -> int:
         """Match what arrived since the last call; of a tenant one call at a time."""
         with self.database.writing() as connection:
-            self.database.queue(connection, f"join/{tenant}")
+            self.database.source.queue(connection, f"join/{tenant}")
             fresh = fresh_rows(connection, tenant)
             pairs = pairs_of(connection, tenant, fresh) if fresh else {}
             segments = tally(list(pairs.values())) if pairs else ()
