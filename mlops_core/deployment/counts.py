@@ -70,7 +70,7 @@ def _read(desk: Desk, versions: Iterable[str], rollout: Rollout, now: datetime) 
     key = desk.endpoint
     found = []
     for version in sorted(versions):
-        segments = sink.read(SeriesKey(key.tenant, key.environment, key.model, version), start, now + _MARGIN)
+        segments = sink.read(SeriesKey(key.tenant, key.environment, key.model, version), start, now + _MARGIN, merged=True)
         found += [segment for segment in segments if segment.revision >= rollout.first_revision]
     return Window.merge(found)
 

@@ -56,7 +56,7 @@ class Reader:
     def window(self, series: list[SeriesKey], start: datetime, end: datetime) -> Window:
         """All segments of these series that overlap [start, end), merged."""
         with self._told():
-            return Window.merge(chain.from_iterable(self.sink.read(key, start, end) for key in series), until=end)
+            return Window.merge(chain.from_iterable(self.sink.read(key, start, end, merged=True) for key in series), until=end)
 
     def segments(self, series: list[SeriesKey], start: datetime, end: datetime) -> list[Segment]:
         """All segments of these series that overlap [start, end)."""

@@ -38,8 +38,14 @@ class MonitorSink(Backend):
                 then written. Any other error is an outage, after which all is written again.
         """
 
-    def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
-        """Segments that overlap [start, end), oldest first; with ``level`` only those replaced at that level (zero: only written ones)."""
+    def read(
+        self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None, merged: bool = False
+    ) -> Iterator[Segment]:
+        """Segments that overlap [start, end), oldest first; with ``level`` only those replaced at that level (zero: only written ones).
+
+        With ``merged`` the caller wants the window only: there may be fewer segments, in any order and without samples and failures, as
+        long as ``Window.merge`` makes the same of those of each routing revision.
+        """
         raise self._lacks("read")
 
     def series(self, tenant: str, model: str | None = None) -> Iterator[SeriesKey]:

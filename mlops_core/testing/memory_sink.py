@@ -63,8 +63,11 @@ class MemorySink(MonitorSink):
                 if self._marks.setdefault(segment.writer, _Mark()).admit(segment.sequence):
                     self._kept.append((_WRITTEN, segment))
 
-    def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
+    def read(
+        self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None, merged: bool = False
+    ) -> Iterator[Segment]:
         """Segments that overlap [start, end), oldest first."""
+        del merged  # they are as good unmerged
         with self._lock:
             found = [
                 segment

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from mlops_core.exceptions import MonitoringError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import Connection, Table
 
@@ -35,6 +35,10 @@ class Source(Protocol):
     @property
     def remedy(self) -> str:
         """What to check when the driver raises."""
+
+    @property
+    def snapshot(self) -> Mapping[str, Any]:
+        """Execution options of a transaction whose statements all see one moment."""
 
     def open(self) -> Engine:
         """An engine over a database that has the schema."""
@@ -67,8 +71,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with."""
-        with self._used() as engine, engine.begin() as connection:
+        """A transaction to read in, which sees one moment."""
+        with self._used() as engine, engine.execution_options(**self.source.snapshot).begin() as connection:
             yield connection
 
     @contextmanager

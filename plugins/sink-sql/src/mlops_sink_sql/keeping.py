@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from mlops_sink_sql.rows import segment_row
 from mlops_sink_sql.schema import BEYOND, SEGMENTS, SERIES, WRITERS
+from mlops_sink_sql.sums import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +19,22 @@ if TYPE_CHECKING:
     from mlops_core.records import Segment, SeriesKey
     from mlops_sink_sql.database import Database
 
-__all__ = ["admit", "id_of", "keep", "number_series"]
+__all__ = ["admit", "id_of", "keep", "number_of", "number_series"]
+
+
+_NUMBER: Final = select(SERIES.c.id).where(*(SERIES.c[name] == bindparam(name) for name in ("tenant", "model", "environment", "version")))
+_LOCKED: Final = _NUMBER.with_for_update()
 
 
 def id_of(series: SeriesKey) -> ColumnElement[int]:
     """The series' number as a subquery: NULL, which equals nothing, for one that never was."""
     return select(SERIES.c.id).where(_is(series)).scalar_subquery()
+
+
+def number_of(connection: Connection, series: SeriesKey, *, lock: bool = False) -> int | None:
+    """The series' number; with ``lock`` whoever writes or changes its segments waits for the end of this transaction."""
+    named = {"tenant": series.tenant, "model": series.model, "environment": series.environment, "version": series.version}
+    return connection.execute(_LOCKED if lock else _NUMBER, named).scalar()
 
 
 def _is(series: SeriesKey) -> ColumnElement[bool]:
@@ -39,19 +50,26 @@ def number_series(database: Database, connection: Connection, series: Iterable[S
     """The number of each series, given now where it is new; in order, so that two transactions cannot wait for each other."""
     numbers = {}
     for key in sorted(set(series)):
-        found = connection.execute(select(SERIES.c.id).where(_is(key))).scalar()
+        found = number_of(connection, key)
         if found is None:
             fields = {"tenant": key.tenant, "environment": key.environment, "model": key.model, "version": key.version}
             connection.execute(database.source.insert(SERIES).values(**fields).on_conflict_do_nothing())
-            found = connection.execute(select(SERIES.c.id).where(_is(key))).scalar_one()
-        numbers[key] = int(found)
+            found = number_of(connection, key)
+        numbers[key] = int(found or 0)
     return numbers
 
 
 def keep(connection: Connection, segments: Sequence[Segment], numbers: Mapping[SeriesKey, int], level: int) -> None:
-    """Add rows."""
-    if segments:
-        connection.execute(insert(SEGMENTS), [segment_row(one, numbers[one.series], level) for one in segments])
+    """Add rows; sums that lack them are erased."""
+    if not segments:
+        return
+    rows = [segment_row(one, numbers[one.series], level) for one in segments]
+    connection.execute(insert(SEGMENTS), rows)
+    ends: dict[int, set[int]] = {}
+    for row in rows:
+        ends.setdefault(row["series"], set()).add(row["end"])
+    for series in sorted(ends):
+        forget(connection, series, ends[series])
 
 
 def admit(database: Database, connection: Connection, segments: Iterable[Segment]) -> list[Segment]:

@@ -95,3 +95,4 @@ def bring_schema(connection: Connection, place: str) -> None:
         if version > stored:
             step(connection)
             connection.execute(update(META).where(_SCHEMA).values(value=str(version)))
+    METADATA.create_all(connection)  # tables that are new as a whole

@@ -78,6 +78,10 @@ class _Server:
     def remedy(self) -> str:
         return "check the server, the URL and the rights of its user"
 
+    @property
+    def snapshot(self) -> Mapping[str, Any]:
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
     def open(self) -> Engine:
         """The sink owns its tables: those of an earlier release are brought up to date by whoever comes first, and the others wait."""
         with self._engine(patient=False, poolclass=NullPool).begin() as connection:

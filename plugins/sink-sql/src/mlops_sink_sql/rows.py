@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.records import Logged, Quality, Segment, SeriesKey, ValueSum
-from mlops_sink_sql.packing import pack, unpack
+from mlops_sink_sql.packing import pack, unpack, unpack_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Row
 
-__all__ = ["json_text", "log_row", "logged_of", "micros", "segment_of", "segment_row", "span"]
+__all__ = ["json_text", "log_row", "logged_of", "merged_of", "micros", "segment_of", "segment_row", "span"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -63,8 +65,8 @@ def _detail(segment: Segment) -> str:
     return json_text([dict(segment.errors_by_type), values])
 
 
-def segment_of(row: Row[Any], series: SeriesKey) -> Segment:
-    """The segment of a row."""
+def segment_of(row: Row[Any], series: SeriesKey, histogram: Mapping[int, int] | None = None) -> Segment:
+    """The segment of a row, with its own histogram unless another is given."""
     errors_by_type, values = json.loads(row.detail) if row.detail else ({}, {})
     return Segment(
         series,
@@ -78,12 +80,22 @@ def segment_of(row: Row[Any], series: SeriesKey) -> Segment:
         row.unit_errors,
         errors_by_type,
         row.latency_sum,
-        unpack(row.histogram),
+        unpack(row.histogram) if histogram is None else histogram,
         {name: ValueSum(count, total, last, None if at is None else _time(at)) for name, (count, total, last, at) in values.items()},
         tuple(json.loads(row.sample)) if row.sample else (),
         tuple(json.loads(row.failures)) if row.failures else (),
         Quality.from_dict(json.loads(row.quality)) if row.quality else None,
     )
+
+
+def merged_of(rows: Sequence[Row[Any]], series: SeriesKey) -> list[Segment]:
+    """Segments of these rows, of which the first of each routing revision carries the histogram of all."""
+    segments = []
+    for _, group in groupby(sorted(rows, key=attrgetter("revision")), key=attrgetter("revision")):
+        one, *others = group
+        segments.append(segment_of(one, series, unpack_sum([row.histogram for row in (one, *others)])))
+        segments += [segment_of(row, series, {}) for row in others]
+    return segments
 
 
 def log_row(row: Logged, series: int) -> Mapping[str, Any]:

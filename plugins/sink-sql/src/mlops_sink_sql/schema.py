@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "VERSION", "WRITERS"]
+__all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "SUMS", "VERSION", "WRITERS"]
 
 VERSION: Final = 2
 METADATA: Final = MetaData()
@@ -78,6 +78,27 @@ SEGMENTS: Final = Table(
     _text("failures", "JSON: predictions that failed", nullable=True),
     Index("sink_segments_time", "series", "end", "start"),
     Index("sink_segments_level", "series", "level", "end"),
+)
+
+SUMS: Final = Table(
+    "sink_sums",
+    METADATA,
+    _number(),
+    _series(),
+    _whole("bucket", "its end; see mlops_sink_sql.sums"),
+    _whole("width"),
+    _whole("revision"),
+    _whole("start", "of its first segment"),
+    _whole("latest", "the end of its last segment"),
+    _whole("total"),
+    _whole("errors"),
+    _whole("unit_errors"),
+    Column("latency_sum", Float, nullable=False),
+    Column("histogram", LargeBinary, nullable=False),
+    _text("detail", nullable=True),
+    _text("quality", nullable=True),
+    UniqueConstraint("series", "width", "bucket", "revision"),
+    Index("sink_sums_bucket", "series", "bucket"),
 )
 
 WRITERS: Final = Table(

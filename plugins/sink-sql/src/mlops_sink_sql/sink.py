@@ -9,11 +9,12 @@ from sqlalchemy import and_, delete, exists, select
 
 from mlops_core.records import Logged, Page, Segment, SeriesKey
 from mlops_core.roles import MonitorSink
-from mlops_sink_sql.keeping import admit, id_of, keep, number_series
+from mlops_sink_sql.keeping import admit, id_of, keep, number_of, number_series
 from mlops_sink_sql.matching import MOST, fresh_rows, pairs_of, purge_log, remember
-from mlops_sink_sql.rows import log_row, logged_of, micros, segment_of, span
+from mlops_sink_sql.rows import log_row, logged_of, merged_of, micros, segment_of, span
 from mlops_sink_sql.samples import purge_samples
 from mlops_sink_sql.schema import LOG, SEGMENTS, SERIES
+from mlops_sink_sql.sums import cover, forget, later, renew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,8 +57,12 @@ class SqlSink(MonitorSink):
             numbers = number_series(self.database, connection, (segment.series for segment in segments))
             keep(connection, admit(self.database, connection, segments), numbers, _WRITTEN)
 
-    def read(self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None) -> Iterator[Segment]:
-        """Segments that overlap [start, end), oldest first."""
+    def read(
+        self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None, merged: bool = False
+    ) -> Iterator[Segment]:
+        """Segments that overlap [start, end), oldest first; merged ones out of the sums beside them."""
+        if merged and level is None:
+            return iter(self._merged(series, micros(start), micros(end)))
         wanted = [SEGMENTS.c.series == id_of(series), SEGMENTS.c.start < micros(end), SEGMENTS.c.end > micros(start)]
         if level is not None:
             wanted.append(SEGMENTS.c.level == span(level))
@@ -65,6 +70,12 @@ class SqlSink(MonitorSink):
         with self.database.reading() as connection:
             rows = connection.execute(query).all()
         return (segment_of(row, series) for row in rows)
+
+    def _merged(self, series: SeriesKey, start: int, end: int) -> list[Segment]:
+        with self.database.reading() as connection:
+            number = number_of(connection, series)
+            rows = [] if number is None else [*cover(connection, number, start, end), *later(connection, number, end)]
+        return merged_of(rows, series)
 
     def series(self, tenant: str, model: str | None = None) -> Iterator[SeriesKey]:
         """Series that have segments, sorted."""
@@ -92,13 +103,17 @@ class SqlSink(MonitorSink):
     ) -> int:
         """Merge what lies within [start, end); the series is locked meanwhile, and a writer of it waits."""
         with self.database.writing() as connection:
-            number = connection.execute(select(SERIES.c.id).where(SERIES.c.id == id_of(series)).with_for_update()).scalar()
+            number = number_of(connection, series, lock=True)
             inside = and_(SEGMENTS.c.series == number, SEGMENTS.c.start >= micros(start), SEGMENTS.c.end <= micros(end))
             rows = connection.execute(select(SEGMENTS).where(inside).order_by(SEGMENTS.c.start, SEGMENTS.c.id)).all()
             merged = merge([segment_of(row, series) for row in rows])
             if rows:
                 connection.execute(delete(SEGMENTS).where(inside))
             keep(connection, merged, number_series(self.database, connection, (one.series for one in merged)), span(level))
+            if number is not None:
+                ends = {row.end for row in rows} | {micros(one.end) for one in merged}
+                forget(connection, number, ends)
+                renew(connection, series, number, ends, span(level))
         return len(rows)
 
     def log(self, rows: Sequence[Logged]) -> None:

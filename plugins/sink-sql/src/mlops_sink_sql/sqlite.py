@@ -16,6 +16,8 @@ from mlops_sink_sql.migrations import bring_schema
 from mlops_sink_sql.sink import SqlSink
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection, Engine, Table
 
 __all__ = ["SqliteSink"]
@@ -58,6 +60,10 @@ class _File:
     @property
     def remedy(self) -> str:
         return "check the file, its folder and the free space"
+
+    @property
+    def snapshot(self) -> Mapping[str, Any]:
+        return {}
 
     def open(self) -> Engine:
         try:
