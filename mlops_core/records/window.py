@@ -22,7 +22,7 @@ from mlops_core.records.record import Record
 from mlops_core.records.sampling import MOST_ROWS, uniform
 from mlops_core.records.threshold import LIVE, METRICS
 
-__all__ = ["HealthReport", "Window", "assess_health", "merge_segments"]
+__all__ = ["HealthReport", "Window", "assess_health", "exact_sum", "merge_segments"]
 
 _SHORTEST: Final = 1.0  # seconds: a burst of milliseconds is no throughput
 _DEGRADED_SHARE: Final = 0.5
@@ -66,7 +66,7 @@ class Window(Record):
             errors=sum(segment.errors for segment in found),
             unit_errors=sum(segment.unit_errors for segment in found),
             errors_by_type=_by_frequency(segment.errors_by_type for segment in found),
-            latency_sum=_sum(segment.latency_sum for segment in found),
+            latency_sum=exact_sum(segment.latency_sum for segment in found),
             histogram=merge_counts(segment.histogram for segment in found),
             values=_merge_values(found),
             counts=_count_variants(found),
@@ -218,11 +218,11 @@ def _merge_value(group: Sequence[tuple[datetime, float, ValueSum]]) -> ValueSum:
     """Of two recorded at the same moment the larger is the last: any rule will do that does not depend on the order of merging."""
     at, last = max((at, last) for at, last, _ in group)
     values = [value for _, _, value in group]
-    return ValueSum(sum(value.count for value in values), _sum(value.sum for value in values), last, at)
+    return ValueSum(sum(value.count for value in values), exact_sum(value.sum for value in values), last, at)
 
 
-def _sum(parts: Iterable[float]) -> float:
-    """Exact where it can be; a sum beyond every number is the largest one, so that a figure that nobody believes harms no other."""
+def exact_sum(parts: Iterable[float]) -> float:
+    """A sum, exact where it can be; one beyond every number is the largest, so that a figure that nobody believes harms no other."""
     given = list(parts)
     try:
         return math.fsum(given)

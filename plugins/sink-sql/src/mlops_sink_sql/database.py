@@ -8,7 +8,7 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
@@ -53,6 +53,14 @@ class Source(Protocol):
         """Make sure, as far as the database can, that what was erased is gone."""
 
 
+@frozen
+class _Engines:
+    """Two views of one pool."""
+
+    reading: Engine
+    writing: Engine
+
+
 @define(eq=False)
 class Database:
     """Connections, opened at the first use. An outage is a ``MonitoringError`` of one line; data that cannot be kept a ``ValueError``.
@@ -63,7 +71,7 @@ class Database:
     """
 
     source: Source
-    _engine: Engine | None = field(default=None, init=False, repr=False)
+    _engines: _Engines | None = field(default=None, init=False, repr=False)
     _active: int = field(default=0, init=False)
     _forking: int = field(default=0, init=False)
     _guarded: bool = field(default=False, init=False)
@@ -72,30 +80,30 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction to read in, which sees one moment."""
-        with self._used() as engine, engine.execution_options(**self.source.snapshot).begin() as connection:
+        with self._used() as engines, engines.reading.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction: kept whole, or not at all if the block raises."""
-        with self._used() as engine, engine.execution_options(**{WRITES: True}).begin() as connection:
+        with self._used() as engines, engines.writing.begin() as connection:
             yield connection
 
     def settle(self) -> None:
         """Make sure, as far as the database can, that what was erased is gone."""
-        with self._used() as engine:
-            self.source.settle(engine)
+        with self._used() as engines:
+            self.source.settle(engines.writing)
 
     def close(self) -> None:
         """Close the connections that are not in use. Idempotent."""
         with self._changed:
-            engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.dispose()
+            engines, self._engines = self._engines, None
+        if engines is not None:
+            engines.writing.dispose()
 
     @contextmanager
-    def _used(self) -> Iterator[Engine]:
-        """The engine, kept from being forked away while it is used."""
+    def _used(self) -> Iterator[_Engines]:
+        """The engines, kept from being forked away while it is used."""
         with self._changed:
             self._changed.wait_for(lambda: not self._forking)
             self._active += 1
@@ -110,15 +118,17 @@ class Database:
                 self._active -= 1
                 self._changed.notify_all()
 
-    def _opened(self) -> Engine:
+    def _opened(self) -> _Engines:
         with self._changed:
             if not self._guarded and hasattr(os, "register_at_fork"):
                 self._guarded = True
                 hooks = (_weakly(self._before_fork), _weakly(self._after_fork), _weakly(self._in_child))
                 os.register_at_fork(before=hooks[0], after_in_parent=hooks[1], after_in_child=hooks[2])
-            if self._engine is None:
-                self._engine = self.source.open()
-            return self._engine
+            if self._engines is None:
+                engine = self.source.open()
+                options = (self.source.snapshot, {WRITES: True})
+                self._engines = _Engines(*(engine.execution_options(**one) for one in options))
+            return self._engines
 
     def _before_fork(self) -> None:
         with self._changed:

@@ -1,62 +1,25 @@
-"""How segments get in: each once, under the number of their series."""
+"""How segments get in: each once."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from mlops_sink_sql.rows import segment_row
-from mlops_sink_sql.schema import BEYOND, SEGMENTS, SERIES, WRITERS
+from mlops_sink_sql.schema import BEYOND, SEGMENTS, WRITERS
 from mlops_sink_sql.sums import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from mlops_core.records import Segment, SeriesKey
     from mlops_sink_sql.database import Database
 
-__all__ = ["admit", "id_of", "keep", "number_of", "number_series"]
-
-
-_NUMBER: Final = select(SERIES.c.id).where(*(SERIES.c[name] == bindparam(name) for name in ("tenant", "model", "environment", "version")))
-_LOCKED: Final = _NUMBER.with_for_update()
-
-
-def id_of(series: SeriesKey) -> ColumnElement[int]:
-    """The series' number as a subquery: NULL, which equals nothing, for one that never was."""
-    return select(SERIES.c.id).where(_is(series)).scalar_subquery()
-
-
-def number_of(connection: Connection, series: SeriesKey, *, lock: bool = False) -> int | None:
-    """The series' number; with ``lock`` whoever writes or changes its segments waits for the end of this transaction."""
-    named = {"tenant": series.tenant, "model": series.model, "environment": series.environment, "version": series.version}
-    return connection.execute(_LOCKED if lock else _NUMBER, named).scalar()
-
-
-def _is(series: SeriesKey) -> ColumnElement[bool]:
-    return and_(
-        SERIES.c.tenant == series.tenant,
-        SERIES.c.model == series.model,
-        SERIES.c.environment == series.environment,
-        SERIES.c.version == series.version,
-    )
-
-
-def number_series(database: Database, connection: Connection, series: Iterable[SeriesKey]) -> dict[SeriesKey, int]:
-    """The number of each series, given now where it is new; in order, so that two transactions cannot wait for each other."""
-    numbers = {}
-    for key in sorted(set(series)):
-        found = number_of(connection, key)
-        if found is None:
-            fields = {"tenant": key.tenant, "environment": key.environment, "model": key.model, "version": key.version}
-            connection.execute(database.source.insert(SERIES).values(**fields).on_conflict_do_nothing())
-            found = number_of(connection, key)
-        numbers[key] = int(found or 0)
-    return numbers
+__all__ = ["admit", "keep"]
 
 
 def keep(connection: Connection, segments: Sequence[Segment], numbers: Mapping[SeriesKey, int], level: int) -> None:

@@ -26,8 +26,8 @@ _MATCHING: Final = (
     """CREATE TABLE sink_new_segments (
         id INTEGER NOT NULL, series INTEGER NOT NULL, level INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
         writer TEXT NOT NULL, sequence INTEGER NOT NULL, revision INTEGER NOT NULL, total INTEGER NOT NULL, errors INTEGER NOT NULL,
-        unit_errors INTEGER NOT NULL, latency_sum FLOAT NOT NULL, histogram BLOB NOT NULL, detail TEXT, quality TEXT, sample TEXT,
-        failures TEXT, PRIMARY KEY (id), FOREIGN KEY(series) REFERENCES sink_series (id))""",
+        unit_errors INTEGER NOT NULL, latency_sum FLOAT NOT NULL, histogram BLOB NOT NULL, errors_by_type TEXT, recorded TEXT, quality TEXT,
+        sample TEXT, failures TEXT, PRIMARY KEY (id), FOREIGN KEY(series) REFERENCES sink_series (id))""",
     """CREATE TABLE sink_new_log (
         id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, tenant TEXT NOT NULL, kind TEXT NOT NULL,
         prediction_id TEXT NOT NULL, "row" INTEGER NOT NULL, at INTEGER NOT NULL, value TEXT NOT NULL, fresh INTEGER NOT NULL,
@@ -46,7 +46,7 @@ _SWAPPED: Final = (
 )
 _NEW_SEGMENT: Final = text(
     """INSERT INTO sink_new_segments VALUES (:id, :series, :level, :start, :end, :writer, :sequence, :revision, :total, :errors,
-       :unit_errors, :latency_sum, :histogram, :detail, NULL, :sample, NULL)"""
+       :unit_errors, :latency_sum, :histogram, :errors_by_type, :recorded, NULL, :sample, NULL)"""
 )
 
 
@@ -63,8 +63,9 @@ def _outcomes_are_matched(connection: Connection) -> None:
 
 def _unbundled(detail: str) -> dict[str, Any]:
     errors_by_type, histogram, values = json.loads(detail)
-    rest = json_text([errors_by_type, values]) if errors_by_type or values else None
-    return {"histogram": pack({int(place): count for place, count in histogram.items()}), "detail": rest}
+    texts = {"errors_by_type": errors_by_type, "recorded": values}
+    packed = pack({int(place): count for place, count in histogram.items()})
+    return {"histogram": packed, **{name: json_text(value) if value else None for name, value in texts.items()}}
 
 
 STEPS: Final[dict[int, Callable[[Connection], None]]] = {2: _outcomes_are_matched}

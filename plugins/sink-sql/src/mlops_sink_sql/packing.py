@@ -15,7 +15,6 @@ __all__ = ["pack", "unpack", "unpack_sum"]
 _WIDTHS: Final = {"B": 1, "H": 2, "I": 4, "q": 8}
 _PLACE: Final = 2
 _MANY: Final = 16  # from here on numpy is faster
-_PLACES: Final = 1 << 16
 _KINDS: Final = {"B": "u1", "H": "<u2", "I": "<u4", "q": "<i8"}
 
 
@@ -52,13 +51,18 @@ def unpack_sum(packed: Sequence[bytes]) -> dict[int, int]:
         return merge_counts(unpack(one) for one in packed)
     import numpy as np
 
-    total = np.zeros(_PLACES, dtype=np.int64)
+    places, counts = [], []
     for one in packed:
         if one:
             letter = chr(one[0])
             size = (len(one) - 1) // (_PLACE + _WIDTHS[letter])
-            places = np.frombuffer(one, "<i2", size, 1)
-            total[places] += np.frombuffer(one, _KINDS[letter], size, 1 + size * _PLACE)  # a negative place counts from the end
-    (places,) = total.nonzero()
-    counts = total[places].tolist()
-    return dict(zip(np.where(places < _PLACES // 2, places, places - _PLACES).tolist(), counts, strict=True))
+            places.append(np.frombuffer(one, "<i2", size, 1))
+            counts.append(np.frombuffer(one, _KINDS[letter], size, 1 + size * _PLACE))
+    if not places:
+        return {}
+    where = np.concatenate(places).astype(np.intp)
+    least = int(where.min())
+    total = np.zeros(int(where.max()) - least + 1, dtype=np.int64)
+    np.add.at(total, where - least, np.concatenate(counts, dtype=np.int64))
+    (filled,) = total.nonzero()
+    return dict(zip((filled + least).tolist(), total[filled].tolist(), strict=True))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.records import Logged, Quality, Segment, SeriesKey, ValueSum
+from mlops_core.records.window import exact_sum
 from mlops_sink_sql.packing import pack, unpack, unpack_sum
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ __all__ = ["json_text", "log_row", "logged_of", "merged_of", "micros", "segment_
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_REVISION: Final = attrgetter("revision")
+_COUNTED: Final = attrgetter("start", "end", "total", "errors", "unit_errors", "latency_sum", "histogram", "errors_by_type")
 
 
 def micros(at: datetime) -> int:
@@ -51,23 +55,22 @@ def segment_row(segment: Segment, series: int, level: int) -> Mapping[str, Any]:
         "unit_errors": segment.unit_errors,
         "latency_sum": segment.latency_sum,
         "histogram": pack(segment.histogram),
-        "detail": _detail(segment) if segment.errors_by_type or segment.values else None,
+        "errors_by_type": json_text(dict(segment.errors_by_type)) if segment.errors_by_type else None,
+        "recorded": _recorded(segment.values) if segment.values else None,
         "quality": json_text(segment.quality.to_dict()) if segment.quality is not None else None,
         "sample": json_text([dict(row) for row in segment.sample]) if segment.sample else None,
         "failures": json_text([dict(row) for row in segment.failures]) if segment.failures else None,
     }
 
 
-def _detail(segment: Segment) -> str:
-    values = {
-        name: [value.count, value.sum, value.last, None if value.at is None else micros(value.at)] for name, value in segment.values.items()
-    }
-    return json_text([dict(segment.errors_by_type), values])
+def _recorded(values: Mapping[str, ValueSum]) -> str:
+    return json_text(
+        {name: [value.count, value.sum, value.last, None if value.at is None else micros(value.at)] for name, value in values.items()}
+    )
 
 
-def segment_of(row: Row[Any], series: SeriesKey, histogram: Mapping[int, int] | None = None) -> Segment:
-    """The segment of a row, with its own histogram unless another is given."""
-    errors_by_type, values = json.loads(row.detail) if row.detail else ({}, {})
+def segment_of(row: Row[Any], series: SeriesKey) -> Segment:
+    """The segment of a row."""
     return Segment(
         series,
         _time(row.start),
@@ -78,24 +81,59 @@ def segment_of(row: Row[Any], series: SeriesKey, histogram: Mapping[int, int] | 
         row.total,
         row.errors,
         row.unit_errors,
-        errors_by_type,
+        json.loads(row.errors_by_type) if row.errors_by_type else {},
         row.latency_sum,
-        unpack(row.histogram) if histogram is None else histogram,
-        {name: ValueSum(count, total, last, None if at is None else _time(at)) for name, (count, total, last, at) in values.items()},
+        unpack(row.histogram),
+        _values(row.recorded) if row.recorded else {},
         tuple(json.loads(row.sample)) if row.sample else (),
         tuple(json.loads(row.failures)) if row.failures else (),
-        Quality.from_dict(json.loads(row.quality)) if row.quality else None,
+        _quality(row.quality) if row.quality else None,
     )
 
 
+def _values(recorded: str) -> dict[str, ValueSum]:
+    found = json.loads(recorded).items()
+    return {name: ValueSum(count, total, last, None if at is None else _time(at)) for name, (count, total, last, at) in found}
+
+
+def _quality(known: str) -> Quality:
+    return Quality.from_dict(json.loads(known))
+
+
 def merged_of(rows: Sequence[Row[Any]], series: SeriesKey) -> list[Segment]:
-    """Segments of these rows, of which the first of each routing revision carries the histogram of all."""
-    segments = []
-    for _, group in groupby(sorted(rows, key=attrgetter("revision")), key=attrgetter("revision")):
-        one, *others = group
-        segments.append(segment_of(one, series, unpack_sum([row.histogram for row in (one, *others)])))
-        segments += [segment_of(row, series, {}) for row in others]
-    return segments
+    """Segments of which a window makes the same as of those of these rows: of each routing revision one carries what is merely counted."""
+    merged = []
+    for revision, group in groupby(sorted(rows, key=_REVISION), key=_REVISION):
+        found = list(group)
+        merged.append(_counted(found, series, revision))
+        for row in found:
+            if row.recorded or row.quality:
+                values = _values(row.recorded) if row.recorded else {}
+                quality = _quality(row.quality) if row.quality else None
+                merged.append(Segment(series, _time(row.start), _time(row.end), "", 0, revision, values=values, quality=quality))
+    return merged
+
+
+def _counted(rows: Sequence[Row[Any]], series: SeriesKey, revision: int) -> Segment:
+    starts, ends, totals, errors, unit_errors, latency_sums, histograms, kinds = zip(*map(_COUNTED, rows), strict=True)
+    errors_by_type: Counter[str] = Counter()
+    for text in kinds:
+        if text:
+            errors_by_type.update(json.loads(text))
+    return Segment(
+        series,
+        _time(min(starts)),
+        _time(max(ends)),
+        "",
+        0,
+        revision,
+        sum(totals),
+        sum(errors),
+        sum(unit_errors),
+        errors_by_type,
+        exact_sum(latency_sums),
+        unpack_sum(histograms),
+    )
 
 
 def log_row(row: Logged, series: int) -> Mapping[str, Any]:

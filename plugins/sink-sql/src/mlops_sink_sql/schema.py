@@ -19,9 +19,15 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "SUMS", "VERSION", "WRITERS"]
+__all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "SUMMED", "SUMS", "VERSION", "WIDTHS", "WRITERS"]
 
 VERSION: Final = 2
+WIDTHS: Final = tuple(seconds * 1_000_000 for seconds in (10, 60, 600, 3600, 86400))
+"""Of buckets that have sums; each a multiple of the one before."""
+
+SUMMED: Final = ("start", "revision", "total", "errors", "unit_errors", "latency_sum", "histogram", "errors_by_type", "recorded", "quality")
+"""Columns that segments and sums share."""
+
 METADATA: Final = MetaData()
 
 _WHOLE: Final = BigInteger().with_variant(Integer, "sqlite")
@@ -72,7 +78,8 @@ SEGMENTS: Final = Table(
     _whole("unit_errors"),
     Column("latency_sum", Float, nullable=False),
     Column("histogram", LargeBinary, nullable=False, comment="see mlops_sink_sql.packing"),
-    _text("detail", "JSON: error types, values", nullable=True),
+    _text("errors_by_type", "JSON", nullable=True),
+    _text("recorded", "JSON: values", nullable=True),
     _text("quality", "JSON", nullable=True),
     _text("sample", "JSON: sampled predictions", nullable=True),
     _text("failures", "JSON: predictions that failed", nullable=True),
@@ -95,7 +102,8 @@ SUMS: Final = Table(
     _whole("unit_errors"),
     Column("latency_sum", Float, nullable=False),
     Column("histogram", LargeBinary, nullable=False),
-    _text("detail", nullable=True),
+    _text("errors_by_type", nullable=True),
+    _text("recorded", nullable=True),
     _text("quality", nullable=True),
     UniqueConstraint("series", "width", "bucket", "revision"),
     Index("sink_sums_bucket", "series", "bucket"),

@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import and_, bindparam, delete, exists, select
 
 from mlops_core.records import Logged, Page, Segment, SeriesKey
 from mlops_core.roles import MonitorSink
-from mlops_sink_sql.keeping import admit, id_of, keep, number_of, number_series
+from mlops_sink_sql.covering import cover_window
+from mlops_sink_sql.keeping import admit, keep
 from mlops_sink_sql.matching import MOST, fresh_rows, pairs_of, purge_log, remember
 from mlops_sink_sql.rows import log_row, logged_of, merged_of, micros, segment_of, span
 from mlops_sink_sql.samples import purge_samples
 from mlops_sink_sql.schema import LOG, SEGMENTS, SERIES
-from mlops_sink_sql.sums import cover, forget, later, renew
+from mlops_sink_sql.series import id_of, number_of, number_series
+from mlops_sink_sql.sums import forget, renew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["SqlSink"]
 
 _WRITTEN: Final = 0
+_LIVING: Final = exists().where(SEGMENTS.c.series == SERIES.c.id)
+_TENANTS: Final = select(*(SERIES.c[name] for name in ("tenant", "environment", "model", "version"))).where(
+    SERIES.c.tenant == bindparam("tenant"), _LIVING
+)
+_MODELS: Final = _TENANTS.where(SERIES.c.model == bindparam("model"))
 
 
 class SqlSink(MonitorSink):
@@ -62,7 +69,9 @@ class SqlSink(MonitorSink):
     ) -> Iterator[Segment]:
         """Segments that overlap [start, end), oldest first; merged ones out of the sums beside them."""
         if merged and level is None:
-            return iter(self._merged(series, micros(start), micros(end)))
+            with self.database.reading() as connection:
+                found = cover_window(connection, series, micros(start), micros(end))
+            return iter(merged_of(found, series))
         wanted = [SEGMENTS.c.series == id_of(series), SEGMENTS.c.start < micros(end), SEGMENTS.c.end > micros(start)]
         if level is not None:
             wanted.append(SEGMENTS.c.level == span(level))
@@ -71,24 +80,16 @@ class SqlSink(MonitorSink):
             rows = connection.execute(query).all()
         return (segment_of(row, series) for row in rows)
 
-    def _merged(self, series: SeriesKey, start: int, end: int) -> list[Segment]:
-        with self.database.reading() as connection:
-            number = number_of(connection, series)
-            rows = [] if number is None else [*cover(connection, number, start, end), *later(connection, number, end)]
-        return merged_of(rows, series)
-
     def series(self, tenant: str, model: str | None = None) -> Iterator[SeriesKey]:
         """Series that have segments, sorted."""
-        query = select(SERIES).where(SERIES.c.tenant == tenant, exists().where(SEGMENTS.c.series == SERIES.c.id))
-        if model is not None:
-            query = query.where(SERIES.c.model == model)
+        query, named = (_TENANTS, {"tenant": tenant}) if model is None else (_MODELS, {"tenant": tenant, "model": model})
         with self.database.reading() as connection:
-            found = [SeriesKey(row.tenant, row.environment, row.model, row.version) for row in connection.execute(query)]
+            found = [SeriesKey(*row) for row in connection.execute(query, named)]
         return iter(sorted(found))
 
     def tenants(self) -> Iterator[str]:
         """Tenants that have series, sorted."""
-        query = select(SERIES.c.tenant).distinct().where(exists().where(SEGMENTS.c.series == SERIES.c.id))
+        query = select(SERIES.c.tenant).distinct().where(_LIVING)
         with self.database.reading() as connection:
             found = connection.execute(query).scalars().all()
         return iter(sorted(found))
