@@ -184,6 +184,24 @@ class MonitorSinkSuite:
         assert (merged.total, merged.errors, merged.start) == (2, 1, _AT + timedelta(seconds=10))
         assert len(list(reading.read(_SERIES, _AT, _AT + _HOUR, level=timedelta(0)))) == 2
 
+    def test_a_merged_window_is_the_same(self, reading: MonitorSink) -> None:
+        """Wherever its bounds lie, before and after a roll-up, and with what comes late."""
+
+        def same(first: float, last: float) -> None:
+            start, end = _AT + timedelta(seconds=first), _AT + timedelta(seconds=last)
+            plain, merged = (Window.merge(reading.read(_SERIES, start, end, merged=one)) for one in (False, True))
+            assert merged.latency_sum == pytest.approx(plain.latency_sum)
+            assert attrs.evolve(merged, latency_sum=0) == attrs.evolve(plain, latency_sum=0)
+
+        fields = {"errors": 1, "errors_by_type": {"Timeout": 1}, "revision": 2, "values": {"live.f1": ValueSum(1, 0.5, 0.5, _AT)}}
+        reading.write([segment(number, number, **(fields if number % 9 == 0 else {})) for number in range(1, 300)])
+        for end in (0, 60, 120, 290, 400):
+            if end:
+                reading.replace(_SERIES, _AT, _AT + timedelta(seconds=end), _MINUTE, merge_segments)
+                reading.write([segment(1000 + end, end / 2, quality=Quality(labelled=2, correct=1))])
+            for first, last in ((0, 400), (60, 120), (59.5, 240), (0.5, 61), (30, 31), (299.9, 300), (-9, 0)):
+                same(first, last)
+
     def test_a_merge_that_fails_changes_nothing(self, reading: MonitorSink) -> None:
         """Nothing is half replaced."""
         reading.write([segment(1), segment(2)])

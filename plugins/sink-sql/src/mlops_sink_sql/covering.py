@@ -37,7 +37,7 @@ def cover_window(connection: Connection, series: SeriesKey, start: int, end: int
     bounds = {f"gap{place}{side}": gap[side] for place, gap in enumerate(gaps) for side in (0, 1)}
     bounds |= {f"sum{place}{side}": part[side] for place, part in enumerate(wanted) for side in (0, 1, 2)}
     named = {"tenant": series.tenant, "model": series.model, "environment": series.environment, "version": series.version}
-    rows = list(connection.execute(_window_statement(len(wanted), len(gaps)), {**named, **bounds, "until": end}))
+    rows = [*connection.execute(_window_statement(len(wanted), len(gaps)), {**named, **bounds, "until": end}).all()]
     found: dict[int, set[int]] = {}
     for row in rows:
         found.setdefault(row[0], set()).add(row[1])
@@ -89,7 +89,7 @@ def _between(connection: Connection, series: int, gaps: Sequence[Gap], width: in
         some = gaps[begin : begin + _MOST]
         bounds = {f"gap{place}{side}": gap[side] for place, gap in enumerate(some) for side in (0, 1)}
         named = {"series": series, "width": width} if width else {"series": series}
-        found += connection.execute(_gaps_statement(len(some), sums=bool(width)), {**named, **bounds})
+        found += connection.execute(_gaps_statement(len(some), sums=bool(width)), {**named, **bounds}).all()
     return found
 
 

@@ -23,7 +23,6 @@ __all__ = ["json_text", "log_row", "logged_of", "merged_of", "micros", "segment_
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _REVISION: Final = attrgetter("revision")
-_COUNTED: Final = attrgetter("start", "end", "total", "errors", "unit_errors", "latency_sum", "histogram", "errors_by_type")
 
 
 def micros(at: datetime) -> int:
@@ -115,24 +114,23 @@ def merged_of(rows: Sequence[Row[Any]], series: SeriesKey) -> list[Segment]:
 
 
 def _counted(rows: Sequence[Row[Any]], series: SeriesKey, revision: int) -> Segment:
-    starts, ends, totals, errors, unit_errors, latency_sums, histograms, kinds = zip(*map(_COUNTED, rows), strict=True)
+    columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
     errors_by_type: Counter[str] = Counter()
-    for text in kinds:
-        if text:
-            errors_by_type.update(json.loads(text))
+    for text in filter(None, columns["errors_by_type"]):
+        errors_by_type.update(json.loads(text))
     return Segment(
         series,
-        _time(min(starts)),
-        _time(max(ends)),
+        _time(min(columns["start"])),
+        _time(max(columns["end"])),
         "",
         0,
         revision,
-        sum(totals),
-        sum(errors),
-        sum(unit_errors),
+        sum(columns["total"]),
+        sum(columns["errors"]),
+        sum(columns["unit_errors"]),
         errors_by_type,
-        exact_sum(latency_sums),
-        unpack_sum(histograms),
+        exact_sum(columns["latency_sum"]),
+        unpack_sum(columns["histogram"]),
     )
 
 
