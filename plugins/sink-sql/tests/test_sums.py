@@ -106,6 +106,19 @@ def test_sums_are_what_a_window_reads(tmp_path: Path) -> None:
         assert off.total == 3 * (2 * 1440 - 30 - 10)  # nine minutes to the next ten, read one by one, and the one that it begins in
 
 
+def test_the_present_is_summed_up_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "monitoring.db"
+    with closing(SqliteSink(path=path)) as sink:
+        for number in range(1, 401):  # forty seconds
+            sink.write([segment(number, number / 10, 0.1)])
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE sink_segments SET total = 0")
+        connection.close()
+        assert Window.merge(sink.read(SERIES, *EVER, merged=True)).total == 3 * 300
+        sink.write([segment(401, 15, 0.1)])  # what comes late is counted, and the others of its ten seconds again, one by one
+        assert Window.merge(sink.read(SERIES, *EVER, merged=True)).total == 3 * (200 + 1)
+
+
 def test_what_comes_late_is_counted_at_once_and_summed_by_the_next_roll_up(sink: SqlSink) -> None:
     sink.write([segment(number, number * 60, 60) for number in range(1, 1500)])
     rolled(sink, AT, AT + 25 * HOUR, MINUTE)

@@ -51,15 +51,18 @@ def unpack_sum(packed: Sequence[bytes]) -> dict[int, int]:
         return merge_counts(unpack(one) for one in packed)
     import numpy as np
 
-    places, counts = [], []
+    given: dict[int, list[bytes]] = {}
     for one in packed:
         if one:
-            letter = chr(one[0])
-            size = (len(one) - 1) // (_PLACE + _WIDTHS[letter])
-            places.append(np.frombuffer(one, "<i2", size, 1))
-            counts.append(np.frombuffer(one, _KINDS[letter], size, 1 + size * _PLACE))
-    if not places:
+            given.setdefault(one[0], []).append(one)
+    if not given:
         return {}
+    places, counts = [], []
+    for letter, alike in given.items():
+        each = _PLACE + _WIDTHS[chr(letter)]
+        ends = [1 + (len(one) - 1) // each * _PLACE for one in alike]
+        places.append(np.frombuffer(b"".join([one[1:end] for one, end in zip(alike, ends, strict=True)]), "<i2"))
+        counts.append(np.frombuffer(b"".join([one[end:] for one, end in zip(alike, ends, strict=True)]), _KINDS[chr(letter)]))
     where = np.concatenate(places).astype(np.intp)
     least = int(where.min())
     total = np.zeros(int(where.max()) - least + 1, dtype=np.int64)

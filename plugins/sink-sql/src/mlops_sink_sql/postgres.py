@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from mlops_core.exceptions import MonitoringError
+from mlops_core.records import SeriesKey
 from mlops_sink_sql.database import Database
 from mlops_sink_sql.migrations import bring_schema
 from mlops_sink_sql.sink import SqlSink
@@ -51,9 +52,15 @@ class PostgresSink(SqlSink):
     )
     busy_timeout: float = field(default=30.0, metadata={"help": "seconds that a writer waits for the others, and for the server"})
     _database: Database = field(init=False, repr=False)
+    _closed: dict[SeriesKey, int] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._database = Database(_Server(_url(self.url), self.schema, self.busy_timeout))
+
+    @property
+    def closed(self) -> dict[SeriesKey, int]:
+        """As this process remembers it."""
+        return self._closed
 
     @property
     def database(self) -> Database:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.records import Logged, Quality, Segment, SeriesKey, ValueSum
@@ -22,7 +20,6 @@ __all__ = ["json_text", "log_row", "logged_of", "merged_of", "micros", "segment_
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_REVISION: Final = attrgetter("revision")
 
 
 def micros(at: datetime) -> int:
@@ -102,19 +99,17 @@ def _quality(known: str) -> Quality:
 def merged_of(rows: Sequence[Row[Any]], series: SeriesKey) -> list[Segment]:
     """Segments of which a window makes the same as of those of these rows: of each routing revision one carries what is merely counted."""
     merged = []
-    for revision, group in groupby(sorted(rows, key=_REVISION), key=_REVISION):
-        found = list(group)
-        merged.append(_counted(found, series, revision))
-        for row in found:
-            if row.recorded or row.quality:
-                values = _values(row.recorded) if row.recorded else {}
-                quality = _quality(row.quality) if row.quality else None
-                merged.append(Segment(series, _time(row.start), _time(row.end), "", 0, revision, values=values, quality=quality))
+    revisions = {row.revision for row in rows}
+    for revision in revisions:
+        found = [row for row in rows if row.revision == revision] if len(revisions) > 1 else rows
+        columns = dict(zip(found[0]._fields, zip(*found, strict=True), strict=True))
+        merged.append(_counted(columns, series, revision))
+        if any(columns["recorded"]) or any(columns["quality"]):
+            merged += [_known(row, series) for row in found if row.recorded or row.quality]
     return merged
 
 
-def _counted(rows: Sequence[Row[Any]], series: SeriesKey, revision: int) -> Segment:
-    columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
+def _counted(columns: Mapping[str, Sequence[Any]], series: SeriesKey, revision: int) -> Segment:
     errors_by_type: Counter[str] = Counter()
     for text in filter(None, columns["errors_by_type"]):
         errors_by_type.update(json.loads(text))
@@ -132,6 +127,12 @@ def _counted(rows: Sequence[Row[Any]], series: SeriesKey, revision: int) -> Segm
         exact_sum(columns["latency_sum"]),
         unpack_sum(columns["histogram"]),
     )
+
+
+def _known(row: Row[Any], series: SeriesKey) -> Segment:
+    values = _values(row.recorded) if row.recorded else {}
+    quality = _quality(row.quality) if row.quality else None
+    return Segment(series, _time(row.start), _time(row.end), "", 0, row.revision, values=values, quality=quality)
 
 
 def log_row(row: Logged, series: int) -> Mapping[str, Any]:

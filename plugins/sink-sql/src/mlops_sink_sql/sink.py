@@ -16,7 +16,7 @@ from mlops_sink_sql.rows import log_row, logged_of, merged_of, micros, segment_o
 from mlops_sink_sql.samples import purge_samples
 from mlops_sink_sql.schema import LOG, SEGMENTS, SERIES
 from mlops_sink_sql.series import id_of, number_of, number_series
-from mlops_sink_sql.sums import forget, renew
+from mlops_sink_sql.sums import close_bucket, closing, forget, renew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +44,11 @@ class SqlSink(MonitorSink):
 
     @property
     @abstractmethod
+    def closed(self) -> dict[SeriesKey, int]:
+        """Of each series the end of the latest bucket that this process tried to close."""
+
+    @property
+    @abstractmethod
     def database(self) -> Database:
         """Where the tables are."""
 
@@ -62,7 +67,23 @@ class SqlSink(MonitorSink):
             return
         with self.database.writing() as connection:
             numbers = number_series(self.database, connection, (segment.series for segment in segments))
-            keep(connection, admit(self.database, connection, segments), numbers, _WRITTEN)
+            fresh = admit(self.database, connection, segments)
+            keep(connection, fresh, numbers, _WRITTEN)
+        self._close_buckets(fresh)
+
+    def _close_buckets(self, written: Sequence[Segment]) -> None:
+        """Sum the present up every ten seconds, in a transaction of its own, or a window of it would read hundreds of segments."""
+        newest: dict[SeriesKey, datetime] = {}
+        for one in written:
+            newest[one.series] = max(one.end, newest.get(one.series, one.end))
+        for series, end in newest.items():
+            bucket = closing(micros(end))
+            if self.closed.get(series, 0) < bucket:
+                with self.database.writing() as connection:
+                    number = number_of(connection, series, lock=True)
+                    if number is not None:
+                        close_bucket(connection, series, number, bucket)
+                self.closed[series] = bucket
 
     def read(
         self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None, merged: bool = False

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 
 from mlops_core.exceptions import MonitoringError
+from mlops_core.records import SeriesKey
 from mlops_sink_sql.database import WRITES, Database
 from mlops_sink_sql.migrations import bring_schema
 from mlops_sink_sql.sink import SqlSink
@@ -36,9 +37,15 @@ class SqliteSink(SqlSink):
     )
     busy_timeout: float = field(default=30.0, metadata={"help": "seconds that a writer waits for the others"})
     _database: Database = field(init=False, repr=False)
+    _closed: dict[SeriesKey, int] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._database = Database(_File(self.path.absolute(), self.busy_timeout))
+
+    @property
+    def closed(self) -> dict[SeriesKey, int]:
+        """As this process remembers it."""
+        return self._closed
 
     @property
     def database(self) -> Database:

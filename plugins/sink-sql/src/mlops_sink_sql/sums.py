@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
     from mlops_core.records import SeriesKey
 
-__all__ = ["forget", "renew"]
+__all__ = ["close_bucket", "closing", "forget", "renew"]
 
 _FEWEST: Final = 5  # rows: fewer are read as fast as their sum
+_LATE: Final = 1_000_000  # microseconds
 _ERASE: Final = delete(SUMS).where(*(SUMS.c[name] == bindparam(f"its_{name}") for name in ("series", "width", "bucket")))
 _ANY: Final = select(SUMS.c.bucket).where(SUMS.c.series == bindparam("its_series"), SUMS.c.bucket >= bindparam("least")).limit(1)
 _NEWEST: Final = select(func.max(SEGMENTS.c.end)).where(SEGMENTS.c.series == bindparam("its_series"))
+
+
+def closing(newest: int) -> int:
+    """The end of the latest narrow bucket that is closed once a segment that ends here is written: those of other writers may be late."""
+    return (newest - _LATE) // WIDTHS[0] * WIDTHS[0]
 
 
 def forget(connection: Connection, series: int, ends: set[int]) -> None:
@@ -44,12 +50,23 @@ def renew(connection: Connection, series: SeriesKey, number: int, ends: set[int]
     newest = connection.execute(_NEWEST, {"its_series": number}).scalar() or 0
     for width, bucket in _buckets(ends, [width for width in WIDTHS if width > level]):
         if bucket <= newest:  # the narrowest first: wider ones are made of them
-            rows = cover(connection, number, [(bucket - width, bucket)], [one for one in WIDTHS if level < one < width])
-            if len(rows) >= _FEWEST:
-                own = {"series": number, "width": width, "bucket": bucket}
-                merged = merge_segments([segment_of(row, series) for row in rows])
-                kept = [segment_row(one, number, 0) for one in merged]
-                connection.execute(insert(SUMS), [{**own, "latest": row["end"], **{name: row[name] for name in SUMMED}} for row in kept])
+            _sum_up(connection, series, number, width, bucket, level)
+
+
+def close_bucket(connection: Connection, series: SeriesKey, number: int, bucket: int) -> None:
+    """Make the sum of a bucket of the narrowest width, unless it is there."""
+    there = connection.execute(_ANY, {"its_series": number, "least": bucket}).first()
+    if there is None:
+        _sum_up(connection, series, number, WIDTHS[0], bucket, 0)
+
+
+def _sum_up(connection: Connection, series: SeriesKey, number: int, width: int, bucket: int, level: int) -> None:
+    rows = cover(connection, number, [(bucket - width, bucket)], [one for one in WIDTHS if level < one < width])
+    if len(rows) >= _FEWEST:
+        own = {"series": number, "width": width, "bucket": bucket}
+        merged = merge_segments([segment_of(row, series) for row in rows])
+        kept = [segment_row(one, number, 0) for one in merged]
+        connection.execute(insert(SUMS), [{**own, "latest": row["end"], **{name: row[name] for name in SUMMED}} for row in kept])
 
 
 def _buckets(ends: Iterable[int], widths: Sequence[int]) -> list[tuple[int, int]]:
