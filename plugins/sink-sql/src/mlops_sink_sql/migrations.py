@@ -42,7 +42,7 @@ _SWAPPED: Final = (
     "DROP TABLE sink_segments",
     "ALTER TABLE sink_new_segments RENAME TO sink_segments",
     'CREATE INDEX sink_segments_time ON sink_segments (series, "end", start)',
-    'CREATE INDEX sink_segments_level ON sink_segments (series, level, "end")',
+    'CREATE INDEX sink_segments_level ON sink_segments (series, level, "end", start)',
 )
 _NEW_SEGMENT: Final = text(
     """INSERT INTO sink_new_segments VALUES (:id, :series, :level, :start, :end, :writer, :sequence, :revision, :total, :errors,

@@ -84,7 +84,7 @@ SEGMENTS: Final = Table(
     _text("sample", "JSON: sampled predictions", nullable=True),
     _text("failures", "JSON: predictions that failed", nullable=True),
     Index("sink_segments_time", "series", "end", "start"),
-    Index("sink_segments_level", "series", "level", "end"),
+    Index("sink_segments_level", "series", "level", "end", "start"),
 )
 
 SUMS: Final = Table(

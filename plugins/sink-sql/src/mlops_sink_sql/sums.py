@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from mlops_core.records import merge_segments
 from mlops_sink_sql.covering import cover
-from mlops_sink_sql.rows import segment_of, segment_row
+from mlops_sink_sql.rows import merged_of, segment_row
 from mlops_sink_sql.schema import SEGMENTS, SUMMED, SUMS, WIDTHS
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def _sum_up(connection: Connection, series: SeriesKey, number: int, width: int, 
     rows = cover(connection, number, [(bucket - width, bucket)], [one for one in WIDTHS if level < one < width])
     if len(rows) >= _FEWEST:
         own = {"series": number, "width": width, "bucket": bucket}
-        merged = merge_segments([segment_of(row, series) for row in rows])
-        kept = [segment_row(one, number, 0) for one in merged]
+        kept = [segment_row(one, number, 0) for one in merge_segments(merged_of(rows, series))]
         connection.execute(insert(SUMS), [{**own, "latest": row["end"], **{name: row[name] for name in SUMMED}} for row in kept])
 
 
