@@ -111,7 +111,7 @@ def has_answered(stack: Stack, model: str, environment: str, start: datetime, en
     with own_errors():
         sink = _reader(stack)
         keys = [key for key in sink.series(stack.tenant, model) if key.environment == environment]
-        return any(next(iter(sink.read(key, start, end)), None) is not None for key in keys)
+        return any(next(iter(sink.read(key, start, end, merged=True)), None) is not None for key in keys)
 
 
 def _kept(segment: Segment) -> list[Mapping[str, Any]]:

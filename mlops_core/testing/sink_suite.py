@@ -193,7 +193,12 @@ class MonitorSinkSuite:
             assert merged.latency_sum == pytest.approx(plain.latency_sum)
             assert attrs.evolve(merged, latency_sum=0) == attrs.evolve(plain, latency_sum=0)
 
-        fields = {"errors": 1, "errors_by_type": {"Timeout": 1}, "revision": 2, "values": {"live.f1": ValueSum(1, 0.5, 0.5, _AT)}}
+        fields: dict[str, Any] = {
+            "errors": 1,
+            "errors_by_type": {"Timeout": 1},
+            "revision": 2,
+            "values": {"live.f1": ValueSum(1, 0.5, 0.5, _AT)},
+        }
         reading.write([segment(number, number, **(fields if number % 9 == 0 else {})) for number in range(1, 300)])
         for end in (0, 60, 120, 290, 400):
             if end:
