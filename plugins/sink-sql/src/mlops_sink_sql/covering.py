@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["cover", "cover_window"]
 
 _MOST: Final = 50  # parts of one statement
-_READ: Final = f"{', '.join(SUMMED)}, '' AS writer, 0 AS sequence, NULL AS sample, NULL AS failures"
+_READ: Final = ", ".join(SUMMED)
 _SEGMENTS: Final = f'SELECT 0 AS width, 0 AS bucket, "end", {_READ} FROM sink_segments WHERE series = :series AND "end" > '  # noqa: S608  names only
 _SUMS: Final = f'SELECT width, bucket, latest AS "end", {_READ} FROM sink_sums WHERE series = :series AND width = '  # noqa: S608  names only
 _ITS: Final = "(SELECT id FROM sink_series WHERE tenant = :tenant AND model = :model AND environment = :environment AND version = :version)"

@@ -91,7 +91,7 @@ class _Server:
 
     def open(self) -> Engine:
         """The sink owns its tables: those of an earlier release are brought up to date by whoever comes first, and the others wait."""
-        with self._engine(patient=False, poolclass=NullPool).begin() as connection:
+        with self._engine(poolclass=NullPool).begin() as connection:
             self.queue(connection, f"{_TABLES}/{self.schema}")
             if not inspect(connection).has_schema(self.schema):  # "IF NOT EXISTS" asks for the right to make one even where it is there
                 connection.execute(CreateSchema(self.schema))
@@ -109,7 +109,7 @@ class _Server:
     def settle(self, engine: Engine) -> None:
         """Nothing: the server's own VACUUM frees, and later overwrites, what was erased."""
 
-    def _engine(self, *, patient: bool = True, **options: Any) -> Engine:
+    def _engine(self, **options: Any) -> Engine:
         milliseconds = int(self.timeout * 1000)
         settings = {
             "search_path": self.schema,
@@ -124,8 +124,7 @@ class _Server:
         arguments = {"options": " ".join(f"-c {name}={value}" for name, value in settings.items()), **alive}
         try:
             engine = create_engine(self.url, connect_args={**arguments, **told}, **options)
-            if patient:
-                self._make_patient(engine)
+            self._make_patient(engine)
         except ModuleNotFoundError as error:
             raise MonitoringError(f"{_NAME}: needs {error.name} - run `pip install 'motadata-mlops-sink-sql[postgres]'`") from error
         return engine

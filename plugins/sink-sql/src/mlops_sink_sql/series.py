@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from mlops_core.records import SeriesKey
     from mlops_sink_sql.database import Database
 
-__all__ = ["id_of", "number_of", "number_series"]
+__all__ = ["id_of", "lock_series", "number_of", "number_series"]
 
 _NUMBER: Final = select(SERIES.c.id).where(*(SERIES.c[name] == bindparam(name) for name in ("tenant", "model", "environment", "version")))
 _LOCKED: Final = _NUMBER.with_for_update()
+_FREE: Final = _NUMBER.with_for_update(skip_locked=True)
 
 
 def id_of(series: SeriesKey) -> ColumnElement[int]:
@@ -27,9 +28,17 @@ def id_of(series: SeriesKey) -> ColumnElement[int]:
     return _NUMBER.params(**_named(series)).scalar_subquery()
 
 
-def number_of(connection: Connection, series: SeriesKey, *, lock: bool = False) -> int | None:
-    """The series' number; with ``lock`` whoever writes or changes its segments waits for the end of this transaction."""
-    return connection.execute(_LOCKED if lock else _NUMBER, _named(series)).scalar()
+def number_of(connection: Connection, series: SeriesKey) -> int | None:
+    """The series' number, if it has one."""
+    return connection.execute(_NUMBER, _named(series)).scalar()
+
+
+def lock_series(connection: Connection, series: SeriesKey, *, wait: bool = True) -> int | None:
+    """The series' number; whoever writes or changes its segments waits for the end of this transaction.
+
+    Without ``wait`` also None while somebody does so.
+    """
+    return connection.execute(_LOCKED if wait else _FREE, _named(series)).scalar()
 
 
 def _named(series: SeriesKey) -> dict[str, str]:

@@ -15,7 +15,7 @@ from mlops_sink_sql.matching import MOST, fresh_rows, pairs_of, purge_log, remem
 from mlops_sink_sql.rows import log_row, logged_of, merged_of, micros, segment_of, span
 from mlops_sink_sql.samples import purge_samples
 from mlops_sink_sql.schema import LOG, SEGMENTS, SERIES
-from mlops_sink_sql.series import id_of, number_of, number_series
+from mlops_sink_sql.series import id_of, lock_series, number_series
 from mlops_sink_sql.sums import close_bucket, closing, forget, renew
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _MODELS: Final = _TENANTS.where(SERIES.c.model == bindparam("model"))
 
 
 class SqlSink(MonitorSink):
-    """Every call is one transaction. Any number of threads and processes use it at once."""
+    """What a call does is there whole or not at all. Any number of threads and processes use it at once."""
 
     __slots__ = ()
 
@@ -72,7 +72,10 @@ class SqlSink(MonitorSink):
         self._close_buckets(fresh)
 
     def _close_buckets(self, written: Sequence[Segment]) -> None:
-        """Sum the present up every ten seconds, in a transaction of its own, or a window of it would read hundreds of segments."""
+        """Sum the present up every ten seconds, in a transaction of its own, or a window of it would read hundreds of segments.
+
+        Where another writes to the series at this moment, the next call tries again.
+        """
         newest: dict[SeriesKey, datetime] = {}
         for one in written:
             newest[one.series] = max(one.end, newest.get(one.series, one.end))
@@ -80,10 +83,10 @@ class SqlSink(MonitorSink):
             bucket = closing(micros(end))
             if self.closed.get(series, 0) < bucket:
                 with self.database.writing() as connection:
-                    number = number_of(connection, series, lock=True)
+                    number = lock_series(connection, series, wait=False)
                     if number is not None:
                         close_bucket(connection, series, number, bucket)
-                self.closed[series] = bucket
+                        self.closed[series] = bucket
 
     def read(
         self, series: SeriesKey, start: datetime, end: datetime, *, level: timedelta | None = None, merged: bool = False
@@ -125,7 +128,7 @@ class SqlSink(MonitorSink):
     ) -> int:
         """Merge what lies within [start, end); the series is locked meanwhile, and a writer of it waits."""
         with self.database.writing() as connection:
-            number = number_of(connection, series, lock=True)
+            number = lock_series(connection, series)
             inside = and_(SEGMENTS.c.series == number, SEGMENTS.c.start >= micros(start), SEGMENTS.c.end <= micros(end))
             rows = connection.execute(select(SEGMENTS).where(inside).order_by(SEGMENTS.c.start, SEGMENTS.c.id)).all()
             merged = merge([segment_of(row, series) for row in rows])
