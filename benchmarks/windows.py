@@ -1,6 +1,6 @@
 """What it takes to answer a window of the past, and how much room a series takes.
 
-    python benchmarks/windows.py [--rounds 25] [--small] [--json] [--check]
+    python benchmarks/windows.py [--rounds 100] [--small] [--json] [--check]
 
 A series of 278 predictions a second for 30 days lies in the SQLite sink as the roll-up leaves it: its last two minutes as they were
 written, by the tenth of a second, its last hour, a million predictions, by the second, its last day by ten seconds, the rest by the minute.
@@ -145,7 +145,7 @@ def room(place: Path, days: int) -> Line:
 def main() -> int:
     """Measure and print; 0 where every goal holds or none is asked for."""
     options = parser(__doc__)
-    options.add_argument("--rounds", type=int, default=25, help="turns of each side (25)")
+    options.add_argument("--rounds", type=int, default=100, help="turns of each side (100)")
     asked = options.parse_args()
     rounds, days = (2, 2) if asked.small else (asked.rounds, 30)
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
