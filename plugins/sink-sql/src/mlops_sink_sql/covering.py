@@ -56,6 +56,8 @@ def _ideal(start: int, end: int) -> tuple[list[tuple[int, int, int]], list[Gap]]
         rest = []
         for first, last in gaps:
             begin, stop = -(-first // width) * width, last // width * width
+            if width == WIDTHS[0] and last != end:  # so narrow ones are at the end, if anywhere
+                begin = stop
             if begin < stop:
                 wanted.append((width, begin, stop))
             rest += [(first, begin), (stop, last)] if begin < stop else [(first, last)]

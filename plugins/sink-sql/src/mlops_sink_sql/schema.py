@@ -22,8 +22,8 @@ from sqlalchemy import (
 __all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "SUMMED", "SUMS", "VERSION", "WIDTHS", "WRITERS"]
 
 VERSION: Final = 2
-WIDTHS: Final = tuple(seconds * 1_000_000 for seconds in (10, 60, 600, 3600, 86400))
-"""Of buckets that have sums; each a multiple of the one before."""
+WIDTHS: Final = tuple(seconds * 1_000_000 for seconds in (2, 10, 60, 600, 3600, 86400))
+"""Of buckets that have sums, in microseconds; each a multiple of the one before. The narrowest is for the latest moments only."""
 
 SUMMED: Final = ("start", "revision", "total", "errors", "unit_errors", "latency_sum", "histogram", "errors_by_type", "recorded", "quality")
 """Columns that segments and sums share."""

@@ -16,7 +16,7 @@ from mlops_sink_sql.rows import log_row, logged_of, merged_of, micros, segment_o
 from mlops_sink_sql.samples import purge_samples
 from mlops_sink_sql.schema import LOG, SEGMENTS, SERIES
 from mlops_sink_sql.series import id_of, lock_series, number_series
-from mlops_sink_sql.sums import close_bucket, closing, forget, renew
+from mlops_sink_sql.sums import close_buckets, closing, forget, renew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +72,7 @@ class SqlSink(MonitorSink):
         self._close_buckets(fresh)
 
     def _close_buckets(self, written: Sequence[Segment]) -> None:
-        """Sum the present up every ten seconds, in a transaction of its own, or a window of it would read hundreds of segments.
+        """Sum the present up every two seconds, in a transaction of its own, or a window of it would read hundreds of segments.
 
         Where another writes to the series at this moment, the next call tries again.
         """
@@ -85,7 +85,7 @@ class SqlSink(MonitorSink):
                 with self.database.writing() as connection:
                     number = lock_series(connection, series, wait=False)
                     if number is not None:
-                        close_bucket(connection, series, number, bucket)
+                        close_buckets(connection, series, number, micros(end))
                         self.closed[series] = bucket
 
     def read(

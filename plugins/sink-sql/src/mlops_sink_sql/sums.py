@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, func, insert, select
 
 from mlops_core.records import merge_segments
 from mlops_sink_sql.covering import cover
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 
     from mlops_core.records import SeriesKey
 
-__all__ = ["close_bucket", "closing", "forget", "renew"]
+__all__ = ["close_buckets", "closing", "forget", "renew"]
 
 _FEWEST: Final = 5  # rows: fewer are read as fast as their sum
 _LATE: Final = 1_000_000  # microseconds
-_ERASE: Final = delete(SUMS).where(*(SUMS.c[name] == bindparam(f"its_{name}") for name in ("series", "width", "bucket")))
+_ITS: Final = and_(*(SUMS.c[name] == bindparam(f"its_{name}") for name in ("series", "width", "bucket")))
+_ERASE: Final = delete(SUMS).where(_ITS)
+_ONE: Final = select(SUMS.c.id).where(_ITS)
 _ANY: Final = select(SUMS.c.bucket).where(SUMS.c.series == bindparam("its_series"), SUMS.c.bucket >= bindparam("least")).limit(1)
 _NEWEST: Final = select(func.max(SEGMENTS.c.end)).where(SEGMENTS.c.series == bindparam("its_series"))
 
 
-def closing(newest: int) -> int:
-    """The end of the latest narrow bucket that is closed once a segment that ends here is written: those of other writers may be late."""
-    return (newest - _LATE) // WIDTHS[0] * WIDTHS[0]
+def closing(newest: int, width: int = WIDTHS[0]) -> int:
+    """The end of the latest bucket that is closed once a segment that ends here is written: those of other writers may be late."""
+    return (newest - _LATE) // width * width
 
 
 def forget(connection: Connection, series: int, ends: set[int]) -> None:
@@ -46,18 +48,19 @@ def forget(connection: Connection, series: int, ends: set[int]) -> None:
 
 
 def renew(connection: Connection, series: SeriesKey, number: int, ends: set[int], level: int) -> None:
-    """Make the sums of the closed buckets, wider than ``level``, that hold these ends; narrower ones would be of one segment each."""
+    """Make the sums of the closed buckets that hold these ends and are so wide that they hold enough segments of this level."""
     newest = connection.execute(_NEWEST, {"its_series": number}).scalar() or 0
-    for width, bucket in _buckets(ends, [width for width in WIDTHS if width > level]):
+    for width, bucket in _buckets(ends, [width for width in WIDTHS if width >= _FEWEST * level]):
         if bucket <= newest:  # the narrowest first: wider ones are made of them
             _sum_up(connection, series, number, width, bucket, level)
 
 
-def close_bucket(connection: Connection, series: SeriesKey, number: int, bucket: int) -> None:
-    """Make the sum of a bucket of the narrowest width, unless it is there."""
-    there = connection.execute(_ANY, {"its_series": number, "least": bucket}).first()
-    if there is None:
-        _sum_up(connection, series, number, WIDTHS[0], bucket, 0)
+def close_buckets(connection: Connection, series: SeriesKey, number: int, newest: int) -> None:
+    """Make the sums of the latest buckets, unless they are there: a roll-up comes by only later."""
+    for width in WIDTHS[:2]:
+        bucket = closing(newest, width)
+        if connection.execute(_ONE, {"its_series": number, "its_width": width, "its_bucket": bucket}).first() is None:
+            _sum_up(connection, series, number, width, bucket, 0)
 
 
 def _sum_up(connection: Connection, series: SeriesKey, number: int, width: int, bucket: int, level: int) -> None:
