@@ -122,7 +122,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_counts_twice(tmp_path: Path, f
                 assert found.total_errors == -(-found.total_predictions // 10)
                 lost.append(at - times[found.total_predictions] if found.total_predictions < counted else 0.0)
                 (tmp_path / name).unlink()
-        assert list((tmp_path / ".mlops" / "spool" / "monitoring").iterdir()) == []
+        # Of a writer that died as it made its spool an empty file may stay: it could be one that is being made.
+        assert [left.name for left in (tmp_path / ".mlops" / "spool" / "monitoring").iterdir() if left.stat().st_size] == []
     with closing(sqlite3.connect(tmp_path / "monitoring.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     lost.sort()
