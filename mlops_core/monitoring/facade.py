@@ -115,7 +115,7 @@ class ModelMonitoring(Counting, Alerts):
         reader, keys, start, until = self._asked(model_id, time_window, environment, version, end)
         most = self._stack.settings.monitoring.max_error_rate
         about = (model_id, environment, version)
-        return History.of(reader.segments(keys, start, until), start, until, count, about=about, max_error_rate=most)
+        return History.read(reader, keys, start, until, count, about=about, max_error_rate=most)
 
     # -- upkeep
 

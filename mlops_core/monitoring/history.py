@@ -1,11 +1,11 @@
-"""A window in steps: how figures moved, by one read of the segments."""
+"""A window in steps: how figures moved."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
@@ -13,9 +13,15 @@ from mlops_core.exceptions import MonitoringError, checks_input
 from mlops_core.monitoring.metrics import Metrics
 from mlops_core.records import HealthReport, Record, Segment, ValueSum, Window, assess_health, merge_segments
 
+if TYPE_CHECKING:
+    from mlops_core.monitoring.reading import Reader
+    from mlops_core.records import SeriesKey
+
 __all__ = ["History", "Point", "check_steps"]
 
 _MOST_STEPS: Final = 1000
+_LONG: Final = timedelta(minutes=10)
+"""From here on a step is read as a window: the segments of a month would take seconds, and what lies on its edges is little of it."""
 
 
 @frozen
@@ -42,7 +48,8 @@ class Point(Record):
 class History(Record):
     """A window at once (``metrics``, ``health``), by version, and in steps of equal length, oldest first.
 
-    ``values`` holds the recorded figures with the time of the last of each. A segment counts in the step in which it ends.
+    ``values`` holds the recorded figures with the time of the last of each. A segment counts in the step in which it ends; one on the edge
+    of two steps of ten minutes or more counts in both, but once in the whole.
     """
 
     metrics: Metrics
@@ -50,6 +57,31 @@ class History(Record):
     points: tuple[Point, ...]
     versions: Mapping[str, Metrics] = field(factory=dict)
     values: Mapping[str, ValueSum] = field(factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        reader: Reader,
+        keys: list[SeriesKey],
+        start: datetime,
+        end: datetime,
+        steps: int,
+        *,
+        about: tuple[str, str | None, str | None],
+        max_error_rate: float,
+    ) -> History:
+        """The window [start, end) of these series; ``about``: model, environment and version that were asked for."""
+        length = (end - start) / steps
+        if length < _LONG:
+            return cls.of(reader.segments(keys, start, end), start, end, steps, about=about, max_error_rate=max_error_rate)
+        edges = [(start + place * length, start + (place + 1) * length) for place in range(steps)]
+        points = tuple(Point.of(reader.window(keys, first, last), first, last) for first, last in edges)
+        by_version: dict[str, list[SeriesKey]] = {}
+        for key in keys:
+            by_version.setdefault(key.version, []).append(key)
+        windows = {name: reader.window(found, start, end) for name, found in sorted(by_version.items())}
+        told = {name: window for name, window in windows.items() if window.start is not None}
+        return cls._told(reader.window(keys, start, end), told, points, about, max_error_rate)
 
     @classmethod
     def of(
@@ -69,17 +101,27 @@ class History(Record):
         by_version: dict[str, list[Segment]] = {}
         for segment in everything:
             by_version.setdefault(segment.series.version, []).append(segment)
-        whole = Window.merge(everything, until=end)
+        points = tuple(
+            Point.of(Window.merge(found), start + place * length, start + (place + 1) * length) for place, found in enumerate(merged)
+        )
+        windows = {name: Window.merge(found, until=end) for name, found in sorted(by_version.items())}
+        return cls._told(Window.merge(everything, until=end), windows, points, about, max_error_rate)
+
+    @classmethod
+    def _told(
+        cls,
+        whole: Window,
+        windows: Mapping[str, Window],
+        points: tuple[Point, ...],
+        about: tuple[str, str | None, str | None],
+        max_error_rate: float,
+    ) -> History:
         model, environment, version = about
         return cls(
             metrics=Metrics.of(whole, model, environment, version),
             health=assess_health(whole, max_error_rate=max_error_rate),
-            points=tuple(
-                Point.of(Window.merge(found), start + place * length, start + (place + 1) * length) for place, found in enumerate(merged)
-            ),
-            versions={
-                name: Metrics.of(Window.merge(found, until=end), model, environment, name) for name, found in sorted(by_version.items())
-            },
+            points=points,
+            versions={name: Metrics.of(window, model, environment, name) for name, window in windows.items()},
             values=whole.values,
         )
 

@@ -87,3 +87,21 @@ def test_a_wrong_number_of_steps_is_one_line(steps: Any) -> None:
     with pytest.raises(MonitoringError, match="steps: expected a whole number from 1 to 1000"):
         check_steps(steps)
     assert check_steps(1000) == 1000
+
+
+def test_a_long_window_is_told_in_steps_as_well(monitoring: ModelMonitoring, clock: FakeClock) -> None:
+    for hour in range(48):
+        clock.advance(1800)
+        for version in ("1", "2"):
+            monitoring.track_prediction("m", 0.01 * (1 + hour % 7), success=hour % 5 > 0, environment="production", version=version)
+        monitoring.record_values("m", {"drift.p_value": hour / 100}, environment="production", version="1")
+        monitoring.flush()
+        clock.advance(1800)
+    found = monitoring.history("m", timedelta(days=2), 12)
+    assert found.metrics == monitoring.get_metrics("m", timedelta(days=2))
+    assert found.versions["2"] == monitoring.get_metrics("m", timedelta(days=2), version="2")
+    assert sum(point.total_predictions for point in found.points) == found.metrics.total_predictions
+    assert {point.total_predictions for point in found.points} == {8}
+    assert found.values["drift.p_value"].last == 0.47
+    quiet = monitoring.history("m", timedelta(days=2), 12, end=clock.now() - timedelta(days=90))
+    assert (quiet.versions, {point.total_predictions for point in quiet.points}) == ({}, {0})
