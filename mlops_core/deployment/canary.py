@@ -118,8 +118,8 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     ROLLBACK, which a canary that is no worse and keeps its objectives meets with probability ``plan.alpha`` at most: it has more errors
     than the deployment beside it, or breaks a rate or a quantile. So does one whose mean latency is above its bound after
     ``min_requests``, and any while a serving process died: what was in flight in it was never counted. PROMOTE: its errors are fewer than
-    ``plan.margin`` times those beside it, or within its objective, each of which is wrong with probability 0.05 at most; and no latency is
-    above its bound now. Anything else is CONTINUE.
+    ``plan.margin`` times those beside it, or within an objective that was chosen for it, each of which is wrong with probability 0.05 at
+    most; and no latency is above its bound now. Anything else is CONTINUE.
     """
     if look.crashes:
         died = "1 serving process" if look.crashes == 1 else f"{look.crashes} serving processes"
@@ -146,7 +146,7 @@ def _acquit(look: Look, plan: Rollout, shares: Sequence[Share], found: dict[str,
     rates = [_events(canary, metric, bound) for metric, bound in plan.slo.items() if metric in RATES]
     found["evidence.no_worse"] = against_harm(shares, plan.margin)
     found["evidence.within"] = min((_finite(against_rate(*one)) for one in rates), default=0.0)
-    if found["evidence.within"] >= _PROVED:
+    if found["evidence.within"] >= _PROVED and not plan.implied:
         return Judgement(Verdict.PROMOTE, f"{seen}, within the objective", found)
     if found["evidence.no_worse"] >= _PROVED:
         return Judgement(Verdict.PROMOTE, f"{seen}, fewer than {plan.margin:g} times those beside it", found)

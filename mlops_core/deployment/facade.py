@@ -149,7 +149,7 @@ class ModelDeployment:
         slo = self._objectives(plan)
         check_countable(desk, slo)
         given = plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, slo
-        rollout = Rollout(*given, alpha=plan.alpha, margin=plan.margin)
+        rollout = Rollout(*given, implied=not plan.slo.keys() & set(RATES), alpha=plan.alpha, margin=plan.margin)
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), rollout)
         done = work.deploy(desk, order, desk.timeout)
         return self._follow(desk, done) if wait else done

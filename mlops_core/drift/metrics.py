@@ -81,12 +81,21 @@ def compare_intervals(
     *,
     threshold: Any,
     relative: bool,
+    before: Mapping[str, tuple[float, ...]] | None = None,
 ) -> ModelDrift:
-    """The same where current figures have intervals: drift is a loss of more than ``threshold`` at every value of one."""
+    """The same where current figures have intervals: drift is a loss of more than ``threshold`` at every value of one.
+
+    ``before``: intervals of the reference's figures, if there are; the loss is then one from every value of these, too.
+    """
     answer = compare_metrics(reference, current, threshold=threshold, relative=relative, directions=None)
-    sides = [{name: end[side] for name, end in ends.items()} for side in (0, 1)]
-    losses = [compare_metrics(reference, side, threshold=threshold, relative=relative, directions=None).degradation for side in sides]
-    least = {name: min(loss[name] for loss in losses) for name in answer.degradation}
+    least = {}
+    for name, value in reference.items():
+        if name not in ends:
+            continue
+        from_ends = {value} if before is None else {one for one in before[name] if one or not relative}
+        pairs = [({name: one}, {name: end}) for one in from_ends for end in ends[name]]
+        losses = [compare_metrics(*pair, threshold=threshold, relative=relative, directions=None).degradation[name] for pair in pairs]
+        least[name] = min(losses, default=0.0)
     return evolve(answer, drift_detected=any(loss > answer.threshold for loss in least.values()), intervals=dict(ends))
 
 

@@ -52,24 +52,28 @@ def check_outcomes(
     if isinstance(reference, timedelta):
         earlier, _ = bounds(stack, model, reference, start)
         _, before = _known(stack, model, earlier, start, (place[0], version))
-        metrics = {name: one.value for name, one in before.estimates().items()}
+        metrics = {name: (one.value, one.low, one.high) for name, one in before.estimates().items()}
     else:
         before = Quality()
-        metrics = _figures(reference) if reference is not None else _metrics_of(stack, model, version)
+        given = _figures(reference) if reference is not None else _metrics_of(stack, model, version)
+        metrics = {name: (value, value, value) for name, value in given.items()}
     drift = _degradation(model, metrics, current, levels[1])
     concept = _concept(before, current, check_level(stack.settings.drift.alpha if levels[0] is None else levels[0]))
     return DriftResults(drift.drift_detected or (concept is not None and concept.drift_detected), None, drift, concept)
 
 
-def _degradation(model: str, metrics: Mapping[str, float], current: Quality, threshold: float) -> ModelDrift:
+def _degradation(model: str, metrics: Mapping[str, tuple[float, float, float]], current: Quality, threshold: float) -> ModelDrift:
+    """Losses relative to what the figures were; one that was 0 has none."""
     found = current.estimates()
-    known = {name: value for name, value in metrics.items() if name in found}
+    known = {name: value for name, value in metrics.items() if name in found and value[0] != 0}
     if not known:
         has = ", ".join(found)
         raise DriftDetectionError(f"drift: model {model!r}: the reference has none of the figures that are known live ({has}) - give one")
     values = {name: found[name].value for name in known}
     ends = {name: (found[name].low, found[name].high) for name in known}
-    return compare_intervals(known, values, ends, threshold=threshold, relative=True)
+    middle = {name: value for name, (value, _, _) in known.items()}
+    before = {name: one[1:] for name, one in known.items()}
+    return compare_intervals(middle, values, ends, threshold=threshold, relative=True, before=before)
 
 
 def _known(stack: Stack, model: str, start: datetime, end: datetime, place: tuple[str | None, str | None]) -> tuple[str, Quality]:

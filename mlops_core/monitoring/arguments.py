@@ -11,19 +11,31 @@ from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.ground_truth import checked_label
 from mlops_core.records import check_value_name
 
-__all__ = ["check_id", "check_kept", "check_outcomes", "check_values"]
+__all__ = ["check_id", "check_kept", "check_outcomes", "check_score", "check_values"]
 
 _LONGEST_ID: Final = 256
 
 
-def check_kept(prediction_id: Any, features: Any) -> None:
-    """Refuse what is no name of a prediction, or no mapping of columns to values; either may be None."""
+def check_kept(prediction_id: Any, features: Any, score: Any) -> None:
+    """Refuse what is no name of a prediction, no mapping of columns to values, or no probability; each may be None."""
     if prediction_id is not None:
         check_id(prediction_id)
     if features is not None and not isinstance(features, Mapping):
         raise MonitoringError(
             f"features: expected values by column, got {type(features).__name__} - give a mapping such as {{'delay': 12.5}}"
         )
+    if score is not None:
+        check_score(score)
+
+
+def check_score(score: Any) -> None:
+    """Refuse what is no probability: a score of another scale would be ranked wrongly."""
+    number = math.nan
+    if not isinstance(score, bool | str | bytes):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            number = float(score)
+    if not 0 <= number <= 1:
+        raise MonitoringError(f"score: {score!r:.40} is no probability - give that of the positive class, from 0 to 1, or leave it out")
 
 
 def check_id(prediction_id: Any) -> None:

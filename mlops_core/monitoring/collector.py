@@ -17,11 +17,12 @@ from attrs import define, field
 
 from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.monitoring.delivery import Delivery, deliver
-from mlops_core.monitoring.ground_truth import UNLOGGED, GroundTruth, PredictionLog
+from mlops_core.monitoring.ground_truth import GroundTruth, PredictionLog
 from mlops_core.monitoring.parcel import Parcel, merge_parcels
 from mlops_core.monitoring.recorder import SeriesRecorder, Tally
-from mlops_core.monitoring.sampling import DROPPED, Reservoir, Sampling
+from mlops_core.monitoring.sampling import Reservoir, Sampling
 from mlops_core.records import Logged, Segment, SeriesKey, ValueSum
+from mlops_core.records.threshold import LOG_DROPPED, SAMPLE_DROPPED
 from mlops_core.roles import Clock, MonitorSink
 from mlops_core.spool import Spool, abandoned
 
@@ -49,6 +50,7 @@ class Collector:
     sampling: Sampling | None = None
     truth: GroundTruth | None = None
     latest: datetime | None = field(default=None, init=False)
+    behind: str = field(default="", init=False)
     _recorders: dict[tuple[SeriesKey, int], SeriesRecorder] = field(factory=dict, init=False, repr=False)
     _pending: list[Parcel] = field(factory=list, init=False, repr=False)
     _spool: Spool | None = field(default=None, init=False, repr=False)
@@ -130,8 +132,11 @@ class Collector:
                 raise MonitoringError(f"sink {delivery.name}: segments wait in the spool: {cause} - they are sent when the sink answers")
 
     def drain(self) -> int:
-        """Deliver what dead processes left in their spools; answers how many segments. A sink that fails is logged and tried next time."""
-        delivered = 0
+        """Deliver what dead processes left in their spools; answers how many segments. A sink that fails is logged and tried next time.
+
+        ``behind`` says then which sink failed and why.
+        """
+        delivered, self.behind = 0, ""
         for spool in abandoned(self.folder):
             complete = True
             for name, sink in self.sinks.items():
@@ -139,6 +144,7 @@ class Collector:
                     delivered += deliver(spool, name, sink)
                 except Exception as error:  # noqa: BLE001  whatever a sink raises: the spool stays for the next pass
                     complete = False
+                    self.behind = f"sink {name}: {type(error).__name__}: {error}"
                     _log.warning("sink %s: cannot take over %s: %s: %s", name, spool.path.name, type(error).__name__, error)
             spool.remove() if complete else spool.close()
         return delivered
@@ -274,7 +280,7 @@ class Collector:
 
 
 def _segment(recorder: SeriesRecorder, tally: Tally, start: datetime, end: datetime) -> Segment:
-    dropped = {DROPPED: tally.dropped, UNLOGGED: tally.unlogged}
+    dropped = {SAMPLE_DROPPED: tally.dropped, LOG_DROPPED: tally.unlogged}
     return Segment(
         series=recorder.series,
         start=start,

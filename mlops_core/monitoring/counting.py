@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 import weakref
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from mlops_core.exceptions import MLOpsError, MonitoringError
 from mlops_core.monitoring.arguments import check_kept, check_outcomes, check_values
 from mlops_core.monitoring.collector import Collector
-from mlops_core.monitoring.ground_truth import IGNORED, OUTCOMES, GroundTruth
+from mlops_core.monitoring.ground_truth import GroundTruth
 from mlops_core.monitoring.sampling import Sampling
 from mlops_core.names import check_name
 from mlops_core.records import DEFAULT_ENVIRONMENT, UNNAMED, UNVERSIONED, Logged, SeriesKey
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from mlops_core.monitoring.recorder import SeriesRecorder
     from mlops_core.roles import Recorder
     from mlops_core.stack import Stack
 
 __all__ = ["WAIT", "Counting"]
+
+_log = logging.getLogger(__name__)
 
 WAIT: Final = 5.0
 """Seconds that are waited for sinks."""
@@ -40,7 +44,7 @@ class Counting:
         self._samples = self._stack.settings.monitoring.sample is not None
         truth = self._stack.settings.monitoring.ground_truth
         self._truth = GroundTruth(truth.rate, truth.task, truth.positive) if truth is not None else None
-        self._recorders: dict[tuple[str, str | None, str | None], Recorder] = {}
+        self._recorders: dict[tuple[str, str | None, str | None], SeriesRecorder] = {}
         self._last: tuple[Any, Any, Any, Any] = (_NOBODY, None, None, None)  # the series that was counted last, and its recorder
         self._collector: Collector | None = None
         self._opening = threading.Lock()
@@ -81,8 +85,8 @@ class Counting:
         model, place, answering, record = self._last
         if model is not model_id or place is not environment or answering is not version:  # identity: hashing three names costs more
             record = self._remember(model_id, environment, version)
-        if prediction_id is not None or features is not None:
-            check_kept(prediction_id, features)
+        if prediction_id is not None or features is not None or score is not None:
+            check_kept(prediction_id, features, score)
         record.count(prediction_time, success, error)
         if features is not None or prediction is not None:
             self._keep(record, prediction_id, features or {}, {"prediction": prediction, "score": score}, None if success else error or "")
@@ -128,7 +132,7 @@ class Counting:
             model_id: The model, where predictions of several may have this id; None: all that have.
 
         Returns:
-            False if the prediction is not among those that ``monitoring.ground_truth`` logs: then the outcome is only counted.
+            False if predictions of this id are not among those that ``monitoring.ground_truth`` logs: then the outcome is ignored.
 
         Raises:
             MonitoringError: It is no label, or nothing is logged.
@@ -143,7 +147,7 @@ class Counting:
             model_id: As for ``record_outcome``.
 
         Returns:
-            How many of them are of predictions that are logged.
+            How many of them are of ids whose predictions are logged; the others are ignored, and the log says how many.
 
         Raises:
             MonitoringError: One is no label, and none is recorded; or nothing is logged.
@@ -157,9 +161,9 @@ class Counting:
         at = self._stack.clock.now()
         for first in range(0, len(logged), _LINE):
             rows = [Logged(series, "outcome", name, at, label, row) for name, row, label in logged[first : first + _LINE]]
-            self._open().record_values(series, {OUTCOMES: len(rows)}, rows)
+            self._open().record_values(series, {}, rows)
         if len(logged) < len(given):
-            self._open().record_values(series, {IGNORED: len(given) - len(logged)})
+            _log.info("monitoring: %d of %d outcomes are of predictions that are not logged", len(given) - len(logged), len(given))
         return len(logged)
 
     def flush(self, timeout: float = WAIT) -> None:
@@ -182,7 +186,7 @@ class Counting:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _remember(self, model_id: Any, environment: Any, version: Any) -> Recorder:
+    def _remember(self, model_id: Any, environment: Any, version: Any) -> SeriesRecorder:
         try:
             found = self._recorders[model_id, environment, version]
         except (KeyError, TypeError):
@@ -191,17 +195,18 @@ class Counting:
         self._last = model_id, environment, version, found
         return found
 
-    def _keep(self, record: Recorder, name: str | None, features: Mapping[str, Any], outputs: Mapping[str, Any], error: str | None) -> None:
+    def _keep(
+        self, record: SeriesRecorder, name: str | None, features: Mapping[str, Any], outputs: Mapping[str, Any], error: str | None
+    ) -> None:
         """Whatever came of it, its features belong to the uniform sample: drift is often what makes a model fail."""
         if not (features and self._samples) and not (name is not None and self._truth):
             return
-        name = uuid.uuid4().hex if name is None else name
-        columns = {column: (value,) for column, value in features.items()}
+        asked, columns = name or uuid.uuid4().hex, {column: (value,) for column, value in features.items()}
         if error is not None:
-            record.failed(name, columns, error)
-        if record.wants(name):
+            record.failed(asked, columns, error)
+        if record.wants(asked):
             answered = {column: (value,) for column, value in outputs.items() if value is not None and error is None}
-            record.sample(name, columns, answered)
+            record.sample(asked, columns, answered, named=name is not None)
 
     def _series(self, model_id: Any, environment: Any, version: Any) -> SeriesKey:
         return SeriesKey(

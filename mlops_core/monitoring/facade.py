@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelMonitoring"]
 
 _HOUR: Final = timedelta(hours=1)
+_MATCHING: Final = 0.1  # seconds of a read
 
 
 class ModelMonitoring(Counting, Alerts):
@@ -173,18 +174,21 @@ class ModelMonitoring(Counting, Alerts):
     # -- inside
 
     def _erase(self, what: Sequence[Mapping[str, Any]]) -> int:
-        """Erase from every sink that keeps rows, with what is on its way there."""
+        """Erase from every sink that keeps rows. What is on its way to any sink waits in a spool, and has to arrive first."""
         collector = self._open()
-        collector.drain()
-        collector.renew()
         late = ""
         try:
-            collector.flush(WAIT, [name for name, sink in collector.sinks.items() if "read" in sink.capabilities])
+            collector.drain()
+            late = collector.behind
+            collector.renew()
+            collector.flush(WAIT)
         except MonitoringError as error:  # what the sinks have is erased all the same
             late = error.message
+        if self._truth is not None:  # what is known of predictions stays
+            join_all(collector.sinks, self.tenant_id, self._truth.tally)
         count = sum(erase(collector.sinks, self.tenant_id, **one) for one in what)
         if late:
-            raise MonitoringError(f"purge: {count} rows are erased, but {late}")
+            raise MonitoringError(f"purge: {count} rows are erased, but not those in spools: {late}")
         return count
 
     def _window(self, model: Any, length: Any, environment: Any, version: Any, end: Any) -> Window:
@@ -217,5 +221,7 @@ class ModelMonitoring(Counting, Alerts):
         collector.drain()
         collector.flush(WAIT, [reader.name])
         if self._truth is not None:
-            reader.join(self.tenant_id, self._truth.tally)
+            clock = self._stack.clock
+            enough = clock.monotonic() + _MATCHING  # a file of many outcomes holds no window up: the control loop goes on with it
+            reader.join(self.tenant_id, self._truth.tally, lambda: clock.monotonic() > enough)
         return reader

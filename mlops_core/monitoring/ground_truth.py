@@ -14,29 +14,19 @@ from attrs import define, field, frozen
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.sampling import UNKNOWN, plain
 from mlops_core.records import Logged, Quality, Segment, SeriesKey
-from mlops_core.records.quality import confusion_of, score_bucket
+from mlops_core.records.quality import class_name, confusion_of, score_bucket
 from mlops_core.records.sampling import place_of, places, seed_of
 
 if TYPE_CHECKING:
     from mlops_core.records import Joined
 
-__all__ = ["IGNORED", "OUTCOMES", "UNLOGGED", "GroundTruth", "PredictionLog", "checked_label"]
-
-OUTCOMES: Final = "live.outcomes"
-"""The recorded value that counts outcomes of logged predictions."""
-
-IGNORED: Final = "live.outcomes_ignored"
-"""The recorded value that counts outcomes of predictions that are not logged."""
-
-UNLOGGED: Final = "custom.log_dropped"
-"""The recorded value that counts predictions which the bound on memory kept out of the log."""
+__all__ = ["GroundTruth", "PredictionLog", "checked_label"]
 
 _MOST: Final = 10_000  # rows of a series between two drains
 _SECOND: Final = timedelta(seconds=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LARGEST: Final = 1e60  # errors beyond are counted as this one: their fourth powers stay finite
 _HALF: Final = 0.5
-_LONGEST_CLASS: Final = 64
 _SCORES: Final = ("score", "probability", "probabilities", "output_probability")
 _TWO: Final = 2
 
@@ -45,7 +35,8 @@ _TWO: Final = 2
 class GroundTruth:
     """``monitoring.ground_truth``: the share of predictions that is logged, and how a pair with its label is read.
 
-    ``positive`` is the class whose score is given and whose F1 is meant; empty: ``1`` where labels are 0 and 1 (or false and true).
+    ``positive`` is the class whose score is given and whose F1 is meant; empty: ``1`` where there are no other classes than 0 and 1, or
+    false and true.
     """
 
     rate: float
@@ -149,33 +140,32 @@ class _Sums:
     pairs: Counter[tuple[str, str]] = field(factory=Counter)
     scores: tuple[Counter[int], Counter[int]] = field(factory=lambda: (Counter(), Counter()))
     errors: list[float] = field(factory=list)
-    positive: str = ""
 
     def add(self, truth: GroundTruth, value: Any, label: Any) -> None:
         """One pair; what cannot be compared is left out."""
         answer: Any
         answer, score = (value.get("prediction"), value.get("score")) if isinstance(value, Mapping) else (value, None)
-        if _is_numeric(truth.task, answer, label, scored=score is not None):
+        label = label if isinstance(answer, str) else _number(label)
+        if _is_numeric(truth.task, answer, label):
             self.errors.append(_error(answer, label))
             return
-        actual = _class(label)
-        positive = truth.positive or ("1" if actual in {"0", "1"} else "")
-        if answer is None or (isinstance(answer, float) and not answer.is_integer()):  # a score in place of a class
-            score = answer if score is None else score
-            answer = None if score is None or not positive else _class_of_score(score, actual, positive)
+        actual, positive = class_name(label), class_name(truth.positive) if truth.positive else "1"
+        binary = bool(truth.positive) or actual in {"0", "1"}
+        if answer is None and score is not None and binary:
+            answer = truth.positive or 1 if score >= _HALF else _negative(truth.positive, label)
         if answer is not None:
-            self.pairs[actual, _class(answer)] += 1
-            self.positive = max(self.positive, positive)
-        if positive and score is not None and 0 <= score <= 1:
+            self.pairs[actual, class_name(answer)] += 1
+        if score is not None and binary:
             self.scores[actual == positive][score_bucket(score)] += 1
 
     def quality(self, positive: str) -> Quality:
         """The sums."""
+        named = class_name(positive) if positive else ""
         return Quality(
             labelled=self.pairs.total(),
             correct=sum(count for (actual, predicted), count in self.pairs.items() if actual == predicted),
-            confusion=confusion_of(self.pairs),
-            positive=positive or self.positive,
+            confusion=confusion_of(self.pairs, named),
+            positive=named,
             positives=dict(sorted(self.scores[1].items())),
             negatives=dict(sorted(self.scores[0].items())),
             numeric=len(self.errors),
@@ -185,14 +175,25 @@ class _Sums:
         )
 
 
-def _is_numeric(task: str | None, answer: Any, label: Any, *, scored: bool) -> bool:
-    """Whether the pair is one of numbers: what is whole, or text, or comes with a score, is a class, and so is a score of 0 or 1."""
+def _is_numeric(task: str | None, answer: Any, label: Any) -> bool:
+    """Whether the pair is one of numbers. Without a task the kind of the answer decides, which is the same for all answers of a model."""
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (answer, label))
-    if task is not None or not numbers or scored:
-        return numbers and task == "regression"
-    if isinstance(answer, float):
-        return label not in {0, 1} or not 0 <= answer <= 1
-    return isinstance(label, float) and not label.is_integer()
+    return numbers and (task == "regression" or (task is None and isinstance(answer, float)))
+
+
+def _number(label: Any) -> Any:
+    """A label that came as text, from a file, as what it says beside an answer that is no text."""
+    if not isinstance(label, str):
+        return label
+    if label.lower() in {"true", "false"}:
+        return label.lower() == "true"
+    for kind in (int, float):
+        try:
+            found = kind(label)
+        except ValueError:
+            continue
+        return found if math.isfinite(found) else label
+    return label
 
 
 def _error(answer: float, label: float) -> float:
@@ -202,15 +203,8 @@ def _error(answer: float, label: float) -> float:
         return _LARGEST
 
 
-def _class(value: Any) -> str:
-    """One name for ``True``, ``1``, ``1.0`` and ``"1"``."""
-    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
-        value = int(value)
-    return str(value)[:_LONGEST_CLASS]
-
-
-def _class_of_score(score: float, actual: str, positive: str) -> str:
-    """The class that a score alone stands for. Of two classes the other one is known only where it is the actual one, or 0."""
-    if score >= _HALF:
-        return positive
-    return "0" if positive == "1" else (actual if actual != positive else f"not {positive}")
+def _negative(positive: str, label: Any) -> Any:
+    """The class that a low score alone stands for: of two classes the other one is known only where it is the label, or 0."""
+    if not positive:
+        return 0
+    return label if class_name(label) != class_name(positive) else f"not {positive}"

@@ -42,6 +42,7 @@ class Measured:
 
     ``holds``: whether its condition is met, None where nothing is known and what was stays. ``cleared``: whether what fires may end.
     ``notify``: the channels that are told, none for all. ``detail`` says more than ``value`` of what was found, and is asked when it fires.
+    ``beside``: a rule measured before, beside whose open incident this one neither opens nor ends.
     """
 
     rule: str
@@ -55,6 +56,7 @@ class Measured:
     keep: timedelta = timedelta(0)
     detail: Callable[[], str] = str
     severity: str = ""
+    beside: str = ""
 
 
 @frozen
@@ -80,7 +82,8 @@ class Incident(Record):
 
     ``since`` is when the condition was first met, ``at`` when ``state`` was entered; ``value`` was measured then. ``key`` names the
     incident from its opening on, and is empty while it is pending; ``lapsed``: since when it could end, while it is kept. ``detail`` says
-    in words what was found when it opened; ``severity`` is for whoever routes its alerts. ``untold``: it was silenced when it opened, and
+    in words what was found when it opened; ``severity`` is for whoever routes its alerts; ``notify`` are the channels that are told, none
+    for all. ``untold``: it was silenced when it opened, and
     no channel has been told of it. ``silenced`` is until when it is, as of reading: the journal does not keep it.
     """
 
@@ -98,6 +101,7 @@ class Incident(Record):
     detail: str = ""
     severity: str = ""
     untold: bool = False
+    notify: tuple[str, ...] = ()
     acknowledged: Acknowledged | None = None
     silenced: datetime | None = None
 
@@ -159,12 +163,18 @@ def advance(
     told = {f"{one.rule}/{one.environment}": one.notify or tuple(channels) for one in measured}
     after = {name: _end(incident, None, now) for name, incident in book.incidents.items() if name not in told}
     for name, one in zip(told, measured, strict=True):
-        after[name] = _step(book.incidents.get(name), one, now, tenant, model)
+        other = after.get(f"{one.beside}/{one.environment}")
+        found = evolve(one, holds=None) if other is not None and other.is_open else one
+        after[name] = _step(book.incidents.get(name), found, now, tenant, model)
     kept = {name: _hushed(book.incidents.get(name), incident, silences) for name, incident in sorted(after.items()) if incident is not None}
     if kept == book.incidents:
         return None
     then = evolve(book, incidents=kept)
-    owed = [Owed(channel, one.alert()) for name, one in raised(book, then).items() for channel in told.get(name, tuple(channels))]
+    owed = [
+        Owed(channel, one.alert())
+        for name, one in raised(book, then).items()
+        for channel in told.get(name, one.notify or tuple(channels))  # of a rule that is gone: who heard of it
+    ]
     change = {name: incident.state for name, incident in kept.items() if _moved(book.incidents.get(name), incident)}
     return NewEntry(at=now, kind="evaluated", change=change, state=evolve(then, owed=_newest((*book.owed, *owed))).to_dict())
 
@@ -221,8 +231,10 @@ def _step(before: Incident | None, one: Measured, now: datetime, tenant: str, mo
         return None if before is None else _end(before, one.value, now)
     if before is None or before.state == "resolved":
         before = Incident(tenant, one.rule, model, one.environment, "pending", now, now, one.condition, one.value, severity=one.severity)
+    if now < before.since:  # the clock was set back
+        before = evolve(before, since=now)
     if before.state == "pending" and now - before.since >= one.hold_for:
-        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now), detail=one.detail())
+        return evolve(before, state="firing", at=now, value=one.value, key=_key(before, now), detail=one.detail(), notify=one.notify)
     return before
 
 
@@ -230,7 +242,7 @@ def _lapse(before: Incident, one: Measured, now: datetime) -> Incident:
     """What fires, after one more measurement: it ends once it could have for as long as the rule keeps it."""
     if not one.cleared:
         return evolve(before, lapsed=None)
-    since = before.lapsed or now
+    since = min(before.lapsed or now, now)  # the clock may have been set back
     if now - since >= one.keep:
         return evolve(before, state="resolved", at=now, value=one.value, lapsed=None)
     return evolve(before, lapsed=since)

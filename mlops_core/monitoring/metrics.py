@@ -56,7 +56,7 @@ class Metrics(Record):
             p99_latency=window.p99_latency,
             throughput=window.throughput,
             errors_by_type=window.errors_by_type,
-            values={name: value.last for name, value in window.values.items()},
+            values={name: window.figure(name) for name in window.values},
             live=window.quality.estimates(),
             start=window.start,
             end=window.end,

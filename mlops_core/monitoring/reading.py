@@ -67,12 +67,13 @@ class Reader:
         """Failures that were kept in [start, end), newest first."""
         with self._told():
             found = [row for key in series for one in self.sink.read(key, start, end) for row in one.failures]
-        return sorted(found, key=lambda row: str(row.get("at")), reverse=True)
+        inside = [row for row in found if start < datetime.fromisoformat(row["at"]) <= end]  # a segment may reach beyond
+        return sorted(inside, key=lambda row: str(row["at"]), reverse=True)
 
-    def join(self, tenant: str, tally: Tally) -> None:
-        """Match the outcomes that arrived, if the sink keeps them."""
+    def join(self, tenant: str, tally: Tally, until: Callable[[], bool]) -> None:
+        """Match outcomes that arrived, if the sink keeps them, until there are no more or enough is done."""
         with self._told():
-            _join(self.sink, tenant, tally)
+            _join(self.sink, tenant, tally, until)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -130,10 +131,12 @@ def join_all(sinks: Mapping[str, MonitorSink], tenant: str, tally: Tally) -> int
     return _each(sinks, "match outcomes", lambda sink: _join(sink, tenant, tally))
 
 
-def _join(sink: MonitorSink, tenant: str, tally: Tally) -> int:
+def _join(sink: MonitorSink, tenant: str, tally: Tally, until: Callable[[], bool] = lambda: False) -> int:
     count = 0
     while "log" in sink.capabilities and (looked := sink.join(tenant, tally)):
         count += looked
+        if until():
+            break
     return count
 
 

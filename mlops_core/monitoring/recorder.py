@@ -115,12 +115,15 @@ class SeriesRecorder:
             self.log is not None and self.log.truth.wants(prediction_id, rows)
         )
 
-    def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any]) -> None:
-        """Keep the rows of a prediction that are sampled or logged; what cannot be kept is told, since the prediction was answered."""
+    def sample(self, prediction_id: str, features: Mapping[str, Any], output: Mapping[str, Any], *, named: bool = True) -> None:
+        """Keep the rows of a prediction that are sampled or logged; what cannot be kept is told, since the prediction was answered.
+
+        Without a name that somebody knows it is not logged: no outcome will ever come.
+        """
         try:
             if self.reservoir is not None and features:
                 self.reservoir.add(prediction_id, features, output)
-            if self.log is not None:
+            if self.log is not None and named:
                 rows = len(next(iter((features or output).values()), ()))
                 self.log.add(prediction_id, rows, output, self.clock.now())
         except Exception as error:  # noqa: BLE001  whatever odd features raise: a sample fails no prediction

@@ -13,7 +13,7 @@ from mlops_core.config.settings import AlertRule
 from mlops_core.exceptions import ConfigError
 from mlops_core.monitoring.incidents import Measured
 from mlops_core.names import is_name
-from mlops_core.records import DEFAULT_ENVIRONMENT, SeriesKey, Threshold
+from mlops_core.records import DEFAULT_ENVIRONMENT, SeriesKey, Threshold, Window
 from mlops_core.structure import Misfit, key_text
 
 if TYPE_CHECKING:
@@ -38,23 +38,27 @@ class Rule:
         for environment in environments_of(self.settings, model, series):
             keys = [key for key in series if (key.model, key.environment) == (model, environment)]
             window = reader.window(keys, now - self.settings.window, now)
-            yield self.judge(environment, window.metric(self.condition.metric))
+            yield self.judge(environment, window)
 
-    def judge(self, environment: str, value: float | None) -> Measured:
-        """What the metric means where it was measured; None without data."""
-        rule = self.settings
-        holds = self.condition.holds(value) if value is not None else {"ok": False, "alert": True, "keep": None}[rule.no_data]
+    def judge(self, environment: str, window: Window) -> Measured:
+        """What the metric means where it was measured; one with an interval counts as far as it is proved, so that chance tells nobody."""
+        rule, value = self.settings, window.metric(self.condition.metric)
+        holds = _met(self.condition, window) if value is not None else {"ok": False, "alert": True, "keep": None}[rule.no_data]
         return Measured(
             rule=rule.name,
             environment=environment,
             condition=f"{self.condition}",
             value=value,
             holds=holds,
-            cleared=holds is False if value is None or self.clear is None else self.clear.holds(value),
+            cleared=holds is False if value is None or self.clear is None else _met(self.clear, window),
             notify=rule.notify,
             hold_for=rule.hold_for,
             keep=rule.keep,
         )
+
+
+def _met(condition: Threshold, window: Window) -> bool:
+    return condition.holds(window.proved(condition.metric, above=condition.operator.startswith(">")))
 
 
 def environments_of(rule: AlertRule | SloSettings, model: str, series: Sequence[SeriesKey]) -> list[str]:

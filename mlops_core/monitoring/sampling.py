@@ -14,13 +14,10 @@ from mlops_core.records.sampling import places, seed_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DROPPED", "EVERY", "UNKNOWN", "Reservoir", "Sampling", "plain"]
+__all__ = ["EVERY", "UNKNOWN", "Reservoir", "Sampling", "plain"]
 
 EVERY: Final = "*"
 """Stands for every column."""
-
-DROPPED: Final = "custom.sample_dropped"
-"""The recorded value that counts rows which the bound on memory has cost."""
 
 UNKNOWN: Final = object()
 _MOST_FAILURES: Final = 10

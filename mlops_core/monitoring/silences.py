@@ -28,6 +28,7 @@ __all__ = ["JOURNAL", "Silence", "Silences", "author", "check_text", "silenced_u
 JOURNAL: Final = "monitoring/silences"
 _FORMAT: Final = 1
 _LONGEST_TEXT: Final = 1000
+_GRACE: Final = timedelta(days=2)  # for which a silence that ended is kept: a machine whose clock is ahead ends nobody else's
 
 
 @frozen
@@ -68,7 +69,7 @@ class _Kept(Record):
         return cls.from_dict(dict(state)) if state else cls()
 
     def entry(self, silences: Mapping[str, Silence], kind: str, one: Silence, now: datetime) -> NewEntry:
-        left = {name: silence for name, silence in silences.items() if silence.until > now}
+        left = {name: silence for name, silence in silences.items() if silence.until > now - _GRACE}
         return NewEntry(at=now, kind=kind, change={"id": one.id, "by": one.by}, state=evolve(self, silences=left).to_dict())
 
 
@@ -82,7 +83,8 @@ class Silences:
         """Silences in effect at this time, the one that ends first in front."""
         newest = self.stack.parts.registry.read(self.stack.tenant, JOURNAL, limit=1, newest_first=True)
         kept = _Kept.of(newest[0].state if newest else None).silences.values()
-        return sorted((one for one in kept if one.at <= at < one.until), key=lambda one: (one.until, one.id))
+        # One that begins later by this machine's clock is in effect, too: clocks of two machines differ, and one may be set back.
+        return sorted((one for one in kept if at < one.until), key=lambda one: (one.until, one.id))
 
     def add(self, length: timedelta, reason: str, by: str, rule: str | None, model: str | None, environment: str | None) -> Silence:
         """Begin one now."""

@@ -101,24 +101,23 @@ class Objective:
         for environment in environments_of(self.settings, model, series):
             keys = [key for key in series if (key.model, key.environment) == (model, environment)]
             burns = _Burns(self.settings, reader, keys, now)
-            page = self._judge(PAGE, environment, burns, (fast, medium))
-            yield page
-            ticket = self._judge(TICKET, environment, burns, (slow,), beside=page.holds is True)
-            yield ticket
+            yield self._judge(PAGE, environment, burns, (fast, medium))
+            yield self._judge(TICKET, environment, burns, (slow,), beside=PAGE)
 
-    def _judge(self, rule: str, environment: str, burns: _Burns, tiers: tuple[Tier, ...], *, beside: bool = False) -> Measured:
-        met = None if beside else next((tier for tier in tiers if burns.burns(tier)), None)
+    def _judge(self, rule: str, environment: str, burns: _Burns, tiers: tuple[Tier, ...], *, beside: str = "") -> Measured:
+        met = next((tier for tier in tiers if burns.burns(tier)), None)
         promised = f"{self.settings.success * 100:.6g}% over {duration_text(self.settings.over)}"
         return Measured(
             rule=rule,
             environment=environment,
             condition=f"budget of {promised} is spent at {', or '.join(map(str, tiers))}",
             value=burns.rate(tiers[0].short if met is None else met.long),
-            holds=None if beside else met is not None,
-            cleared=not beside and met is None and not any(burns.burns(tier, _EASED) for tier in tiers),
+            holds=met is not None,
+            cleared=met is None and not any(burns.burns(tier, _EASED) for tier in tiers),
             notify=self.settings.notify,
             detail=str if met is None else partial(self._told, burns, met),
             severity="page" if rule == PAGE else "ticket",
+            beside=beside,
         )
 
     def _told(self, burns: _Burns, tier: Tier) -> str:

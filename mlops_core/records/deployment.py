@@ -116,9 +116,9 @@ class Rollout(Record):
 
     ``steps`` are shares of the requests, rising; the last is 1.0. ``step`` is the index of the one in force, reached at ``step_started``
     with routing revision ``step_revision``; the rollout as a whole began with ``first_revision``. ``ends`` is the deadline as a time.
-    ``weights`` are the shares that routing revisions gave it. ``alpha`` bounds the probability of a rollback without a cause, ``margin`` is
-    the ratio of error rates that a promotion rules out. ``verdict`` and ``metrics`` are those of the last look, kept for audit, with the
-    natural logarithms of its e-values.
+    ``implied``: its rate is the project's maximum, not one that was chosen for this rollout. ``weights`` are the shares that routing
+    revisions gave it. ``alpha`` bounds the probability of a rollback without a cause, ``margin`` is the ratio of error rates that a
+    promotion rules out. ``verdict`` and ``metrics`` are those of the last look, kept for audit, with the logarithms of its e-values.
     """
 
     steps: tuple[float, ...]
@@ -127,6 +127,7 @@ class Rollout(Record):
     deadline: timedelta
     at_deadline: Literal["hold", "promote", "rollback"] = "hold"
     slo: Mapping[str, float] = field(factory=dict)
+    implied: bool = False
     step: int = 0
     started: datetime | None = None
     ends: datetime | None = None

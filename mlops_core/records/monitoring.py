@@ -70,6 +70,11 @@ class Segment(Record):
     failures: tuple[Mapping[str, Any], ...] = ()
     quality: Quality | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it carries nothing: it came with rows of the prediction log, and only moves its writer's mark on."""
+        return not (self.total or self.values or self.sample or self.failures or self.quality)
+
 
 @frozen
 class Logged(Record):

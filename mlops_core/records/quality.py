@@ -8,14 +8,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from hashlib import blake2b
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from mlops_core.records.histogram import bucket, merge_counts
 from mlops_core.records.record import Record
 
-__all__ = ["LIVE_METRICS", "MOST_CLASSES", "OTHER_CLASS", "Estimate", "Quality", "confusion_of", "merge_quality", "score_bucket"]
+__all__ = [
+    "LIVE_METRICS",
+    "MOST_CLASSES",
+    "OTHER_CLASS",
+    "Estimate",
+    "Quality",
+    "class_name",
+    "confusion_of",
+    "merge_quality",
+    "score_bucket",
+]
 
 OTHER_CLASS: Final = "other"
 MOST_CLASSES: Final = 32
@@ -23,6 +34,7 @@ MOST_CLASSES: Final = 32
 
 _Z: Final = 1.959963984540054  # 95 %
 _MIDDLE: Final = 0.5
+_BINARY: Final = frozenset({"0", "1"})
 _STEPS: Final = 60
 _FEWEST: Final = 2  # of one error nothing is known of its spread
 
@@ -41,9 +53,10 @@ class Estimate(Record):
 class Quality(Record):
     """Sums over pairs of a prediction and its label.
 
-    Of classes: ``labelled`` pairs, of which ``correct``; ``confusion`` counts by actual and predicted class; ``positive`` is the class that
-    scores are of; ``positives`` and ``negatives`` count scores by ``score_bucket``. Of numbers: ``numeric`` pairs, and the sums of the
-    errors' absolute values, squares and fourth powers.
+    Of classes: ``labelled`` pairs, of which ``correct``; ``confusion`` counts by actual and predicted class, which have the names that
+    ``class_name`` gives them; ``positive`` is the class that scores are of, empty: ``1`` if there are no others than 0 and 1;
+    ``positives`` and ``negatives`` count scores by ``score_bucket``. Of numbers: ``numeric`` pairs, and the sums of the errors' absolute
+    values, squares and fourth powers.
     """
 
     labelled: int = 0
@@ -72,6 +85,17 @@ class Quality(Record):
         return {name: one for name, one in found.items() if one is not None}
 
 
+def class_name(value: Any) -> str:
+    """One name for ``True``, ``1``, ``1.0`` and ``"1"``.
+
+    Of other classes than 0 and 1 it is a hash: sums outlive the rows they came of, and what a class is called may be somebody's data.
+    """
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    text = str(value)
+    return text if text in _BINARY else blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
 def score_bucket(score: float) -> int:
     """The bucket of a score in [0, 1]: within 2.2 % of it, or of its distance from 1, whichever is nearer.
 
@@ -85,7 +109,7 @@ def merge_quality(parts: Iterable[Quality]) -> Quality:
     found = [part for part in parts if part.n]
     if len(found) <= 1:
         return found[0] if found else Quality()
-    pairs: Counter[tuple[str, str]] = Counter()
+    pairs, positive = Counter[tuple[str, str]](), max(part.positive for part in found)
     for part in found:
         for actual, row in part.confusion.items():
             for predicted, count in row.items():
@@ -93,8 +117,8 @@ def merge_quality(parts: Iterable[Quality]) -> Quality:
     return Quality(
         labelled=sum(part.labelled for part in found),
         correct=sum(part.correct for part in found),
-        confusion=confusion_of(pairs),
-        positive=max(part.positive for part in found),
+        confusion=confusion_of(pairs, positive),
+        positive=positive,
         positives=merge_counts(part.positives for part in found),
         negatives=merge_counts(part.negatives for part in found),
         numeric=sum(part.numeric for part in found),
@@ -104,13 +128,13 @@ def merge_quality(parts: Iterable[Quality]) -> Quality:
     )
 
 
-def confusion_of(pairs: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+def confusion_of(pairs: Mapping[tuple[str, str], int], positive: str = "") -> dict[str, dict[str, int]]:
     """Counts by actual and predicted class, of those by (actual, predicted); rare classes beyond the most are counted as one."""
     sizes: Counter[str] = Counter()
     for (actual, predicted), count in pairs.items():
         sizes[actual] += count
         sizes[predicted] += count
-    ranked = sorted(sizes, key=lambda name: (name == OTHER_CLASS, -sizes[name], name))
+    ranked = sorted(sizes, key=lambda name: (name == OTHER_CLASS, name != positive, -sizes[name], name))
     kept = set(ranked if len(ranked) <= MOST_CLASSES else ranked[: MOST_CLASSES - 1])
     nested: dict[str, dict[str, int]] = {}
     for (actual, predicted), count in sorted(pairs.items()):
@@ -129,20 +153,30 @@ def _accuracy(of: Quality) -> Estimate | None:
 
 def _counts(of: Quality) -> tuple[int, int, int] | None:
     """Hits, predictions and labels of the positive class."""
-    if not of.labelled or not of.positive:
+    positive = _positive(of)
+    if not of.labelled or not positive:
         return None
-    hits = of.confusion.get(of.positive, {}).get(of.positive, 0)
-    return hits, sum(row.get(of.positive, 0) for row in of.confusion.values()), sum(of.confusion.get(of.positive, {}).values())
+    hits = of.confusion.get(positive, {}).get(positive, 0)
+    return hits, sum(row.get(positive, 0) for row in of.confusion.values()), sum(of.confusion.get(positive, {}).values())
+
+
+def _positive(of: Quality) -> str:
+    names = _names(of)
+    return of.positive or ("1" if names and names <= _BINARY else "")
+
+
+def _names(of: Quality) -> set[str]:
+    return set(of.confusion) | {name for row in of.confusion.values() for name in row}
 
 
 def _precision(of: Quality) -> Estimate | None:
     counts = _counts(of)
-    return _wilson(counts[0], counts[1], of.labelled) if counts is not None and counts[1] else None
+    return _wilson(counts[0], counts[1], counts[1]) if counts is not None and counts[1] else None
 
 
 def _recall(of: Quality) -> Estimate | None:
     counts = _counts(of)
-    return _wilson(counts[0], counts[2], of.labelled) if counts is not None and counts[2] else None
+    return _wilson(counts[0], counts[2], counts[2]) if counts is not None and counts[2] else None
 
 
 def _f1(of: Quality) -> Estimate | None:
@@ -167,15 +201,22 @@ def _f1(of: Quality) -> Estimate | None:
 
 def _macro_f1(of: Quality) -> Estimate | None:
     n = of.labelled
-    names = sorted(set(of.confusion) | {name for row in of.confusion.values() for name in row})
+    names = sorted(_names(of) - {OTHER_CLASS})  # which is no class: two of it are mostly different ones
     if not names:
         return None
     both = {name: sum(of.confusion.get(name, {}).values()) + sum(row.get(name, 0) for row in of.confusion.values()) for name in names}
     f1 = {name: 2 * of.confusion.get(name, {}).get(name, 0) / both[name] for name in names}
     value = sum(f1.values()) / len(names)
+
+    def hit(actual: str, predicted: str) -> float:
+        return 2 / both[actual] if actual == predicted and actual in both else 0.0
+
+    def miss(name: str) -> float:
+        return f1[name] / both[name] if name in both else 0.0
+
     # By how much a pair of this cell moves the mean, were there one more in a hundred.
     slopes = [
-        (count, ((actual == predicted) * 2 / both[actual] - f1[actual] / both[actual] - f1[predicted] / both[predicted]) * n / len(names))
+        (count, (hit(actual, predicted) - miss(actual) - miss(predicted)) * n / len(names))
         for actual, row in of.confusion.items()
         for predicted, count in row.items()
     ]
@@ -186,7 +227,7 @@ def _macro_f1(of: Quality) -> Estimate | None:
 def _roc_auc(of: Quality) -> Estimate | None:
     """The Mann-Whitney statistic over buckets, of which ties count half; its interval is Newcombe's fifth method (2006, Stat. Med. 25)."""
     m, n = sum(of.positives.values()), sum(of.negatives.values())
-    if not m or not n:
+    if not m or not n or not _positive(of):
         return None
     wins, below = 0.0, 0
     for index in sorted({*of.positives, *of.negatives}):

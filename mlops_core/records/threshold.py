@@ -12,7 +12,7 @@ from attrs import frozen
 
 from mlops_core.records.record import Record
 
-__all__ = ["LIVE", "METRICS", "VALUE_FAMILIES", "Threshold", "check_value_name"]
+__all__ = ["COUNTERS", "LIVE", "LOG_DROPPED", "METRICS", "SAMPLE_DROPPED", "VALUE_FAMILIES", "Threshold", "check_value_name"]
 
 METRICS: Final = (
     "avg_latency",
@@ -28,6 +28,12 @@ METRICS: Final = (
 LIVE: Final = "live"
 VALUE_FAMILIES: Final = ("drift", LIVE, "custom")
 """First parts of recorded values: drift checks, accuracy against ground truth, a caller's own."""
+SAMPLE_DROPPED: Final = "custom.sample_dropped"
+"""The recorded value that counts rows which the bound on memory kept out of the sample."""
+LOG_DROPPED: Final = "custom.log_dropped"
+"""The same of the prediction log."""
+COUNTERS: Final = frozenset({SAMPLE_DROPPED, LOG_DROPPED})
+"""Recorded values of which the sum says something, and the last does not."""
 
 _SYNTAX: Final = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*", re.ASCII)
 _VALUE: Final = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z0-9_-]+)+", re.ASCII)

@@ -20,7 +20,7 @@ from mlops_core.records.monitoring import Segment, SeriesKey, ValueSum
 from mlops_core.records.quality import LIVE_METRICS, Quality, merge_quality
 from mlops_core.records.record import Record
 from mlops_core.records.sampling import MOST_ROWS, uniform
-from mlops_core.records.threshold import LIVE, METRICS
+from mlops_core.records.threshold import COUNTERS, LIVE, METRICS
 
 __all__ = ["HealthReport", "Window", "assess_health", "exact_sum", "merge_segments"]
 
@@ -134,7 +134,22 @@ class Window(Record):
         if family == LIVE and live in LIVE_METRICS and self.quality.n:
             estimate = self.quality.estimate(live)
             return None if estimate is None else estimate.value
-        return self.values[name].last if name in self.values else None
+        return self.figure(name) if name in self.values else None
+
+    def proved(self, name: str, *, above: bool) -> float | None:
+        """The figure as far as it is proved; of one without an interval the figure.
+
+        Of others it is the interval's low end for who asks whether the figure is ``above`` a bound, else its high end.
+        """
+        family, _, live = name.partition(".")
+        estimate = self.quality.estimate(live) if family == LIVE and live in LIVE_METRICS and self.quality.n else None
+        if estimate is None:
+            return self.metric(name)
+        return estimate.low if above else estimate.high
+
+    def figure(self, name: str) -> float:
+        """The last of a recorded value, or its sum where it is a counter."""
+        return self.values[name].sum if name in COUNTERS else self.values[name].last
 
     def count(self, version: str, revision: int | None = None, *, since: int = 0) -> VariantCount:
         """Totals of one version: under one routing revision, or under all from ``since`` on (then the answer carries revision 0)."""

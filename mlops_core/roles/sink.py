@@ -33,6 +33,8 @@ class MonitorSink(Backend):
     def write(self, segments: Sequence[Segment]) -> None:
         """Keep segments, each (writer, sequence) once, told by a contiguous high-water mark per writer that outlives retention.
 
+        Of an empty one (``Segment.is_empty``) only that it came is kept: it makes no series.
+
         Raises:
             ValueError: A segment holds what this sink cannot keep; ``TypeError`` and ``ArithmeticError`` say the same. Only its counts are
                 then written. Any other error is an outage, after which all is written again.
@@ -85,7 +87,10 @@ class MonitorSink(Backend):
     def purge(
         self, tenant: str, *, before: datetime | None = None, ids: Sequence[str] = (), part: Literal["samples", "log"] | None = None
     ) -> int:
-        """Erase rows of the log, and samples and failures in segments, of a tenant; answers how many. ``part``: one of these only."""
+        """Erase rows of the log, and samples and failures in segments, of a tenant; answers how many. ``part``: one of these only.
+
+        ``before``: predictions and outcomes of before, the outcomes of these predictions, and all rows of segments that began before.
+        """
         raise self._lacks("log")
 
     def listen(self) -> None:

@@ -60,7 +60,7 @@ class MemorySink(MonitorSink):
         """Keep each (writer, sequence) once."""
         with self._lock:
             for segment in segments:
-                if self._marks.setdefault(segment.writer, _Mark()).admit(segment.sequence):
+                if self._marks.setdefault(segment.writer, _Mark()).admit(segment.sequence) and not segment.is_empty:
                     self._kept.append((_WRITTEN, segment))
 
     def read(
@@ -156,7 +156,9 @@ class MemorySink(MonitorSink):
             return owner.tenant == tenant and (name in ids or (before is not None and at < before))
 
         with self._lock:
-            gone = [name for name, (_, row) in self._log.items() if part != "samples" and erased(row.series, row.at, row.prediction_id)]
+            gone = {name for name, (_, row) in self._log.items() if part != "samples" and erased(row.series, row.at, row.prediction_id)}
+            pairs = {pair for name in gone if name[1] == "prediction" for pair in self._partners(name)}
+            gone |= {outcome for _, outcome in pairs}
             for name in gone:
                 del self._log[name]
                 self._fresh.pop(name, None)
@@ -164,7 +166,7 @@ class MemorySink(MonitorSink):
             count = len(gone)
             for position, (level, segment) in enumerate(self._kept if part != "log" else ()):
                 kept = [
-                    tuple(row for row in rows if not erased(segment.series, segment.end, row.get("prediction_id")))
+                    tuple(row for row in rows if not erased(segment.series, segment.start, row.get("prediction_id")))
                     for rows in (segment.sample, segment.failures)
                 ]
                 count += len(segment.sample) + len(segment.failures) - sum(map(len, kept))

@@ -159,6 +159,14 @@ class MonitorSinkSuite:
         reading.write([segment(1, writer="w2")])
         assert _total(reading) == 4
 
+    def test_an_empty_segment_makes_no_series(self, reading: MonitorSink) -> None:
+        """It only moves its writer's mark on: rows of the log came with it."""
+        empty = {"total": 0, "latency_sum": 0.0, "histogram": {}}
+        reading.write([segment(1, **empty), segment(2, writer="w2", **empty)])
+        assert list(reading.series("acme")) == []
+        reading.write([segment(1), segment(2)])
+        assert _total(reading) == 1
+
     def test_order_does_not_matter_and_gaps_are_remembered(self, reading: MonitorSink) -> None:
         """A late segment is still counted, once."""
         for sequence in (3, 1, 5, 3, 5, 2, 2, 4, 4, 1):
@@ -326,6 +334,16 @@ class MonitorSinkSuite:
         assert [row.prediction_id for row in logging.read_log(_SERIES, _AT, _AT + _HOUR * 9).items] == ["p2"]
         assert len(logging.read_log(stranger, _AT, _AT + _HOUR).items) == 1
         assert [(kept.total, kept.sample, kept.failures) for kept in logging.read(_SERIES, _AT, _AT + _HOUR)] == [(1, (), ())] * 2
+
+    def test_outcomes_go_with_their_predictions_and_rows_with_their_segment(self, logging: MonitorSink) -> None:
+        """What is asked to be gone before a time leaves nothing of what was predicted before."""
+        other = attrs.evolve(_SERIES, model="someone")
+        logging.log([_prediction("old"), _outcome("old", "late-secret"), _outcome("old", "theirs", other), _outcome("unknown", 1)])
+        logging.log([attrs.evolve(_prediction("new"), at=_AT + _HOUR), _outcome("new", 1)])
+        logging.write([segment(1, sample=({"prediction_id": "old"},), failures=({"prediction_id": "bad"},))])
+        assert logging.purge("acme", before=_AT + timedelta(seconds=0.5)) == 4
+        left = [row.value for key in (_SERIES, other) for row in logging.read_log(key, _AT, _AT + _HOUR * 9).items]
+        assert left == [1, {"prediction": 1}, 1, "theirs"]
 
     def test_outcomes_are_matched_once_whichever_came_first(self, logging: MonitorSink) -> None:
         """Across versions, each prediction with the first outcome of its id and row; of another model or tenant never."""

@@ -315,7 +315,8 @@ number = 0
 while True:
     number += 1
     monitoring.track_prediction("tickets", 0.001 * (number % 50), number % 7 > 0, None if number % 7 else "Timeout", version="1.0.0")
-    if number == 100:
+    if number == 200:
+        monitoring.flush(60)
         print("counts", flush=True)
 """
 

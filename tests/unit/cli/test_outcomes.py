@@ -40,7 +40,7 @@ def logged(project: Project, tmp_path: Path) -> Iterator[Project]:
 )
 def test_a_file_of_outcomes(logged: Project, tmp_path: Path, mlops: Callable[..., Answer], text: str) -> None:
     (tmp_path / "labels").write_text(text, encoding="utf-8")
-    assert mlops("monitor", "outcomes", str(tmp_path / "labels")).out == "5 outcomes, 5 of predictions that are logged\n"
+    assert mlops("monitor", "outcomes", str(tmp_path / "labels")).out == "5 outcomes, 5 of the share of predictions that is logged\n"
     live = logged.monitoring.get_metrics("line").live
     assert (live["accuracy"].value, live["accuracy"].n) == (0.75, 4)
 
@@ -48,19 +48,27 @@ def test_a_file_of_outcomes(logged: Project, tmp_path: Path, mlops: Callable[...
 def test_columns_and_model_are_named(logged: Project, tmp_path: Path, mlops: Callable[..., Answer]) -> None:
     (tmp_path / "labels.csv").write_text("flight,late,at\np0,1,3\np0,1,0\n")
     named = ("--id", "flight", "--label", "late", "--row", "at", "--model", "line")
-    assert mlops("monitor", "outcomes", str(tmp_path / "labels.csv"), *named, "--json").json == {"outcomes": 2, "logged": 2}
+    assert mlops("monitor", "outcomes", str(tmp_path / "labels.csv"), *named, "--json").json == {
+        "outcomes": 2,
+        "accepted": 2,
+        "without_label": 0,
+    }
     assert logged.monitoring.get_metrics("line").live["accuracy"].n == 1
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("id,label\np0,1\n", "labels:2: there is no 'prediction_id' - name the columns with --id and --label"),
-        ("prediction_id,label\np0,1\np1,\n", "labels:3: there is no 'label'"),
+        ("id,label\np0,1\n", "labels:2: there is no column 'prediction_id' - name the columns with --id and --label"),
+        ("", "labels: there is no outcome in it - write CSV with a header"),
+        ("[]", "labels:1: it is no JSON object"),
+        ('{"prediction_id": 5, "label": 1}', "labels:1: 'prediction_id' is 5 - write the id of a prediction as text"),
+        ('{"prediction_id": "p0", "label": NaN}', "labels:1: 'label' is nan - write a class or a number"),
+        (f"prediction_id,label\np0,{'x' * 200_000}\n", "field larger than field limit"),
         ("prediction_id,label,row\np0,1,x\n", "labels:2: 'row': 'x' is no row of a request"),
         ('{"prediction_id": "p0", "label": 1}\n[1]\n', "labels:2: it is no JSON object - write one a line"),
         ('{"prediction_id": "p0", "label": 1}\n{"a"\n', "labels:2: Expecting ':' delimiter"),
-        ('{"prediction_id": "p0", "label": [1]}\n', "label: expected a class or a finite number, got list"),
+        ('{"prediction_id": "p0", "label": [1]}\n', "labels:1: 'label' is [1] - write a class or a number"),
     ],
 )
 def test_a_wrong_line_is_named_and_nothing_recorded(
@@ -79,3 +87,18 @@ def test_without_a_log_it_is_one_line(mlops: Callable[..., Answer], tmp_path: Pa
     answer = mlops("monitor", "outcomes", str(tmp_path / "labels"))
     assert answer.code != 0
     assert "monitoring.ground_truth: no prediction is logged" in answer.err
+
+
+def test_ids_and_classes_are_taken_as_they_are_written(logged: Project, tmp_path: Path, mlops: Callable[..., Answer]) -> None:
+    for name, prediction in (("12e45678", "1.10"), ("99e45678", "1.1"), ("3e5", 2.5)):
+        logged.monitoring.track_prediction("line", 0.1, success=True, prediction_id=name, prediction=prediction)
+    (tmp_path / "labels").write_text("prediction_id,label\n12e45678,1.10\n99e45678,1.1\n3e5,2.50\nlater,\n")
+    answer = mlops("monitor", "outcomes", str(tmp_path / "labels"))
+    assert answer.out == "3 outcomes, 3 of the share of predictions that is logged; 1 rows have no label yet\n"
+    live = logged.monitoring.get_metrics("line").live
+    assert (live["accuracy"].value, live["accuracy"].n) == (1.0, 2)
+
+
+def test_another_encoding_is_one_line(tmp_path: Path, mlops: Callable[..., Answer]) -> None:
+    (tmp_path / "labels").write_bytes("prediction_id,label\nä,1\n".encode("latin-1"))
+    assert "labels: it is not UTF-8" in mlops("monitor", "outcomes", str(tmp_path / "labels")).err

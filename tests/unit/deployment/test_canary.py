@@ -96,6 +96,14 @@ def test_the_mean_latency_is_compared_once_there_are_enough_requests() -> None:
     assert judge(look(100, seconds=0.2), slow).verdict is Verdict.ROLLBACK
 
 
+def test_the_projects_maximum_is_no_reason_to_promote() -> None:
+    """Ten times the errors beside it may still be below what is unhealthy everywhere."""
+    implied = plan(slo={"error_rate": 0.05}, implied=True, weights={2: 0.1})
+    assert judge(look(400), implied).verdict is Verdict.CONTINUE
+    assert judge(beside(400, 0, 3600, 36), implied).verdict is Verdict.PROMOTE
+    assert judge(look(9, 9), implied).verdict is Verdict.ROLLBACK
+
+
 def test_both_sides_may_fail_together() -> None:
     """Nothing is said of the canary by what its surroundings do."""
     assert judge(beside(100, 30, 900, 270), plan(weights={2: 0.1}, slo={"error_rate": 0.5})).verdict is not Verdict.ROLLBACK

@@ -100,6 +100,29 @@ def test_false_alarms_are_as_rare_as_promised(detector: DriftDetector, sink: Mem
     assert model / 400 <= 0.02
 
 
+def test_a_few_outcomes_are_no_firm_reference(detector: DriftDetector, sink: MemorySink) -> None:
+    """Twenty outcomes before, two thousand since, and nothing changed: the model check asks both intervals."""
+    rng = np.random.default_rng(8)
+    alarms = 0
+    for _ in range(300):
+        sink.replace(SeriesKey("acme", "production", "flights", "1"), NOW - 99 * DAY, NOW, DAY, lambda _: ())
+        for days_ago, labelled in ((10, 20), (3, 2000)):
+            at, fresh = NOW - DAY * days_ago, f"{rng.random()}"
+            series, quality = SeriesKey("acme", "production", "flights", "1"), right(int(rng.binomial(labelled, 0.8)), labelled)
+            sink.write([Segment(series, at, at + DAY / 99, fresh, 1, quality=quality)])
+        found = detector.check_outcomes("flights", reference=WEEK).model_drift
+        assert found is not None
+        alarms += found.drift_detected
+    assert alarms / 300 <= 0.03
+
+
+def test_a_figure_that_was_zero_costs_no_other(detector: DriftDetector, sink: MemorySink) -> None:
+    keep(sink, 1, Quality(labelled=100, correct=90, confusion={"1": {"0": 10}, "0": {"0": 90}}))
+    found = detector.check_outcomes("flights", reference={"recall": 0.0, "accuracy": 0.9}).model_drift
+    assert found is not None
+    assert found.degradation == {"accuracy": pytest.approx(0)}
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -9,8 +9,8 @@ from mlops_core.monitoring.arguments import check_id, check_kept, check_outcomes
 
 
 def test_what_is_right_passes() -> None:
-    check_kept("a", {"x": 1})
-    check_kept(None, None)
+    check_kept("a", {"x": 1}, 0.5)
+    check_kept(None, None, None)
     check_id("a" * 256)
     assert check_values({"live.f1": 1, "custom.a": 0.5}) == {"live.f1": 1.0, "custom.a": 0.5}
     assert check_outcomes({"a": 1, ("b", 2): "late"}) == [("a", 0, 1), ("b", 2, "late")]
@@ -19,7 +19,10 @@ def test_what_is_right_passes() -> None:
 @pytest.mark.parametrize(
     ("check", "value", "told"),
     [
-        (lambda features: check_kept(None, features), 5, "features: expected values by column, got int"),
+        (lambda features: check_kept(None, features, None), 5, "features: expected values by column, got int"),
+        (lambda score: check_kept("a", None, score), 85, "score: 85 is no probability"),
+        (lambda score: check_kept("a", None, score), float("nan"), "score: nan is no probability"),
+        (lambda score: check_kept("a", None, score), "0.5", "score: '0.5' is no probability"),
         (check_id, "", "prediction_id: expected text of 1 to 256 characters"),
         (check_id, "a" * 257, "prediction_id: expected text"),
         (check_values, [1], "values: expected a mapping of names to numbers, got list"),

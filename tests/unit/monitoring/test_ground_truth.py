@@ -10,6 +10,7 @@ import pytest
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.ground_truth import GroundTruth, PredictionLog, checked_label
 from mlops_core.records import Joined, Logged, Quality, SeriesKey
+from mlops_core.records.quality import class_name
 
 AT = datetime(2024, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 SERIES = SeriesKey("acme", "production", "tickets", "1")
@@ -38,23 +39,28 @@ def test_pairs_are_summed_by_series_and_second() -> None:
 @pytest.mark.parametrize(
     ("value", "label", "actual", "predicted"),
     [
-        ({"prediction": 1}, True, "1", "1"),
-        ({"prediction": True}, 0, "0", "1"),
-        ({"prediction": 1}, 1.0, "1", "1"),
+        ({"prediction": 1}, True, 1, 1),
+        ({"prediction": True}, 0, 0, 1),
+        ({"prediction": 1}, 1.0, 1, 1),
+        ({"prediction": 1}, "1", 1, 1),
+        ({"prediction": True}, "true", 1, 1),
         ({"prediction": "late"}, "early", "early", "late"),
-        ({"prediction": 7}, 3, "3", "7"),
-        ({"prediction": 0.8}, 1, "1", "1"),  # a score
-        ({"prediction": 0.2}, True, "1", "0"),
-        ({"prediction": 1.0}, 1, "1", "1"),
-        ({"score": 0.7}, 0, "0", "1"),
-        ({"prediction": 0, "score": 0.7}, 0, "0", "0"),  # its own threshold
-        ({"prediction": "x" * 100}, "x" * 64, "x" * 64, "x" * 64),
+        ({"prediction": "1.10"}, "1.1", "1.1", "1.10"),
+        ({"prediction": 7}, 3, 3, 7),
+        ({"score": 0.7}, 0, 0, 1),
+        ({"score": 0.2}, True, 1, 0),
+        ({"prediction": 0, "score": 0.7}, 0, 0, 0),  # its own threshold
+        ({"prediction": "x" * 65 + "a"}, "x" * 65 + "b", "x" * 65 + "b", "x" * 65 + "a"),
     ],
 )
-def test_what_is_a_class(value: Any, label: Any, actual: str, predicted: str) -> None:
+def test_what_is_a_class(value: Any, label: Any, actual: Any, predicted: Any) -> None:
     found = quality((value, label))
-    assert (found.labelled, found.numeric, found.confusion) == (1, 0, {actual: {predicted: 1}})
+    assert (found.labelled, found.numeric, found.confusion) == (1, 0, {class_name(actual): {class_name(predicted): 1}})
     assert found.correct == (actual == predicted)
+
+
+def test_of_what_classes_are_called_only_a_hash_is_kept() -> None:
+    assert "planted" not in str(quality(({"prediction": "planted-answer"}, "planted-label")))
 
 
 @pytest.mark.parametrize(
@@ -62,20 +68,38 @@ def test_what_is_a_class(value: Any, label: Any, actual: str, predicted: str) ->
     [
         ({"prediction": 2.5}, 2, 0.5),
         ({"prediction": 3.0}, 2, 1.0),
-        ({"prediction": 2}, 2.5, 0.5),
+        ({"prediction": 0.8}, 1, 0.2),  # a score has a place of its own
+        ({"prediction": 2.5}, "2.00", 0.5),
         ({"prediction": 0.5}, 0.25, 0.25),
-        ({"prediction": 10**400}, 1.5, 1e60),
+        ({"prediction": 2.5}, 10**400, 1e60),
     ],
 )
 def test_what_is_a_number(value: Any, label: Any, error: float) -> None:
     found = quality((value, label))
-    assert (found.labelled, found.numeric, found.absolute) == (0, 1, error)
+    assert (found.labelled, found.numeric) == (0, 1)
+    assert found.absolute == pytest.approx(error)
+
+
+def test_counts_are_numbers_where_the_answer_is_one() -> None:
+    rng = np.random.default_rng(3)
+    means = rng.uniform(0, 2, 500)
+    pairs = [({"prediction": float(mean)}, int(count)) for mean, count in zip(means, rng.poisson(means), strict=True)]
+    assert (quality(*pairs).numeric, quality(*pairs).labelled) == (500, 0)
+
+
+def test_digits_have_no_positive_class() -> None:
+    found = quality(*(({"prediction": digit}, digit if digit < 8 else 0) for digit in range(10)))
+    assert set(found.estimates()) == {"accuracy", "f1"}
+    f1 = found.estimate("f1")
+    assert f1 is not None
+    assert f1.value == pytest.approx((7 + 1 / 2) / 10)
 
 
 def test_the_task_decides_where_it_is_named() -> None:
     counts = GroundTruth(1.0, "regression")
     assert quality(({"prediction": 3}, 1), ({"prediction": 0.7}, 1), truth=counts).numeric == 2
-    assert quality(({"prediction": 2.0}, 2.0), truth=GroundTruth(1.0, "classification")).confusion == {"2": {"2": 1}}
+    two = class_name(2)
+    assert quality(({"prediction": 2.0}, 2.0), truth=GroundTruth(1.0, "classification")).confusion == {two: {two: 1}}
     assert GroundTruth(1.0, "regression").tally([Joined(Logged(SERIES, "prediction", "p", AT, {"prediction": "a"}), "a")]) != []
 
 
@@ -87,13 +111,14 @@ def test_scores_are_of_the_positive_class() -> None:
         ({"score": 0.1}, "early"),
         truth=truth,
     )
-    assert (found.positive, sum(found.positives.values()), sum(found.negatives.values())) == ("late", 1, 2)
-    assert found.confusion == {"early": {"early": 2}, "late": {"late": 1}}
+    late, early = class_name("late"), class_name("early")
+    assert (found.positive, sum(found.positives.values()), sum(found.negatives.values())) == (late, 1, 2)
+    assert found.confusion == {early: {early: 2}, late: {late: 1}}
     estimate = found.estimate("roc_auc")
     assert estimate is not None
     assert estimate.value == 1.0
     wrong = quality(({"score": 0.1}, "late"), ({"score": 0.9}, "early"), truth=truth)
-    assert wrong.confusion == {"late": {"not late": 1}, "early": {"late": 1}}
+    assert wrong.confusion == {late: {class_name("not late"): 1}, early: {late: 1}}
 
 
 def test_what_cannot_be_compared_is_left_out() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring import ModelMonitoring
@@ -27,7 +28,7 @@ def at(number: int, seconds: float, **more: Any) -> Segment:
     """A segment of one second that ends then, after the beginning."""
     made = segment(number, 0, **more)
     end = AT + timedelta(seconds=seconds)
-    return Segment(**{**{name: getattr(made, name) for name in made}, "start": end - timedelta(seconds=1), "end": end})
+    return evolve(made, start=end - timedelta(seconds=1), end=end)
 
 
 def test_each_segment_counts_in_the_step_in_which_it_ends() -> None:

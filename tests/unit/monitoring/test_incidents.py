@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mlops_core.config.settings import AlertRule
 from mlops_core.monitoring.incidents import Book, Incident, Measured, advance, journal_of, settle
 from mlops_core.monitoring.rules import Rule
-from mlops_core.records import Threshold
+from mlops_core.records import Threshold, Window
 
 AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -18,7 +19,8 @@ MINUTE = timedelta(minutes=1)
 def measured(value: float | None, hold_for: timedelta = timedelta(0), name: str = "errors", **more: Any) -> Measured:
     rule = AlertRule(name, "error_rate > 0.1", hold_for=hold_for, **more)
     clear = None if rule.clear is None else Threshold.parse(rule.clear)
-    return Rule(rule, Threshold.parse(rule.when), clear).judge("production", value)
+    window = Window() if value is None else Window(total=1_000_000, errors=round(value * 1_000_000))
+    return Rule(rule, Threshold.parse(rule.when), clear).judge("production", window)
 
 
 def after(book: Book, *found: Measured, minute: float = 0, channels: tuple[str, ...] = ("a", "b")) -> Book:
@@ -62,7 +64,9 @@ def test_a_lapse_while_pending_starts_over_and_tells_nobody() -> None:
 def test_no_data_and_a_clock_set_back_are_no_condition() -> None:
     assert after(Book(), measured(None)) == Book()
     book = after(Book(), measured(0.5, 5 * MINUTE))
-    assert after(book, measured(0.5, 5 * MINUTE), minute=-60) is book
+    back = after(book, measured(0.5, 5 * MINUTE), minute=-60)
+    assert (only(back).state, only(back).since) == ("pending", AT - 60 * MINUTE)
+    assert only(after(back, measured(0.5, 5 * MINUTE), minute=-55)).state == "firing"  # and not an hour later
 
 
 def test_an_incident_ends_and_the_next_has_its_own_key() -> None:
@@ -145,8 +149,24 @@ def test_a_kept_incident_remembers_since_when_it_could_end() -> None:
     book = after(after(Book(), measured(0.5, keep=3 * MINUTE)), measured(0.0, keep=3 * MINUTE), minute=1)
     assert (only(book).state, only(book).lapsed) == ("firing", AT + MINUTE)
     assert after(book, measured(0.0, keep=3 * MINUTE), minute=2) is book
-    assert after(book, measured(0.0, keep=3 * MINUTE), minute=-60) is book  # a clock that was set back
+    back = after(book, measured(0.0, keep=3 * MINUTE), minute=-60)  # a clock that was set back
+    assert (only(back).state, only(back).lapsed) == ("firing", AT - 60 * MINUTE)
+    assert only(after(back, measured(0.0, keep=3 * MINUTE), minute=-57)).state == "resolved"
     assert only(after(book, measured(0.5, keep=3 * MINUTE), minute=2)).lapsed is None
+
+
+def test_the_end_of_a_rule_that_is_gone_is_told_to_who_heard_of_it() -> None:
+    book = after(Book(), measured(0.5, notify=("a",)))
+    assert [one.channel for one in book.owed] == ["a"]
+    assert [one.channel for one in after(book, minute=1).owed] == ["a", "a"]
+
+
+def test_what_stands_beside_an_open_incident_neither_opens_nor_ends() -> None:
+    page, ticket = measured(0.5, name="page"), evolve(measured(0.5, name="ticket"), beside="page")
+    book = after(Book(), page, ticket)
+    assert list(book.incidents) == ["page/production"]
+    both = after(after(Book(), measured(0.0, name="page"), ticket), page, evolve(measured(0.0, name="ticket"), beside="page"), minute=1)
+    assert {one.rule: one.state for one in both.incidents.values()} == {"page": "firing", "ticket": "firing"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def test_what_has_ended_goes_with_the_next_change_and_stays_in_the_history(stack
     first = silences.add(HOUR, "a", "ann", None, None, None)
     clock.advance(3600)
     assert silences.in_effect(clock.now()) == []
+    clock.advance(2 * 86_400)
     second = silences.add(HOUR, "b", "bob", None, "m", None)
     assert silences.in_effect(clock.now()) == [second]
     journal = Journal(stack.parts.registry, "acme", JOURNAL)
@@ -56,3 +57,13 @@ def test_whoever_has_no_login_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     assert author() == "unknown"
+
+
+def test_clocks_that_differ_end_no_silence(stack: Stack, clock: FakeClock) -> None:
+    """Another machine's clock may be behind, this one's may be set back, and one that is ahead must not clear up what others need."""
+    silences = Silences(stack)
+    kept = silences.add(2 * HOUR, "a", "ann", None, None, None)
+    assert silences.in_effect(clock.now() - HOUR) == [kept]
+    clock.advance(86_400)
+    ahead = silences.add(HOUR, "b", "bob", None, None, None)
+    assert {one.id for one in silences.in_effect(clock.now() - timedelta(days=1))} == {kept.id, ahead.id}

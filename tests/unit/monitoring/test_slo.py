@@ -123,9 +123,9 @@ def test_where_nothing_burns_only_the_short_windows_are_read() -> None:
     assert traffic.asked == {5 * MINUTE, 30 * MINUTE, 6 * HOUR}
     burning = Traffic.of(steady(20, DAY))
     page, _ = Objective(SLO).measure("m", SERIES, burning, AT + DAY)
-    assert burning.asked == {5 * MINUTE, HOUR, 6 * HOUR}, "and of what burns the long one; what is left is asked when it opens"
+    assert burning.asked == {5 * MINUTE, HOUR, 6 * HOUR, 3 * DAY}, "and of what burns the long one; what is left is asked when it opens"
     assert page.detail() == "measured: 20x over 1h, 20x over 5m; the budget is spent 20 times"
-    assert burning.asked == {5 * MINUTE, HOUR, 6 * HOUR, 30 * DAY}
+    assert burning.asked == {5 * MINUTE, HOUR, 6 * HOUR, 3 * DAY, 30 * DAY}
 
 
 @pytest.mark.parametrize(("total", "errors", "holds"), [(3, 1, False), (9, 9, False), (10, 10, True), (10_000, 9, False)])

@@ -26,6 +26,8 @@ _NAME: Final = "sink.prometheus"
 _VERSION: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MOST_TYPES: Final = 32  # of a series
+_OTHER: Final = "other"
 _TABLES: Final = (
     "CREATE TABLE writers (writer TEXT PRIMARY KEY, reached INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE beyond (writer TEXT, sequence INTEGER, PRIMARY KEY (writer, sequence)) WITHOUT ROWID",
@@ -81,7 +83,8 @@ class Ledger:
             by_series: dict[SeriesKey, list[Segment]] = defaultdict(list)
             for writer, found in sorted(by_writer.items()):
                 for segment in _admit(connection, writer, found):
-                    by_series[segment.series].append(segment)
+                    if not segment.is_empty:
+                        by_series[segment.series].append(segment)
             for series, fresh in sorted(by_series.items()):
                 _add(connection, series, Window.merge(fresh))
             connection.execute("COMMIT")
@@ -198,7 +201,11 @@ def _admit(connection: sqlite3.Connection, writer: str, found: Mapping[int, Segm
 def _add(connection: sqlite3.Connection, series: SeriesKey, window: Window) -> None:
     names = [_plain(name) for name in (series.tenant, series.environment, series.model, series.version)]
     ((number,),) = connection.execute(_ADD_SERIES, (*names, window.total, window.errors, window.latency_sum, _now())).fetchall()
-    connection.executemany(_ADD_TYPE, [(number, _plain(kind), count) for kind, count in window.errors_by_type.items()])
+    known = {kind for (kind,) in connection.execute("SELECT type FROM types WHERE series = ?", (number,))}
+    for kind, count in window.errors_by_type.items():  # each process names the first few: together they may be many
+        name = _plain(kind) if _plain(kind) in known or len(known) < _MOST_TYPES else _OTHER
+        known.add(name)
+        connection.execute(_ADD_TYPE, (number, name, count))
     connection.executemany(_ADD_BUCKET, [(number, bucket, count) for bucket, count in window.histogram.items()])
     latest = [(number, _plain(name), ((one.at or _EPOCH) - _EPOCH) // _MICROSECOND, one.last) for name, one in window.values.items()]
     connection.executemany(_KEEP_LATEST, latest)

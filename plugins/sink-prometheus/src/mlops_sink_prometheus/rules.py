@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mlops_core.records import LIVE_METRICS, BurnSpec, RuleSpec
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_rules"]
 
+_USUAL: Final = timedelta(minutes=1)  # between scrapes, where Prometheus is told nothing
+_FEW_SCRAPES: Final = 4
 _HEAD: Final = "# Written by `mlops monitor rules` from the alert rules of mlops.yaml: change them there. For Prometheus 2.42 or later.\n"
 _BY_LE: Final = "by (tenant, environment, model, le)"
 _QUANTILES: Final = {"p50_latency": 0.5, "p95_latency": 0.95, "p99_latency": 0.99}
@@ -46,7 +49,8 @@ def _alert(spec: RuleSpec, *, native: bool) -> str:
 
 def _burn(spec: BurnSpec) -> str:
     said = f"the error budget of {spec.success * 100:.6g}% is spent too fast (burn rate: {_FIGURE})"
-    return _written(spec, [], list(burn_parts(spec)), [f"labels: {{severity: {spec.severity}}}"], said)
+    comments = [f"# {spec.name}: {told}" for told in _short(min(tier.short for tier in spec.tiers))]
+    return _written(spec, comments, list(burn_parts(spec)), [f"labels: {{severity: {spec.severity}}}"], said)
 
 
 def _written(spec: RuleSpec | BurnSpec, comments: Sequence[str], parts: Sequence[str], details: Sequence[str], said: str) -> str:
@@ -63,8 +67,15 @@ def _differences(spec: RuleSpec) -> Iterator[str]:
         yield f"Prometheus extrapolates and interpolates, so that '{spec.when.operator}' compares an estimate"
     if spec.when.metric.removeprefix("live.") in LIVE_METRICS:
         yield "what comes of matched outcomes stays in the sink that matches them; here only what is recorded by that name is compared"
+    yield from _short(spec.window)
     if spec.no_data == "keep" and spec.hold_for and spec.when.metric not in _COUNTS:
         yield "without data Prometheus keeps what fires, but begins anew with what is pending"
+
+
+def _short(window: timedelta) -> Iterator[str]:
+    """A rate needs two scrapes in its window, and four to bear a lost one."""
+    if window < _FEW_SCRAPES * _USUAL:
+        yield f"scrape at least every {window.total_seconds() / _FEW_SCRAPES:g}s, or the shortest window holds too few scrapes to fire"
 
 
 def _parts(spec: RuleSpec, figure: str) -> Iterator[str]:

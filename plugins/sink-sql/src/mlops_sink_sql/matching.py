@@ -69,10 +69,24 @@ def remember(connection: Connection, fresh: Sequence[int], joined: Sequence[int]
         connection.execute(update(LOG).where(LOG.c.id.in_(joined[first : first + MOST])).values(joined=1))
 
 
+def _outcomes_of(tenant: str, before: int) -> Select[Any]:
+    """Numbers of the outcomes of predictions of before, also of what is matched already."""
+    return (
+        select(_OUTCOME.c.id)
+        .join(_PREDICTION, (_OUTCOME.c.prediction_id == _PREDICTION.c.prediction_id) & (_OUTCOME.c.row == _PREDICTION.c.row))
+        .join(_ANSWERED, _ANSWERED.c.id == _PREDICTION.c.series)
+        .join(_NAMED, _NAMED.c.id == _OUTCOME.c.series)
+        .where(_PREDICTION.c.tenant == tenant, _PREDICTION.c.kind == "prediction", _PREDICTION.c.at < before)
+        .where(_OUTCOME.c.tenant == tenant, _OUTCOME.c.kind == "outcome")
+        .where(or_(_NAMED.c.model == _ANSWERED.c.model, _NAMED.c.model == UNNAMED))
+    )
+
+
 def purge_log(connection: Connection, tenant: str, before: datetime | None, ids: Sequence[str]) -> int:
-    """Erase rows by age and by prediction; answers how many."""
+    """Erase rows by age and by prediction, and the outcomes of predictions that go; answers how many."""
     wanted: list[ColumnElement[bool]] = [LOG.c.prediction_id.in_(ids[first : first + MOST]) for first in range(0, len(ids), MOST)]
     if before is not None:
         mine = select(SERIES.c.id).where(SERIES.c.tenant == tenant)
-        wanted.append(LOG.c.series.in_(mine) & (LOG.c.at < micros(before)))
+        old = LOG.c.series.in_(mine) & (LOG.c.at < micros(before))
+        wanted += [(LOG.c.kind == "outcome") & LOG.c.id.in_(_outcomes_of(tenant, micros(before))), old]
     return sum(connection.execute(delete(LOG).where(LOG.c.tenant == tenant, one)).rowcount for one in wanted)

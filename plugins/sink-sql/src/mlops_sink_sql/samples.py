@@ -28,17 +28,17 @@ def purge_samples(connection: Connection, tenant: str, before: datetime | None, 
     # A merge of the same rows waits, lest it keep what it read before; who writes does not.
     connection.execute(select(SERIES.c.id).where(SERIES.c.tenant == tenant).order_by(SERIES.c.id).with_for_update(key_share=True)).all()
     until = micros(before) if before is not None else 0
-    columns = (SEGMENTS.c.id, SEGMENTS.c.end, SEGMENTS.c.sample, SEGMENTS.c.failures)
+    columns = (SEGMENTS.c.id, SEGMENTS.c.start, SEGMENTS.c.sample, SEGMENTS.c.failures)
     carrying = or_(SEGMENTS.c.sample.is_not(None), SEGMENTS.c.failures.is_not(None))
     query = select(*columns).join(SERIES).where(SERIES.c.tenant == tenant, carrying).order_by(SEGMENTS.c.id).limit(_PIECE)
     if not ids:
-        query = query.where(SEGMENTS.c.end < until)
+        query = query.where(SEGMENTS.c.start < until)
     kept = update(SEGMENTS).where(SEGMENTS.c.id == bindparam("number"))
     count, last = 0, 0
     while rows := connection.execute(query.where(SEGMENTS.c.id > last)).all():
         last = rows[-1].id
         for row in rows:
-            gone, left = _without(row.sample, row.failures, ids if row.end >= until else None)
+            gone, left = _without(row.sample, row.failures, ids if row.start >= until else None)
             count += gone
             if gone:
                 connection.execute(kept, {"number": row.id, "sample": left[0], "failures": left[1]})

@@ -66,8 +66,9 @@ class SqlSink(MonitorSink):
         if not segments:
             return
         with self.database.writing() as connection:
-            numbers = number_series(self.database, connection, (segment.series for segment in segments))
-            fresh = admit(self.database, connection, segments)
+            carrying = [segment for segment in segments if not segment.is_empty]
+            numbers = number_series(self.database, connection, (segment.series for segment in carrying))
+            fresh = [segment for segment in admit(self.database, connection, segments) if not segment.is_empty]
             keep(connection, fresh, numbers, _WRITTEN)
         self._close_buckets(fresh)
 
