@@ -201,12 +201,13 @@ def _f1(of: Quality) -> Estimate | None:
 
 def _macro_f1(of: Quality) -> Estimate | None:
     n = of.labelled
-    names = sorted(_names(of) - {OTHER_CLASS})  # which is no class: two of it are mostly different ones
-    if not names:
+    known = sorted(_names(of) - {OTHER_CLASS})  # which is no class: two of it are mostly different ones
+    sizes = {name: sum(of.confusion.get(name, {}).values()) + sum(row.get(name, 0) for row in of.confusion.values()) for name in known}
+    both = {name: size for name, size in sizes.items() if size}
+    if not both:
         return None
-    both = {name: sum(of.confusion.get(name, {}).values()) + sum(row.get(name, 0) for row in of.confusion.values()) for name in names}
-    f1 = {name: 2 * of.confusion.get(name, {}).get(name, 0) / both[name] for name in names}
-    value = sum(f1.values()) / len(names)
+    f1 = {name: 2 * of.confusion.get(name, {}).get(name, 0) / both[name] for name in both}
+    value = sum(f1.values()) / len(both)
 
     def hit(actual: str, predicted: str) -> float:
         return 2 / both[actual] if actual == predicted and actual in both else 0.0
@@ -216,7 +217,7 @@ def _macro_f1(of: Quality) -> Estimate | None:
 
     # By how much a pair of this cell moves the mean, were there one more in a hundred.
     slopes = [
-        (count, (hit(actual, predicted) - miss(actual) - miss(predicted)) * n / len(names))
+        (count, (hit(actual, predicted) - miss(actual) - miss(predicted)) * n / len(both))
         for actual, row in of.confusion.items()
         for predicted, count in row.items()
     ]

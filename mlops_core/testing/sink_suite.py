@@ -161,7 +161,7 @@ class MonitorSinkSuite:
 
     def test_an_empty_segment_makes_no_series(self, reading: MonitorSink) -> None:
         """It only moves its writer's mark on: rows of the log came with it."""
-        empty = {"total": 0, "latency_sum": 0.0, "histogram": {}}
+        empty: dict[str, Any] = {"total": 0, "latency_sum": 0.0, "histogram": {}}
         reading.write([segment(1, **empty), segment(2, writer="w2", **empty)])
         assert list(reading.series("acme")) == []
         reading.write([segment(1), segment(2)])
