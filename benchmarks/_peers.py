@@ -61,7 +61,7 @@ def _cpu(count: int, act: Callable[[], object]) -> dict[str, float]:
 
 def prometheus(data: Mapping[str, Any], *, resolved: bool = True) -> Side:
     """A latency histogram and a counter of prometheus_client, with children resolved beforehand or labels looked up for each prediction."""
-    from prometheus_client import Counter, Histogram  # type: ignore[import-not-found]  # lives in an environment of its own
+    from prometheus_client import Counter, Histogram
 
     latencies = data["latencies"].tolist()
     histogram, counter = Histogram("latency", "seconds", ["model"]), Counter("predictions", "all", ["model"])
