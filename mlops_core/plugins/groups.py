@@ -78,6 +78,7 @@ GROUPS: Final[Mapping[str, Group]] = {
 
 FIRST_PARTY: Final[Mapping[str, str]] = {
     "tracker.mlflow": "motadata-mlops-tracker-mlflow",
+    "tracker.wandb": "motadata-mlops-tracker-wandb",
     "registry.postgres": "motadata-mlops-registry-sql",
     "registry.s3": "motadata-mlops-registry-s3",
     "registry.sqlite": "motadata-mlops-registry-sql",

@@ -1,6 +1,7 @@
 """The conformance suite of every tracker.
 
-Subclass it, override the fixture ``tracker``, ``read_artifact`` and ``read_history``, and run it with pytest::
+Subclass it, override the fixture ``tracker``, ``read_artifact`` and ``read_history``, and run it with pytest. Of a tracker that does not
+declare ``search`` it expects the refusal, and ``run`` is to be overridden as well::
 
     class TestMine(TrackerSuite):
         @pytest.fixture
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlops_core.exceptions import ExperimentError
+from mlops_core.exceptions import CapabilityError, ExperimentError
 from mlops_core.query import parse
 from mlops_core.records import Metric, Query, RunKey, RunStart, RunStatus, TrackBatch
 
@@ -49,7 +50,7 @@ def _metrics(name: str, values: Sequence[float]) -> tuple[Metric, ...]:
 
 
 class TrackerSuite:
-    """The contract of ``mlops_core.roles.Tracker``, with capability ``search``."""
+    """The contract of ``mlops_core.roles.Tracker``."""
 
     @pytest.fixture
     def tracker(self, tmp_path: Path) -> Tracker:
@@ -63,28 +64,46 @@ class TrackerSuite:
         tracker.start_run(_start())
         return tracker
 
+    @pytest.fixture
+    def searching(self, tracker: Tracker) -> Tracker:
+        """The same, of a kind that can be searched."""
+        if "search" not in tracker.capabilities:
+            for find in (tracker.find_experiments, tracker.find_runs):
+                with pytest.raises(CapabilityError, match="cannot search"):
+                    list(find("acme", _EVERYTHING))
+            pytest.xfail("this tracker declares that it cannot be searched")
+        tracker.ensure_experiment("acme", "e", {})
+        tracker.start_run(_start())
+        return tracker
+
     def run(self, tracker: Tracker, run: RunKey = _R1) -> TrackedRun:
-        """One run, read back."""
+        """One run, read back; without capability ``search`` by a reader of the test's own."""
         query = parse(f"run_id = '{run.run_id}' and experiment = '{run.experiment}'", default="tags", attributes=("run_id", "experiment"))
         (found,) = tracker.find_runs(run.tenant, query)
         return found
 
-    def test_an_experiment_is_made_once_and_its_tags_merge(self, tracker: Tracker) -> None:
-        """The same name answers the same id."""
-        first = tracker.ensure_experiment("acme", "e", {"team": "a", "kind": "x"})
-        assert tracker.ensure_experiment("acme", "e", {"kind": "y"}) == first
-        (found,) = tracker.find_experiments("acme", _EVERYTHING)
+    def test_an_experiment_is_made_once(self, tracker: Tracker) -> None:
+        """The same name answers the same id, and another tenant's another one."""
+        first = tracker.ensure_experiment("acme", "e", {"team": "a"})
+        assert tracker.ensure_experiment("acme", "e", {}) == first
+        assert tracker.ensure_experiment("other", "e", {}) != first
+
+    def test_the_tags_of_an_experiment_merge(self, searching: Tracker) -> None:
+        """A later value replaces an earlier one."""
+        first = searching.ensure_experiment("acme", "e", {"team": "a", "kind": "x"})
+        searching.ensure_experiment("acme", "e", {"kind": "y"})
+        (found,) = searching.find_experiments("acme", _EVERYTHING)
         assert (found.name, found.tenant, dict(found.tags)) == ("e", "acme", {"team": "a", "kind": "y"})
         assert found.native_id == first
 
-    def test_tenants_do_not_see_each_other(self, running: Tracker) -> None:
+    def test_tenants_do_not_see_each_other(self, searching: Tracker) -> None:
         """Neither experiments nor runs, even of one name."""
-        running.ensure_experiment("other", "e", {})
-        running.start_run(_start(_key("r2", tenant="other")))
-        assert [run.run_id for run in running.find_runs("acme", _EVERYTHING)] == ["r1"]
-        assert [run.run_id for run in running.find_runs("other", _EVERYTHING)] == ["r2"]
-        assert len(list(running.find_experiments("acme", _EVERYTHING))) == 1
-        assert list(running.find_runs("nobody", _EVERYTHING)) == []
+        searching.ensure_experiment("other", "e", {})
+        searching.start_run(_start(_key("r2", tenant="other")))
+        assert [run.run_id for run in searching.find_runs("acme", _EVERYTHING)] == ["r1"]
+        assert [run.run_id for run in searching.find_runs("other", _EVERYTHING)] == ["r2"]
+        assert len(list(searching.find_experiments("acme", _EVERYTHING))) == 1
+        assert list(searching.find_runs("nobody", _EVERYTHING)) == []
 
     @pytest.mark.parametrize("other", [_key(tenant="other"), _key(experiment="f")], ids=["tenant", "experiment"])
     def test_the_same_run_id_elsewhere_is_another_run(self, running: Tracker, tmp_path: Path, other: RunKey) -> None:
@@ -244,24 +263,24 @@ class TrackerSuite:
             ("order by metrics.loss desc", ["r1", "r2", "r3"]),
         ],
     )
-    def test_the_filter_grammar(self, running: Tracker, text: str, finds: list[str]) -> None:
+    def test_the_filter_grammar(self, searching: Tracker, text: str, finds: list[str]) -> None:
         """Every backend answers as the core's own evaluation does."""
-        running.start_run(_start(_key("r2")))
-        running.ensure_experiment("acme", "f", {})
-        running.start_run(_start(_key("r3", experiment="f")))
-        running.write(_R1, TrackBatch("w", 1, params={"depth": "10"}, metrics=_metrics("loss", [0.9]), tags={"team": "a"}))
-        running.write(_key("r2"), TrackBatch("w", 1, params={"depth": "3"}, metrics=_metrics("loss", [0.1]), tags={"team": "b"}))
-        running.end_run(_R1, RunStatus.FINISHED, _AT)
+        searching.start_run(_start(_key("r2")))
+        searching.ensure_experiment("acme", "f", {})
+        searching.start_run(_start(_key("r3", experiment="f")))
+        searching.write(_R1, TrackBatch("w", 1, params={"depth": "10"}, metrics=_metrics("loss", [0.9]), tags={"team": "a"}))
+        searching.write(_key("r2"), TrackBatch("w", 1, params={"depth": "3"}, metrics=_metrics("loss", [0.1]), tags={"team": "b"}))
+        searching.end_run(_R1, RunStatus.FINISHED, _AT)
         query = parse(text, default="tags", attributes=("name", "status", "experiment"))
-        found = [run.run_id for run in running.find_runs("acme", query)]
+        found = [run.run_id for run in searching.find_runs("acme", query)]
         assert found == finds if "order" in text else sorted(found) == finds
 
-    def test_limit(self, running: Tracker) -> None:
+    def test_limit(self, searching: Tracker) -> None:
         """The first ones in the order asked for."""
         for n in range(2, 6):
-            running.start_run(_start(_key(f"r{n}")))
-            running.write(_key(f"r{n}"), TrackBatch("w", 1, metrics=_metrics("m", [float(n)])))
-        found = running.find_runs("acme", parse("order by metrics.m desc", default="tags", limit=2))
+            searching.start_run(_start(_key(f"r{n}")))
+            searching.write(_key(f"r{n}"), TrackBatch("w", 1, metrics=_metrics("m", [float(n)])))
+        found = searching.find_runs("acme", parse("order by metrics.m desc", default="tags", limit=2))
         assert [run.run_id for run in found] == ["r5", "r4"]
 
     def test_close_is_idempotent(self, running: Tracker) -> None:
