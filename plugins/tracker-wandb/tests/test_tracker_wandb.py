@@ -217,6 +217,19 @@ def test_ten_thousand_params(wandb: WandbTracker) -> None:
     assert {name: value for name, value in config(files(wandb)[0]).items() if name != "mlops"} == params
 
 
+def test_every_name_that_the_core_allows_is_kept_and_counted(tmp_path: Path) -> None:
+    """Nothing of it is written again by a process that knows the batch from the log alone."""
+    names = ("_x", "1", "a.b", "a.c", "a/b", "a b", "keys", "update", "step", "x-y", "A" * 250)
+    sent = TrackBatch("w", 1, params=dict.fromkeys(names, "1"), metrics=tuple(Metric(name, 0.5, 1, _AT) for name in names))
+    for _ in range(2):
+        tracker = WandbTracker(mode="offline", dir=str(tmp_path))
+        tracker.start_run(_start())
+        tracker.write(_R1, sent)
+        tracker.close()
+    assert {name: history(tracker, name) for name in names} == {name: [(0.5, 1)] for name in names}
+    assert set(config(files(tracker)[-1])) == {*names, "mlops"}
+
+
 def test_an_artifact_has_aliases(wandb: WandbTracker, tmp_path: Path) -> None:
     wandb.start_run(_start())
     (tmp_path / "a.txt").write_text("one")

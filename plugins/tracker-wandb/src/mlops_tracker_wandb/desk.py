@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +63,8 @@ class Desk:
     _open: dict[RunKey, Session] = field(factory=dict, init=False, repr=False)
 
     def check(self) -> None:
-        """Import W&B and, online, log in."""
+        """Import W&B, make the folder and, online, log in."""
+        Path(self.target.dir).mkdir(parents=True, exist_ok=True)
         if self.target.mode == "online":
             overrides = {} if self.target.base_url is None else {"base_url": self.target.base_url}
             wandb.Api(overrides=overrides, timeout=_GREETING, api_key=self.target.api_key).viewer  # noqa: B018  it asks who we are
@@ -74,7 +76,7 @@ class Desk:
         if session is None and seen is None:
             self._begin(run.key, Seen(RunState.of(run)), joined=False)
         elif not run.join:
-            (session or self._known(run.key)).start(run.tags)
+            (session or self._begin(run.key, seen or Seen(), joined=False)).start(run.tags)
 
     def write(self, run: RunKey, batch: TrackBatch) -> None:
         """Write what the run lacks of a batch."""
@@ -143,6 +145,7 @@ class Desk:
             "run_group": state.parent,
             "run_tags": labels(state.tags) or None,
             "run_notes": state.tags.get("notes"),
+            "x_sync_dir_suffix": uuid.uuid4().hex[:8],  # W&B names a log's folder by the second, in which several processes may begin
         }
         return {**_QUIET, **online, **{name: value for name, value in given.items() if value is not None}}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -78,9 +79,8 @@ class WandbTracker(Tracker):
             if worker is None:
                 return
             try:
-                worker.ask({"call": "close"}, self.upload_timeout + _PATIENCE)
-            except OSError:
-                pass
+                with suppress(OSError):  # it is gone already, and the logs have what it confirmed
+                    worker.ask({"call": "close"}, self.upload_timeout + _PATIENCE)
             finally:
                 worker.stop()
 
