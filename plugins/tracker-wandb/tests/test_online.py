@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 
@@ -55,10 +58,18 @@ class Server(BaseHTTPRequestHandler):
                 files = [{"name": name, "uploadUrl": f"http://{host}/upload/{name}"} for name in given["files"]]
                 return {"createRunFiles": {"runID": "B", "uploadHeaders": [], "files": files}}
             case "RunResumeStatus":
-                return {"model": {"bucket": None}}
+                return {"model": {"bucket": self.resumed(given["name"])}}
         none: dict[str, list[Any]] = {"edges": []}
         me = {**dict.fromkeys(("id", "name", "username", "email", "entity"), "me"), "admin": False, "flags": "{}", "deletedAt": None}
         return {"viewer": {**me, "__typename": "User", "apiKeys": none, "teams": none}}
+
+    def resumed(self, name: str) -> dict[str, Any] | None:
+        """How far the server has the run: a client that resumes it goes on from there."""
+        if not history():
+            return None
+        last = json.dumps([json.dumps(history()[-1])])
+        tails = {"historyTail": last, "eventsTail": "[]", "summaryMetrics": "{}", "config": "{}", "wandbConfig": '{"t": {}}'}
+        return {"name": name, "historyLineCount": len(history()), "eventsLineCount": 0, "logLineCount": 0, "tags": [], **tails}
 
     def reply(self, answer: dict[str, Any]) -> None:
         body = json.dumps(answer).encode()
@@ -76,6 +87,15 @@ class Quiet(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """It has left."""
+
+
+def history() -> list[dict[str, Any]]:
+    """The rows as the server keeps them: each chunk says at which line it begins."""
+    lines: list[dict[str, Any]] = []
+    for stream in Server.streams:
+        if chunk := stream.get("files", {}).get("wandb-history.jsonl"):
+            lines[chunk["offset"] :] = [json.loads(line) for line in chunk["content"]]
+    return lines
 
 
 @pytest.fixture
@@ -100,15 +120,33 @@ def test_a_run_arrives(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     tracker.write(_R1, TrackBatch("w", 1, metrics=tuple(Metric("loss", 1 / (1 + step), step, _AT) for step in (7, 3))))
     tracker.end_run(_R1, RunStatus.INTERRUPTED, _AT)
     tracker.close()
-    lines = [json.loads(line) for one in Server.streams for line in one.get("files", {}).get("wandb-history.jsonl", {}).get("content", [])]
-    assert [(row["mlops_step"], row["loss"], row["_timestamp"]) for row in lines] == [
-        (step, 1 / (1 + step), _AT.timestamp()) for step in (7, 3)
-    ]
+    found = [(row["mlops_step"], row["loss"], row["_timestamp"]) for row in history()]
+    assert found == [(step, 1 / (1 + step), _AT.timestamp()) for step in (7, 3)]
     assert [one["exitcode"] for one in Server.streams if one.get("complete")] == [255]
     assert Server.keys == {f"api:{KEY}"}
     assert list(home.iterdir()) == []
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_run_in_several_logs_arrives_whole(server: str, tmp_path: Path, mode: Literal["online", "offline"]) -> None:
+    """As the program, killed after each batch, would leave it; offline by W&B's own command."""
+    tracker = WandbTracker(mode=mode, dir=str(tmp_path), base_url=server, api_key=KEY)
+    for sequence in (1, 2, 3):
+        tracker.start_run(_start())
+        steps = range(10 * sequence, 10 * sequence + 10)
+        tracker.write(_R1, TrackBatch("w", sequence, metrics=tuple(Metric("loss", float(step), step, _AT) for step in steps)))
+        if sequence in {1, 3} or mode == "online":
+            tracker.end_run(_R1, RunStatus.FINISHED, _AT)
+        tracker.close()
+    if mode == "offline":
+        assert Server.streams == []
+        found = (tmp_path / "acme" / "e" / "wandb").iterdir()
+        logs = [str(path) for path in found if path.name.startswith("offline-run-")]
+        environ = {**os.environ, "WANDB_BASE_URL": server, "WANDB_API_KEY": KEY, "WANDB_RESUME": "allow", "WANDB_ERROR_REPORTING": "false"}
+        subprocess.run([sys.executable, "-m", "wandb", "sync", *logs], env=environ, cwd=tmp_path, check=True, capture_output=True)
+    assert [(row["mlops_step"], row["loss"], row["_step"]) for row in history()] == [(step + 10, step + 10.0, step) for step in range(30)]
 
 
 def test_a_server_that_is_away_is_an_outage_in_one_line_without_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

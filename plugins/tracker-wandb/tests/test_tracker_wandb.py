@@ -221,8 +221,8 @@ def test_every_name_that_the_core_allows_is_kept_and_counted(tmp_path: Path) -> 
     """Nothing of it is written again by a process that knows the batch from the log alone."""
     names = ("_x", "1", "a.b", "a.c", "a/b", "a b", "keys", "update", "step", "x-y", "A" * 250)
     sent = TrackBatch("w", 1, params=dict.fromkeys(names, "1"), metrics=tuple(Metric(name, 0.5, 1, _AT) for name in names))
+    tracker = WandbTracker(mode="offline", dir=str(tmp_path))
     for _ in range(2):
-        tracker = WandbTracker(mode="offline", dir=str(tmp_path))
         tracker.start_run(_start())
         tracker.write(_R1, sent)
         tracker.close()
