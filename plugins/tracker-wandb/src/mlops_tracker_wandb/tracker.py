@@ -42,7 +42,10 @@ class WandbTracker(Tracker):
     capabilities: ClassVar[frozenset[str]] = frozenset()
 
     mode: Literal["online", "offline"] | None = field(
-        default=None, metadata={"help": "online, or offline: nothing is sent, `wandb sync` does so later; default: WANDB_MODE, else online"}
+        default=None,
+        metadata={
+            "help": "online, or offline: nothing is sent, `wandb sync` does so later; default: offline where WANDB_MODE is not online"
+        },
     )
     project: str | None = field(default=None, metadata={"help": "one project for all runs; default: one per experiment, TENANT~EXPERIMENT"})
     entity: str | None = field(default=None, metadata={"help": "the team or user whose projects these are; default: as W&B finds it"})
@@ -139,7 +142,7 @@ class WandbTracker(Tracker):
             self._worker = None
 
     def _mode(self) -> str:
-        return self.mode or ("offline" if os.environ.get("WANDB_MODE") == "offline" else "online")
+        return self.mode or ("online" if os.environ.get("WANDB_MODE", "online") == "online" else "offline")
 
     def _outage(self, reason: str) -> MLOpsError:
         for secret in (self.api_key, os.environ.get("WANDB_API_KEY")):
