@@ -241,6 +241,14 @@ def test_an_artifact_has_aliases(wandb: WandbTracker, tmp_path: Path) -> None:
     assert (second.type, second.name, [entry.path for entry in second.manifest.contents]) == ("file", "plain.txt", ["plain.txt"])
 
 
+def test_an_artifact_that_is_gone_is_refused(wandb: WandbTracker, tmp_path: Path) -> None:
+    wandb.start_run(_start())
+    with pytest.raises(ExperimentError, match=r"artifact 'a\.txt': Path is not a file"):
+        wandb.put_artifact(_R1, "a.txt", tmp_path / "a.txt")
+    wandb.write(_R1, TrackBatch("w", 1, params={"a": "1"}))
+    assert len(files(wandb)) == 1
+
+
 @pytest.mark.parametrize("bad", [TrackBatch("w", 1, params={"mlops": "1"}), TrackBatch("w", 1, metrics=_metrics("_step", [1]))])
 def test_a_name_that_is_taken_is_refused(wandb: WandbTracker, bad: TrackBatch) -> None:
     wandb.start_run(_start())

@@ -75,15 +75,23 @@ class Session:
 
     def put_artifact(self, name: str, path: Path) -> None:
         """Log an artifact of W&B with the aliases ``latest`` and the run's id."""
+        try:
+            made = self._artifact(name, path)
+        except (ValueError, TypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ExperimentError(f"tracker wandb: run {self.state.run_id}: artifact {name!r}: {reason} - log it again") from error
+        self.run.log_artifact(made, aliases=["latest", self.state.run_id])
+        self._artifacts += 1
+        self._settle()
+
+    def _artifact(self, name: str, path: Path) -> wandb.Artifact:
         kind = "model" if name.partition("/")[0] == "model" else "file"
         made = wandb.Artifact(collection_name(name), type=kind, metadata={"name": name, "run_id": self.state.run_id})
         if path.is_dir():
             made.add_dir(str(path))
         else:
             made.add_file(str(path), name=PurePosixPath(name).name)
-        self.run.log_artifact(made, aliases=["latest", self.state.run_id])
-        self._artifacts += 1
-        self._settle()
+        return made
 
     def end(self, status: RunStatus, at: datetime) -> None:
         """Record the status and close the run with it."""
