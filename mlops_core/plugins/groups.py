@@ -77,6 +77,7 @@ GROUPS: Final[Mapping[str, Group]] = {
 }
 
 FIRST_PARTY: Final[Mapping[str, str]] = {
+    "tracker.local": "motadata-mlops-tracker-local",
     "tracker.mlflow": "motadata-mlops-tracker-mlflow",
     "tracker.wandb": "motadata-mlops-tracker-wandb",
     "registry.postgres": "motadata-mlops-registry-sql",

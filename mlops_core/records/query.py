@@ -8,6 +8,7 @@ as one counts as one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -96,7 +97,7 @@ Condition = Comparison | And | Or | Not
 
 @frozen
 class OrderBy(Record):
-    """One sort key; records without the field come last in either direction."""
+    """One sort key; records without the field come last in either direction, and so do those where it is NaN."""
 
     field: str
     descending: bool = False
@@ -134,10 +135,15 @@ class Query(Record):
 
 
 def _sorted(rows: Sequence[T], key: OrderBy, fields: Callable[[T], Fields]) -> list[T]:
-    known = [row for row in rows if fields(row).get(key.field) is not None]
-    missing = [row for row in rows if fields(row).get(key.field) is None]
+    known = [row for row in rows if _has_rank(fields(row).get(key.field))]
+    last = [row for row in rows if not _has_rank(fields(row).get(key.field))]
     known.sort(key=lambda row: _rank(fields(row)[key.field]), reverse=key.descending)
-    return known + missing
+    return known + last
+
+
+def _has_rank(value: Any) -> bool:
+    """NaN has none: among numbers that are sorted it leaves all of them in disorder."""
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
 def _rank(value: Any) -> tuple[int, Any]:

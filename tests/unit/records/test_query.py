@@ -1,3 +1,4 @@
+import math
 import re
 from typing import Any
 
@@ -115,6 +116,12 @@ def test_missing_values_come_last_in_either_direction() -> None:
     data = rows(2, None, 1)
     assert ids(Query(order_by=(OrderBy("n"),)).apply(data, dict)) == [2, 0, 1]
     assert ids(Query(order_by=(OrderBy("n", descending=True),)).apply(data, dict)) == [0, 2, 1]
+
+
+def test_nan_comes_last_in_either_direction_and_disorders_nothing() -> None:
+    data = rows(3, math.nan, 1, None, math.nan, 2)
+    assert ids(Query(order_by=(OrderBy("n"),)).apply(data, dict)) == [2, 5, 0, 1, 3, 4]
+    assert ids(Query(order_by=(OrderBy("n", descending=True),)).apply(data, dict)) == [0, 5, 2, 1, 3, 4]
 
 
 def test_a_mixed_column_still_sorts_and_equal_rows_keep_their_order() -> None:
