@@ -156,16 +156,22 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & {"mlflow", "sql
     assert answer.stderr == ""
 
 
-def test_a_file_that_somebody_reads_as_it_is_set_up_is_waited_for(path: Path) -> None:
-    tracker = LocalTracker(path=path)
-    tracker.check()
-    tracker.close()
-    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    reader.execute("PRAGMA journal_mode = DELETE")  # as after its making, before its first user turned the log on
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM run").fetchall()
-    later = threading.Timer(0.2, reader.close)
-    later.start()
-    tracker.check()
-    tracker.close()
-    later.join()
+def test_many_that_make_a_file_at_once_all_have_it(tmp_path: Path) -> None:
+    failed: list[BaseException] = []
+
+    def make(path: Path, together: threading.Barrier) -> None:
+        with closing(LocalTracker(path=path)) as tracker:
+            together.wait(60)
+            try:
+                tracker.check()
+            except BaseException as error:  # noqa: BLE001  a thread's error is told by the test
+                failed.append(error)
+
+    for number in range(40):
+        together = threading.Barrier(8)
+        threads = [threading.Thread(target=make, args=(tmp_path / f"{number}.db", together)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert failed == []

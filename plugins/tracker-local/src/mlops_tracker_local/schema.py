@@ -50,7 +50,10 @@ def bring_schema(connection: sqlite3.Connection, place: str) -> None:
         MLOpsError: The tables are those of a later release, or of another program; nothing was changed.
     """
     newest = max(STEPS)
-    if _stored(connection, place) == newest:
+    connection.execute("BEGIN")  # or the answers would be of several moments, between which another process makes the tables
+    stored = _stored(connection, place)
+    connection.execute("COMMIT")
+    if stored == newest:
         return
     connection.execute("BEGIN IMMEDIATE")
     stored = _stored(connection, place)  # again: another process may have had its turn
