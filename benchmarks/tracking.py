@@ -3,11 +3,11 @@
     python benchmarks/tracking.py [--rounds 5] [--small] [--json] [--check]
 
 Logging: wall time of one ``log_metrics`` call with one metric in spool mode, while the spool is drained into the embedded tracker; the
-median of all calls. Drain: metrics a second from the first call until all are in the tracker; and of a spool that was full already, since
-the store was taken by somebody else. Beside it ``mlflow.log_metric`` into MLflow's SQLite store, in turns with the drain: medians, and the ratio of their speeds.
-Search: of 10,000 runs with three params, five metrics and two tags each, those that pass a filter of a metric and a param, ordered by a
-metric; the first 100 of them, which is the goal's, and all of them. ``--check`` exits 1 where a goal is missed; ``--small`` tries
-everything in seconds, and checks nothing.
+median of all calls. Drain: metrics a second out of a spool that filled while the store was taken by somebody else. Beside MLflow: metrics a
+second from the first call until all are in the tracker, in turns with ``mlflow.log_metric`` into MLflow's SQLite store in the same process;
+medians, and the ratio of their speeds. Search: of 10,000 runs with three params, five metrics and two tags each, those that pass a filter
+of a metric and a param, ordered by a metric: the first 100 of them, which is the goal's, and all of them. ``--check`` exits 1 where a goal
+is missed; ``--small`` tries everything in seconds, and checks nothing.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ def writing(place: Path, rounds: int, count: int, peers: int) -> list[Line]:
         {"per_second": here, "mlflow_per_second": there, "ratio": ratio},
         settings,
     )
-    return [calls_line, p99, at_least("drained, once it is logged", 1 / alone), at_least("logged and drained", here), beside]
+    return [calls_line, p99, at_least("drained, of a full spool", 1 / alone, DRAIN), beside]
 
 
-def at_least(name: str, rate: float) -> Line:
+def at_least(name: str, rate: float, least: float) -> Line:
     """Metrics a second."""
-    return Line(name, f"{rate:9.0f} /s", f">= {DRAIN} /s", rate >= DRAIN, {"per_second": rate})
+    return Line(name, f"{rate:9.0f} /s", f">= {least:g} /s", rate >= least, {"per_second": rate})
 
 
 def drained(place: Path, count: int) -> float:
