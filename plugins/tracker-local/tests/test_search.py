@@ -94,8 +94,18 @@ def fill(tracker: Tracker, runs: list[dict[str, Any]]) -> None:
 
 
 def told(tracker: Tracker, query: Query) -> list[str]:
-    """All that is known of the runs found, in their order; the id that a backend gives is its own."""
-    return [repr({**run.to_dict(), "native_id": "", "tags": sorted(run.tags.items())}) for run in tracker.find_runs("acme", query)]
+    """All that is known of the runs found, in their order; the id that a backend gives is its own, and SQLite knows no negative zero."""
+    return [
+        repr(
+            {
+                **run.to_dict(),
+                "native_id": "",
+                "tags": sorted(run.tags.items()),
+                "metrics": {name: value + 0.0 for name, value in run.metrics.items()},
+            }
+        )
+        for run in tracker.find_runs("acme", query)
+    ]
 
 
 def ordered(run: dict[str, Any]) -> dict[str, Any]:

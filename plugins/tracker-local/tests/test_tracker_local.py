@@ -123,8 +123,11 @@ class TestLocalTracker(TrackerSuite):
         running.put_artifact(_R1, "a.txt", tmp_path / "a.txt")
         (tmp_path / "outside").mkdir()
         stored(running, _R1, "out").symlink_to(tmp_path / "outside")
-        with pytest.raises(ExperimentError, match=r"leads out of .* - remove the link"):
-            running.put_artifact(_R1, "out/a.txt", tmp_path / "a.txt")
+        stored(running, _key("r2"), ".").symlink_to(tmp_path / "outside")
+        running.start_run(_start(_key("r2")))
+        for run, name in ((_R1, "out/a.txt"), (_R1, "out/deep/a.txt"), (_key("r2"), "a.txt"), (_key("r2"), "deep/a.txt")):
+            with pytest.raises(ExperimentError, match=r"leads out of .* - remove the link"):
+                running.put_artifact(run, name, tmp_path / "a.txt")
         running.put_artifact(_R1, "out", tmp_path / "a.txt")
         assert list((tmp_path / "outside").iterdir()) == []
         assert stored(running, _R1, "out").read_text() == "x"

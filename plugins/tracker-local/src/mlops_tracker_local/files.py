@@ -36,7 +36,10 @@ def store(root: Path, run: PurePosixPath, name: str, source: Path) -> None:
     private = incoming / uuid.uuid4().hex
     private.mkdir()
     try:
-        _place(_copy(source, private / "new", name), target, private / "old", root / run)
+        copy = _copy(source, private / "new", name)
+        if not target.parent.resolve().is_relative_to(root.resolve() / run):
+            raise ExperimentError(f"{NAME}: {target.parent} leads out of {root / run} - remove the link")
+        _place(copy, target, private / "old")
     except _REFUSED as error:
         raise ExperimentError(f"{NAME}: artifact {name!r} cannot be stored: {error.strerror or error} - use another name") from error
     finally:
@@ -56,11 +59,8 @@ def _copy(source: Path, copy: Path, name: str) -> Path:
     return copy
 
 
-def _place(copy: Path, target: Path, old: Path, home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
+def _place(copy: Path, target: Path, old: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.parent.resolve().is_relative_to(home.resolve()):
-        raise ExperimentError(f"{NAME}: {target.parent} leads out of {home} - remove the link")
     if target.is_symlink() or target.is_file() or not target.exists():
         if copy.is_dir():
             target.unlink(missing_ok=True)

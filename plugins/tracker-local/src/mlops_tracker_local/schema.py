@@ -1,7 +1,7 @@
 """Tables, and how the schema of each release becomes that of the next. No step is changed later.
 
 Times of runs are ISO 8601 in UTC, which is how filters see them; those of points are whole microseconds since 1970. SQLite knows no NaN:
-a measured NULL is one. Texts compare by code points, as Python's do.
+a measured NULL is one; nor a negative zero, which is kept as zero. Texts compare by code points, as Python's do.
 """
 
 from __future__ import annotations
