@@ -97,6 +97,7 @@ class Session:
         """Record the status and close the run with it."""
         self.state.status, self.state.ended, self.state.joined = status.value, at.isoformat(), False
         self._record({}, {})
+        self._settle()  # W&B may come back from closing a run before its log has all
         self.finish()
 
     def finish(self) -> None:
