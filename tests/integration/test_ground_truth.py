@@ -87,20 +87,24 @@ def test_outcomes_of_served_predictions(served: Project, tmp_path: Path) -> None
         ask(url, [0.0])
     lines = ["prediction_id,row,label", f"{one['prediction_id']},,1"]
     lines += [f"{three['prediction_id']},{row},{label}" for row, label in enumerate((1, 0, 1))]
-    assert bring(tmp_path, "\n".join([*lines, "nobody,,1"])) == {"outcomes": 5, "logged": 5}
+    assert bring(tmp_path, "\n".join([*lines, "nobody,,1"])) == {"outcomes": 5, "accepted": 5, "without_label": 0}
 
     metrics = served.monitoring.get_metrics("sign", timedelta(hours=1), environment="staging")
     assert metrics.total_predictions == 3
     assert {name: (round(found.value, 6), found.n) for name, found in metrics.live.items()} == {
         "accuracy": (0.75, 4),
-        "precision": (1.0, 4),
-        "recall": (round(2 / 3, 6), 4),
+        "precision": (1.0, 2),
+        "recall": (round(2 / 3, 6), 3),
         "f1": (0.8, 4),
         "roc_auc": (1.0, 4),
     }
     (failure,) = served.monitoring.failures("sign")
     assert (failure["error"], failure["features"]) == ("ZeroDivisionError", {"x": 0.0})
-    assert bring(tmp_path, json.dumps({"prediction_id": one["prediction_id"], "label": 0})) == {"outcomes": 1, "logged": 1}
+    assert bring(tmp_path, json.dumps({"prediction_id": one["prediction_id"], "label": 0})) == {
+        "outcomes": 1,
+        "accepted": 1,
+        "without_label": 0,
+    }
     assert served.monitoring.get_metrics("sign").live["accuracy"].value == 0.75  # the first outcome counts
 
     served.monitoring.flush()

@@ -67,7 +67,7 @@ CONFIGURATIONS = {
     "out of range": ("alpha: 0.05", "alpha: 1", "mlops.yaml:11:34: drift.alpha: ", "expected a share between 0% and 100%"),
     "a share that may be a percentage": ("body_limit: 2000", "rollback_window: 5", "mlops.yaml:7:", "expected a duration"),
     "unknown plugin": ("use: local, body", "use: locl, body", "mlops.yaml:7:18: environments.staging: ", "did you mean 'local'?"),
-    "plugin that is not installed": ("tracker: []", "tracker: wandb", "mlops.yaml:4:10: tracker: ", "no installed distribution"),
+    "plugin that is not installed": ("tracker: []", "tracker: comet", "mlops.yaml:4:10: tracker: ", "no installed distribution"),
     "plugin file that is not there": ("./line.py:", "./lne.py:", "mlops.yaml:12:22: formats[2]: ", "correct the path"),
     "plugin name that is not there": (":LineFormat", ":LinFormat", "mlops.yaml:12:22: formats[2]: ", "did you mean 'LineFormat'?"),
     "key twice": ("tenant: acme", "tenant: acme\ntenant: globex", "mlops.yaml:4:1: ", "twice"),
