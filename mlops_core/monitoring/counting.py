@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -47,7 +46,7 @@ class Counting:
         self._recorders: dict[tuple[str, str | None, str | None], SeriesRecorder] = {}
         self._last: tuple[Any, Any, Any, Any] = (_NOBODY, None, None, None)  # the series that was counted last, and its recorder
         self._collector: Collector | None = None
-        self._opening = threading.Lock()
+        self._made: dict[str, Collector] = {}
 
     @property
     def tenant_id(self) -> str:
@@ -220,17 +219,18 @@ class Counting:
         """The collector, made at the first use; it ends with the facade."""
         if self._collector is not None:
             return self._collector
-        with self._opening:
-            if self._collector is None:
-                sinks, settings = self._stack.parts.sinks, self._stack.settings.monitoring.sample
-                if not sinks:
-                    raise MonitoringError("monitoring.sinks: there is none - name one, such as sqlite")
-                texts = frozenset(name for name, kind in self._stack.settings.drift.schema.items() if kind == "text")
-                sampling = Sampling(frozenset(settings.columns), settings.rate, texts) if settings is not None else None
-                folder = self._stack.workdir / "spool" / "monitoring"
-                self._collector = Collector(folder, dict(sinks), self._stack.clock, sampling, self._truth)
-                weakref.finalize(self, self._collector.close, WAIT)
-            return self._collector
+        sinks, settings = self._stack.parts.sinks, self._stack.settings.monitoring.sample
+        if not sinks:
+            raise MonitoringError("monitoring.sinks: there is none - name one, such as sqlite")
+        texts = frozenset(name for name, kind in self._stack.settings.drift.schema.items() if kind == "text")
+        sampling = Sampling(frozenset(settings.columns), settings.rate, texts) if settings is not None else None
+        made = Collector(self._stack.workdir / "spool" / "monitoring", dict(sinks), self._stack.clock, sampling, self._truth)
+        # One that is made has opened nothing yet, so of several the first is kept, in one step: a lock might be held when a process forks.
+        found = self._made.setdefault("collector", made)
+        if found is made:
+            weakref.finalize(self, found.close, WAIT)
+        self._collector = found
+        return found
 
 
 def _stack(stack: Stack | None, tenant: str | None) -> Stack:

@@ -132,7 +132,7 @@ class Silences:
 @checks_input
 def _end(now: datetime, length: Any) -> datetime:
     if not isinstance(length, timedelta) or length <= timedelta(0):
-        raise MonitoringError(f"silence: {length!r:.40} is no duration above zero - give timedelta(hours=2)")
+        raise MonitoringError(f"silence: {length!s:.40} is no duration above zero - give timedelta(hours=2)")
     try:
         return now + length
     except OverflowError as error:

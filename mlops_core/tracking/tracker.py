@@ -233,7 +233,7 @@ class ExperimentTracker:
     def _first(self) -> Tracker:
         trackers = self._guard(lambda: self._stack.parts.trackers)
         if not trackers:
-            raise ExperimentError("tracker: none is configured - add for example 'tracker: mlflow' to mlops.yaml")
+            raise ExperimentError("tracker: none is configured - add for example 'tracker: mlflow' or 'tracker: local' to mlops.yaml")
         return next(iter(trackers.values()))
 
     def _searcher(self) -> Tracker:

@@ -247,7 +247,7 @@ MONITORING: dict[str, Call] = {
     "window": (lambda w: w.measured(timedelta(0)), MonitoringError, "time_window: ", "give a length above zero"),
     "naive time": (lambda w: w.measured(end=NAIVE), MonitoringError, "end: 2013-01-01", "use datetime.now(UTC)"),
     "steps": (lambda w: w.project.monitoring.history("line", steps=0), MonitoringError, "steps: expected a whole number", "give 60"),
-    "silence": (lambda w: w.silence(timedelta(0)), MonitoringError, "silence: datetime.timedelta(0) is no duration", "timedelta(hours=2)"),
+    "silence": (lambda w: w.silence(timedelta(0)), MonitoringError, "silence: 0:00:00 is no duration", "timedelta(hours=2)"),
     "reason": (lambda w: w.silence(reason=""), MonitoringError, "reason: expected text", "say it in a sentence"),
     "rule": (lambda w: w.silence(rule="erors"), MonitoringError, "silence: no rule 'erors'", "did you mean 'errors'?"),
     "no silence": (lambda w: w.project.monitoring.unsilence("x"), MonitoringError, "silence 'x': there is none", "there are: none"),

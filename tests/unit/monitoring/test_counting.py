@@ -1,5 +1,6 @@
 """Counting what comes late or fails: outcomes, and what is kept of failures. What both sides share is tested with the facade."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -281,3 +282,43 @@ def test_failures_are_those_of_the_window(sampled: ModelMonitoring, sink: Memory
     sink.replace(SeriesKey("acme", "default", "m"), LONG_AGO, FAR_OFF, timedelta(hours=1), merge_segments)
     found = sampled.failures("m", timedelta(minutes=25))
     assert [row["prediction_id"] for row in found] == ["5", "4"]
+
+
+def test_a_file_of_many_outcomes_holds_no_window_up(make: MakeStack, clock: FakeClock) -> None:
+    """A read matches for a moment only; the control loop goes on with what is left."""
+
+    class Slow(MemorySink):
+        contract = 1
+
+        def join(self, tenant: str, tally: Any) -> int:
+            clock.advance(1)
+            return super().join(tenant, tally)
+
+    with ModelMonitoring(stack=make(sinks={"slow": Slow()}, ground_truth=GroundTruthSettings(1.0))) as monitoring:
+        names = [str(number) for number in range(1500)]
+        for name in names:
+            monitoring.track_prediction("m", 0.1, success=True, prediction_id=name, prediction=1)
+        monitoring.record_outcomes(dict.fromkeys(names, 1))
+        monitoring.flush()
+        assert live(monitoring)["accuracy"] == (1.0, 1000)  # the first batch
+        monitoring.roll_up()
+        assert live(monitoring)["accuracy"] == (1.0, 1500)
+
+
+def test_threads_that_count_at_once_for_the_first_time_share_a_collector(make: MakeStack) -> None:
+    totals = []
+    for _ in range(20):
+        with ModelMonitoring(stack=make()) as monitoring:
+            barrier = threading.Barrier(4)
+
+            def count(facade: ModelMonitoring = monitoring, start: threading.Barrier = barrier) -> None:
+                start.wait()
+                facade.track_prediction("m", 0.1, success=True)
+
+            threads = [threading.Thread(target=count) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            totals.append(monitoring.get_metrics("m").total_predictions)
+    assert totals == [4 * number for number in range(1, 21)]
