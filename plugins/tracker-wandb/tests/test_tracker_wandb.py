@@ -107,7 +107,7 @@ def wandb(tmp_path: Path) -> Iterator[WandbTracker]:
     yield tracker
     pids = processes()
     tracker.close()
-    assert not any(map(lives, pids))
+    wait_for_the_end(pids)
 
 
 def files(tracker: Tracker, run: RunKey = _R1) -> list[Path]:
@@ -308,7 +308,7 @@ def test_a_process_that_is_killed_is_replaced(wandb: WandbTracker, which: int) -
     with pytest.raises(MLOpsError, match=r"W&B cannot be used \(.*\) - check 'dir'$") as caught:
         wandb.write(_R1, batch(2))
     assert not isinstance(caught.value, ExperimentError)
-    assert not any(map(lives, old))
+    wait_for_the_end(old)
     for sequence in (1, 2):
         wandb.write(_R1, batch(sequence))
     wandb.end_run(_R1, RunStatus.FINISHED, _AT)
