@@ -194,7 +194,8 @@ def _placed(settings: Settings, origin: Origin, kept: _Kept) -> Settings:
     """Every plugin told where it stands, for the messages of whoever builds it."""
 
     def one(use: Use, key: str) -> Use:
-        return evolve(use, key=key, at=origin.place(f"{key}.use") if f"{key}.use" in origin.places else origin.place(key))
+        written = f"{key}.use" if f"{key}.use" in origin.places else key
+        return evolve(use, key=key, at=origin.place(written) if written in origin.places or not use.at else use.at)
 
     def many(uses: tuple[Use, ...], key: str) -> tuple[Use, ...]:
         listed = f"{key}[0]" in origin.places

@@ -108,8 +108,8 @@ def examined(path: str | os.PathLike[str] | None = None, profile: str | None = N
 
     file, root = _place(path, profile)
     if file is None:
-        return compose(embedded(), root), []
-    settings, origin, wrong = examine(documents_of(file, profile), embedded())
+        return compose(embedded(root), root), []
+    settings, origin, wrong = examine(documents_of(file, profile), embedded(root))
     return (compose(settings, root, profile=profile, origin=origin) if settings is not None else None), wrong
 
 
@@ -153,5 +153,5 @@ def _composed(documents: Sequence[tuple[str, str]], root: Path) -> ComposedParts
     from mlops_core.stack.composed import ComposedParts
     from mlops_core.stack.embedded import embedded
 
-    settings, origin = read(documents, embedded()) if documents else (embedded(), None)
+    settings, origin = read(documents, embedded(root)) if documents else (embedded(root), None)
     return ComposedParts(settings, root, origin)

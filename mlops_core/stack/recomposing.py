@@ -28,7 +28,7 @@ def from_ref(ref: StackRef) -> Stack:
 
     root = Path(ref.root)
     if DOCUMENTS in ref.config:
-        settings, origin = read([(name, text) for name, text in ref.config[DOCUMENTS]], embedded())
+        settings, origin = read([(name, text) for name, text in ref.config[DOCUMENTS]], embedded(root))
         return compose(settings, root, profile=ref.profile, tenant=ref.tenant, origin=origin)
     try:
         settings = Settings.from_dict(ref.config[SETTINGS])

@@ -253,6 +253,10 @@ class ExperimentTracker:
 
     def _begin(self, *, forked: bool) -> Delivery:
         self._first()
+        if not self._owned:
+            from mlops_core.stack.choice import keep
+
+            self._guard(lambda: keep(self._stack.root, self._stack.settings))
         folder = self._stack.workdir / "spool" / "tracking" / self.tenant_id
         # The delivery's waits are real time, whatever clock the records carry.
         delivery = Delivery(folder, dict(self._stack.parts.trackers), SystemClock())

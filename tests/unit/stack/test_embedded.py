@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -6,8 +7,8 @@ from mlops_core.stack.embedded import embedded
 from tests.unit.conftest import Strangers
 
 
-def test_the_default_stack_works_on_this_machine_alone() -> None:
-    found = embedded()
+def test_the_default_stack_works_on_this_machine_alone(tmp_path: Path) -> None:
+    found = embedded(tmp_path)
     assert [use.use for use in found.trackers] == ["mlflow"]
     assert found.registry is not None
     assert found.registry.use == "sqlite"
@@ -22,14 +23,20 @@ def test_the_default_stack_works_on_this_machine_alone() -> None:
     assert found.pipeline is None
 
 
-def test_without_plugins_there_is_no_tracker_and_no_test(monkeypatch: pytest.MonkeyPatch, strangers: Strangers) -> None:
+def test_without_plugins_there_is_no_tracker_and_no_test(monkeypatch: pytest.MonkeyPatch, strangers: Strangers, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(strangers.folder)])
-    found = embedded()
+    found = embedded(tmp_path)
     assert (found.trackers, found.drift.tests) == ((), ())
     assert found.registry is not None
 
 
-def test_every_default_says_where_it_would_stand_in_a_file() -> None:
-    found = embedded()
+def test_every_default_says_where_it_would_stand_in_a_file(tmp_path: Path) -> None:
+    found = embedded(tmp_path)
     assert found.environments["staging"].deployer.key == "environments.staging"
     assert found.channels["log"].key == "channels.log"
+
+
+def test_without_mlflow_the_tracker_is_the_embedded_one(monkeypatch: pytest.MonkeyPatch, strangers: Strangers, tmp_path: Path) -> None:
+    strangers.distribution("tracker", "1", {"tracker": {"local": "mlops_tracker_local"}})
+    monkeypatch.setattr(sys, "path", [str(strangers.folder)])
+    assert [use.use for use in embedded(tmp_path).trackers] == ["local"]
