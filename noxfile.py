@@ -25,7 +25,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 STRANGERS = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))  # examples of other people's plugins
 SCRIPTS = sorted({path.parent for path in (*ROOT.glob("examples/*/run.py"), *ROOT.glob("benchmarks/*.py"))})  # run where they lie
-EXTRAS = ("quickstart", "servers", "sign", "testing")
+EXTRAS = ("plot", "quickstart", "servers", "sign", "testing")
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHON = "3.11"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -118,11 +119,14 @@ def _best(session: Session, metric: str, minimize: bool, experiment: str | None,
     _show_runs(session, [] if found is None else [found])
 
 
-@command.command("sync")
+@command.command("curves")
+@click.argument("run_ids", nargs=-1, required=True)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The file to write: .png, .svg, or .html for a whole page.")
+@click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated. Default: all.")
+@click.option("--experiment", help="The runs' experiment, where several have runs of these ids.")
 @project_options
-def _sync(session: Session) -> None:
-    """Deliver what runs of dead processes left in the spool."""
-    recovered = session.project.tracker.recover()
-    delivered = session.project.tracker.flush()
-    session.out.record({"recovered": recovered, "delivered": delivered})
-    session.out.line(f"recovered {recovered}; " + ("everything is delivered" if delivered else "a tracker cannot be reached yet"))
+def _curves(session: Session, run_ids: tuple[str, ...], output: Path, metrics: tuple[str, ...], experiment: str | None) -> None:
+    """Draw the metrics of runs by step."""
+    file = session.project.tracker.plot_metrics(run_ids, output, metrics=metrics or None, experiment=experiment)
+    session.out.record({"file": str(file)})
+    session.out.line(f"written to {file}")

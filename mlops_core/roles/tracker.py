@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from mlops_core.records import Experiment, Query, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
+    from mlops_core.records import Experiment, Metric, Query, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
 
 __all__ = ["Tracker"]
 
@@ -21,7 +21,7 @@ __all__ = ["Tracker"]
 class Tracker(Backend):
     """Mechanism of experiment tracking. The core adds names, tenancy, the durable spool, fan-out and search.
 
-    Capability ``search``: ``find_experiments`` and ``find_runs`` answer.
+    Capability ``search``: ``find_experiments``, ``find_runs`` and ``read_metric`` answer.
     """
 
     __slots__ = ()
@@ -55,6 +55,14 @@ class Tracker(Backend):
 
     def find_runs(self, tenant: str, query: Query) -> Iterator[TrackedRun]:
         """Runs of the tenant that match."""
+        raise CapabilityError(f"tracker: {type(self).__name__} cannot search - name a tracker with 'search' first in the configuration")
+
+    def read_metric(self, run: RunKey, name: str) -> Iterator[Metric]:
+        """Every point of a run's metric, by step and then by time; none where the run has no such metric.
+
+        Raises:
+            ExperimentError: There is no such run.
+        """
         raise CapabilityError(f"tracker: {type(self).__name__} cannot search - name a tracker with 'search' first in the configuration")
 
     def location(self) -> str:

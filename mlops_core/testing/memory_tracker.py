@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from mlops_core.exceptions import ExperimentError
 from mlops_core.hookspecs import hookimpl
-from mlops_core.records import Experiment, Query, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
+from mlops_core.records import Experiment, Metric, Query, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
 from mlops_core.roles import Tracker
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ __all__ = ["MemoryTracker", "mlops_tracker"]
 
 @define(eq=False)
 class MemoryTracker(Tracker):
-    """Keeps everything in this process; ``history`` holds every metric ever written, in order."""
+    """Keeps everything in this process; ``points`` holds every point ever written, in order."""
 
     contract: ClassVar[int] = 1
     capabilities: ClassVar[frozenset[str]] = frozenset({"search", "in-process"})
 
     experiments: dict[tuple[str, str], Experiment] = field(factory=dict, init=False)
     runs: dict[RunKey, TrackedRun] = field(factory=dict, init=False)
-    history: dict[RunKey, list[tuple[str, float, int]]] = field(factory=dict, init=False)
+    points: dict[RunKey, list[Metric]] = field(factory=dict, init=False)
     artifacts: dict[tuple[RunKey, str], Path] = field(factory=dict, init=False)
     _marks: dict[tuple[RunKey, str], int] = field(factory=dict, init=False)
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
@@ -76,12 +76,12 @@ class MemoryTracker(Tracker):
             changed = [key for key, value in batch.params.items() if known.params.get(key, value) != value]
             if changed:
                 raise ExperimentError(f"tracker memory: run {run.run_id}: param {changed[0]!r} cannot change")
-            history = self.history.setdefault(run, [])
-            history += [(metric.name, metric.value, metric.step) for metric in batch.metrics]
+            points = self.points.setdefault(run, [])
+            points += batch.metrics
             self.runs[run] = evolve(
                 known,
                 params={**known.params, **batch.params},
-                metrics={**known.metrics, **_last(history)},
+                metrics={**known.metrics, **_last(points)},
                 tags={**known.tags, **batch.tags},
             )
             self._marks[run, batch.writer] = batch.sequence
@@ -125,6 +125,18 @@ class MemoryTracker(Tracker):
             mine = [one for one in self.runs.values() if one.tenant == tenant]
         yield from query.apply(mine, TrackedRun.fields).items
 
+    def read_metric(self, run: RunKey, name: str) -> Iterator[Metric]:
+        """In order of the steps."""
+        with self._lock:
+            self._known(run)
+            found = [point for point in self.points.get(run, ()) if point.name == name]
+        yield from sorted(found, key=lambda point: (point.step, point.at))
+
+    @property
+    def history(self) -> dict[RunKey, list[tuple[str, float, int]]]:
+        """Name, value and step of every point, in the order written."""
+        return {run: [(point.name, point.value, point.step) for point in points] for run, points in self.points.items()}
+
     def location(self) -> str:
         """Nowhere that outlives the process."""
         return "memory:"
@@ -146,12 +158,12 @@ def _path(run: RunKey) -> str:
     return f"{run.tenant}/{run.experiment}/{run.run_id}"
 
 
-def _last(history: list[tuple[str, float, int]]) -> dict[str, float]:
+def _last(points: list[Metric]) -> dict[str, float]:
     """Each metric's value at its highest step; of two at the same step, the later."""
     best: dict[str, tuple[int, float]] = {}
-    for name, value, step in history:
-        if name not in best or step >= best[name][0]:
-            best[name] = (step, value)
+    for point in points:
+        if point.name not in best or point.step >= best[point.name][0]:
+            best[point.name] = (point.step, point.value)
     return {name: value for name, (_, value) in best.items()}
 
 

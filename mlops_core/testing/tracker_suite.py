@@ -71,6 +71,8 @@ class TrackerSuite:
             for find in (tracker.find_experiments, tracker.find_runs):
                 with pytest.raises(CapabilityError, match="cannot search"):
                     list(find("acme", _EVERYTHING))
+            with pytest.raises(CapabilityError, match="cannot search"):
+                list(tracker.read_metric(_R1, "loss"))
             pytest.xfail("this tracker declares that it cannot be searched")
         tracker.ensure_experiment("acme", "e", {})
         tracker.start_run(_start())
@@ -153,6 +155,24 @@ class TrackerSuite:
                 running.write(_R1, TrackBatch("w", sequence, metrics=rows))
         expected = [(1 / sequence, 10 * sequence + step) for sequence in range(1, 4) for step in range(2)]
         assert sorted(self.read_history(running, _R1, "loss"), key=lambda point: point[1]) == expected
+
+    def test_a_metric_is_read_by_step(self, searching: Tracker) -> None:
+        """Every point as it was logged, times to the millisecond, whatever the order in which they came."""
+        values = {7: math.nan, -5: math.inf, 2**62: -math.inf, 0: 0.1}
+        points = tuple(Metric("loss", value, step, _AT + timedelta(milliseconds=step % 1000)) for step, value in values.items())
+        searching.write(_R1, TrackBatch("w", 1, metrics=(*points, Metric("other", 1.0, 3, _AT))))
+        searching.write(_R1, TrackBatch("w", 2, metrics=(Metric("loss", 0.2, 0, _AT + timedelta(seconds=1)),)))
+        found = list(searching.read_metric(_R1, "loss"))
+        assert [point.step for point in found] == [-5, 0, 0, 7, 2**62]
+        assert [str(point.value) for point in found] == ["inf", "0.1", "0.2", "nan", "-inf"]
+        assert [point.at for point in found[:3]] == [_AT + timedelta(milliseconds=995), _AT, _AT + timedelta(seconds=1)]
+        assert {point.name for point in found} == {"loss"}
+
+    def test_a_metric_that_a_run_lacks_has_no_points(self, searching: Tracker) -> None:
+        """A run that is not there is another matter."""
+        assert list(searching.read_metric(_R1, "loss")) == []
+        with pytest.raises(ExperimentError):
+            list(searching.read_metric(_key("r9"), "loss"))
 
     def test_an_empty_batch_is_taken(self, running: Tracker) -> None:
         """It stands for a record that was set aside, whose number it takes."""

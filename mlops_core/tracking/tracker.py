@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from mlops_core.records import Query, RunStatus, TrackedRun
+    from mlops_core.records import Metric, Query, RunStatus, TrackedRun
     from mlops_core.roles import Backend, Tracker
     from mlops_core.spool import Spool
     from mlops_core.stack import Stack
@@ -190,6 +190,26 @@ class ExperimentTracker:
         if isinstance(run_ids, str) or not isinstance(run_ids, Iterable):
             raise ExperimentError(f"tracker: expected the ids of runs, got {type(run_ids).__name__} - give a list of them")
         return RunComparison(tuple(self.get_run(run_id, experiment=experiment) for run_id in run_ids))
+
+    def metric_history(self, run_id: str, metric: str, *, experiment: str | None = None) -> tuple[Metric, ...]:
+        """Every point of a run's metric, by step; empty if it has none. ``experiment`` as for ``get_run``."""
+        name, run = check_key(metric, "metric"), self.get_run(run_id, experiment=experiment)
+        backend, key = self._searcher(), RunKey(self.tenant_id, run.experiment, run.run_id)
+        return tuple(self._guard(lambda: list(backend.read_metric(key, name))))
+
+    def plot_metrics(
+        self, run_ids: Sequence[str], path: str | os.PathLike[str], *, metrics: Sequence[str] | None = None, experiment: str | None = None
+    ) -> Path:
+        """Draw the runs' metrics by step, a panel each, into a ``.png``, ``.svg`` or ``.html`` file; ``metrics`` None: all that they have.
+
+        Needs matplotlib, the extra ``plot``. Answers the path.
+        """
+        from mlops_core.tracking.curves import curves_of, draw
+
+        runs = self.compare_runs(run_ids, experiment=experiment).runs
+        curves = curves_of(runs, metrics, lambda run, name: self.metric_history(run.run_id, name, experiment=run.experiment))
+        draw(curves, Path(path))
+        return Path(path)
 
     # -- life
 

@@ -44,7 +44,7 @@ def test_a_warning_is_a_line_on_standard_error(mlops: Callable[..., Answer], mon
     assert warnings[0].startswith("warning: tracker MemoryTracker: cannot be reached (ConnectionError: connection refused)")
     assert "kept in" in warnings[-1]
     monkeypatch.undo()
-    assert mlops("runs", "sync").err == ""
+    assert mlops("tracking", "sync").err == ""
 
 
 @pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("1", 1.0), ("100 %", 1.0), ("0", 0.0), (0.5, 0.5)])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mlops_core.project import Project
 
@@ -38,5 +39,15 @@ def test_tracked_runs(mlops: Callable[..., Answer], project: Project) -> None:
     assert mlops("runs", "best", "nothing").out == "Tracked runs: none found\n"
 
 
-def test_sync(mlops: Callable[..., Answer], project: Project) -> None:
-    assert mlops("runs", "sync").out == "recovered 0; everything is delivered\n"
+def test_curves(mlops: Callable[..., Answer], project: Project, tmp_path: Path) -> None:
+    with project.tracker.start_run("one", experiment="e") as run:
+        for step in range(3):
+            run.log_metrics({"loss": 1 / (1 + step), "accuracy": 0.5}, step=step)
+    page = tmp_path / "curves.html"
+    assert mlops("runs", "curves", run.run_id, "--metric", "loss", "--output", str(page)).out == f"written to {page}\n"
+    text = page.read_text()
+    assert "<td>loss</td><td>one</td><td>3</td><td>2</td>" in text
+    assert "accuracy" not in text
+    assert mlops("runs", "curves", run.run_id, "--output", str(tmp_path / "all.png"), "--json").json == {"file": str(tmp_path / "all.png")}
+    refused = mlops("runs", "curves", run.run_id, "--metric", "los", "--output", str(page))
+    assert (refused.code, refused.err) == (1, "mlops: curves: none of these runs has a metric 'los' - they have accuracy, loss\n")

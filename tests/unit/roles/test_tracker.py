@@ -40,6 +40,8 @@ def test_search_is_a_capability() -> None:
     for find in (tracker.find_experiments, tracker.find_runs):
         with pytest.raises(CapabilityError, match="tracker: Mute cannot search - name a tracker with 'search'"):
             find("acme", Query())
+    with pytest.raises(CapabilityError, match="tracker: Mute cannot search"):
+        tracker.read_metric(RunKey("acme", "e", "r"), "loss")
     assert tracker.location() == ""
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops_core.records import RunStatus, TrackedRun
+from mlops_core.records import Metric, RunStatus, TrackedRun
 from mlops_tracker_local.search import HOLDS, search_of
 
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from mlops_core.records import Query
     from mlops_tracker_local.search import Search
 
-__all__ = ["find_runs"]
+__all__ = ["find_runs", "read_metric"]
 
 _TENANTS: Final = "FROM run JOIN experiment ON experiment.id = run.experiment WHERE experiment.tenant = ?"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 _ALL: Final = -1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def find_runs(connection: sqlite3.Connection, tenant: str, query: Query) -> Sequence[TrackedRun]:
@@ -31,6 +32,16 @@ def find_runs(connection: sqlite3.Connection, tenant: str, query: Query) -> Sequ
         numbers = connection.execute(f"SELECT run.id {_TENANTS} ORDER BY run.id", (tenant,)).fetchall()
         return query.apply(_read(connection, [number for (number,) in numbers]), TrackedRun.fields).items
     return _read(connection, _numbers(connection, tenant, search, query))
+
+
+def read_metric(connection: sqlite3.Connection, run: int, name: str) -> list[Metric]:
+    """A run's points of one metric, by step; of one step, as they were written."""
+    rows = connection.execute(
+        """SELECT point.step, point.at, point.value FROM point JOIN metric ON metric.id = point.metric
+        WHERE metric.run = ? AND metric.name = ? ORDER BY point.step, point.at, point.number""",
+        (run, name),
+    )
+    return [Metric(name, math.nan if value is None else value, step, _EPOCH + timedelta(microseconds=at)) for step, at, value in rows]
 
 
 def _numbers(connection: sqlite3.Connection, tenant: str, search: Search, query: Query) -> list[int]:

@@ -13,7 +13,7 @@ from mlops_core.records import Experiment, RunStatus
 from mlops_core.roles import Tracker
 from mlops_tracker_local.database import NAME, Database, errors
 from mlops_tracker_local.files import store
-from mlops_tracker_local.reading import find_runs
+from mlops_tracker_local.reading import find_runs, read_metric
 from mlops_tracker_local.writing import number_of, set_tags, write_batch
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from mlops_core.records import Query, RunKey, RunStart, TrackBatch, TrackedRun
+    from mlops_core.records import Metric, Query, RunKey, RunStart, TrackBatch, TrackedRun
 
 __all__ = ["LocalTracker"]
 
@@ -131,6 +131,12 @@ class LocalTracker(Tracker):
         """The tenant's runs, filtered, ordered and paged by SQLite."""
         with self._database.reading() as connection:
             found = find_runs(connection, tenant, query)
+        yield from found
+
+    def read_metric(self, run: RunKey, name: str) -> Iterator[Metric]:
+        """All points as they are at one moment."""
+        with self._database.reading() as connection:
+            found = read_metric(connection, self._known(connection, run), name)
         yield from found
 
     def _known(self, connection: sqlite3.Connection, run: RunKey) -> int:

@@ -28,6 +28,7 @@ from mlops_tracker_mlflow.translation import (
     STATUSES,
     TENANT_TAG,
     experiment_name,
+    from_metric,
     milliseconds,
     to_experiment,
     to_metric,
@@ -211,6 +212,12 @@ class MlflowTracker(Tracker):
         with self._talking():
             runs = [to_run(run) for run in self._pages(experiments, ask)] if experiments else []
         yield from query.apply(runs, TrackedRun.fields).items
+
+    def read_metric(self, run: RunKey, name: str) -> Iterator[Metric]:
+        """MLflow's history of a metric, in our order."""
+        with self._talking():
+            found = [from_metric(point) for point in self._connected().get_metric_history(self._known(run), name)]
+        yield from sorted(found, key=lambda point: (point.step, point.at))
 
     def _pages(self, experiments: Sequence[Experiment], ask: str) -> Iterator[Any]:
         token = None

@@ -7,12 +7,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops_core.records import Experiment, RunStatus, TrackedRun
+from mlops_core.records import Experiment, Metric, RunStatus, TrackedRun
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric as NativeMetric
-
-    from mlops_core.records import Metric
 
 __all__ = [
     "BATCH_TAG",
@@ -23,6 +21,7 @@ __all__ = [
     "STATUSES",
     "TENANT_TAG",
     "experiment_name",
+    "from_metric",
     "milliseconds",
     "to_experiment",
     "to_metric",
@@ -64,6 +63,11 @@ def to_metric(metric: Metric) -> NativeMetric:
     from mlflow.entities import Metric as NativeMetric
 
     return NativeMetric(metric.name, metric.value, milliseconds(metric.at), metric.step)
+
+
+def from_metric(native: NativeMetric) -> Metric:
+    """A point of a metric's history."""
+    return Metric(native.key, _value(native.value), native.step, datetime.fromtimestamp(native.timestamp / 1000, UTC))
 
 
 def _value(value: float) -> float:
