@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
@@ -51,6 +52,7 @@ class MemorySink(MonitorSink):
     _kept: list[tuple[timedelta, Segment]] = field(factory=list, init=False, repr=False)
     _marks: dict[str, _Mark] = field(factory=dict, init=False, repr=False)
     _log: dict[_Name, tuple[int, Logged]] = field(factory=dict, init=False, repr=False)
+    _of_row: defaultdict[tuple[str, str, int], list[_Name]] = field(factory=lambda: defaultdict(list), init=False, repr=False)
     _fresh: dict[_Name, None] = field(factory=dict, init=False, repr=False)
     _joined: set[_Name] = field(factory=set, init=False, repr=False)
     _rows: int = field(default=0, init=False)
@@ -114,6 +116,7 @@ class MemorySink(MonitorSink):
                 if name not in self._log:
                     self._rows += 1
                     self._log[name] = self._rows, row
+                    self._of_row[_row(name)].append(name)
                     self._fresh[name] = None
 
     def read_log(self, series: SeriesKey, start: datetime, end: datetime, *, since: str | None = None) -> Page[Logged]:
@@ -142,9 +145,8 @@ class MemorySink(MonitorSink):
 
     def _partners(self, name: _Name) -> list[tuple[_Name, _Name]]:
         """The pairs of prediction and outcome that a row of the log is in."""
-        series, kind, *which = name
-        found = [one for one in self._log if [*one[2:]] == which and one[0].tenant == series.tenant and one[1] != kind]
-        pairs = [(name, one) if kind == "prediction" else (one, name) for one in found]
+        found = [one for one in self._of_row[_row(name)] if one[1] != name[1]]
+        pairs = [(name, one) if name[1] == "prediction" else (one, name) for one in found]
         return [(prediction, outcome) for prediction, outcome in pairs if outcome[0].model in (prediction[0].model, UNNAMED)]
 
     def purge(
@@ -161,6 +163,7 @@ class MemorySink(MonitorSink):
             gone |= {outcome for _, outcome in pairs}
             for name in gone:
                 del self._log[name]
+                self._of_row[_row(name)].remove(name)
                 self._fresh.pop(name, None)
                 self._joined.discard(name)
             count = len(gone)
@@ -172,3 +175,9 @@ class MemorySink(MonitorSink):
                 count += len(segment.sample) + len(segment.failures) - sum(map(len, kept))
                 self._kept[position] = (level, evolve(segment, sample=kept[0], failures=kept[1]))
         return count
+
+
+def _row(name: _Name) -> tuple[str, str, int]:
+    """What a prediction and its outcome have in common."""
+    series, _, prediction_id, row = name
+    return series.tenant, prediction_id, row
