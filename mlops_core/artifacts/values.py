@@ -39,12 +39,21 @@ class Artifacts:
         Raises:
             ArtifactError: No format accepts it, or it cannot be written.
         """
-        chosen = self._format_for(value, name)
         with scratch(self.stack.workdir / "tmp") as folder:
-            path = folder / f"{name}.{chosen.name}"
-            with _wrapped(f"artifact {name}: format {chosen.name} could not write it"):
-                chosen.write(value, path)
+            path, chosen = self.write(value, name, folder)
             return self._store(path, path.name, name, chosen.name)
+
+    def write(self, value: Any, name: str, folder: Path) -> tuple[Path, Format]:
+        """Write a value below ``folder``, in the first format that accepts it, as ``save`` does; stores nothing.
+
+        Raises:
+            ArtifactError: No format accepts it, or it cannot be written.
+        """
+        chosen = self._format_for(value, name)
+        path = folder / f"{name}.{chosen.name}"
+        with _wrapped(f"artifact {name}: format {chosen.name} could not write it"):
+            chosen.write(value, path)
+        return path, chosen
 
     def save_file(self, path: Path | str, name: str, *, progress: Progress | None = None) -> ArtifactRef:
         """Store a file or a folder as it is. ``format`` is empty where no composed format recognises the content.

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import threading
 import uuid
 from collections.abc import Callable
+from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import Factory, define, evolve, field
 
 from mlops_core.exceptions import ExperimentError, MLOpsError
+from mlops_core.provenance import commit_of, packages, platform_name
 from mlops_core.records import RunKey, RunStart, RunStatus
-from mlops_core.roles import Clock
 from mlops_core.spool import Spool
-from mlops_core.tracking.values import check_artifact, check_artifacts, check_metrics, check_params, check_step, check_tags
+from mlops_core.stack import Stack
+from mlops_core.tracking.objects import figure_writer, table_writer
+from mlops_core.tracking.values import check_artifact, check_artifacts, check_key, check_metrics, check_params, check_step, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
-
 
 __all__ = ["Run"]
 
@@ -34,7 +39,7 @@ class Run:
     """
 
     start: RunStart
-    _clock: Clock = field(repr=False)
+    _stack: Stack = field(repr=False)
     _open: Callable[[Run], Spool] = field(repr=False)
     _written: Callable[[Run], None] = field(repr=False)
     _sealed: Callable[[Run, Spool], None] = field(repr=False)
@@ -88,26 +93,53 @@ class Run:
     def log_artifact(self, name: str, path: str | os.PathLike[str]) -> None:
         """Keep a copy of a file (as ``name/<file name>``) or of a directory (as ``name``), as it is now."""
         key, source = check_artifact(name, path)
-        with self._owned():
-            spool = self._ready()
-            copy = spool.path.with_suffix(".files") / uuid.uuid4().hex / source.name
-            try:
-                copy.parent.mkdir(parents=True, mode=0o700)
-                if source.is_dir():
-                    shutil.copytree(source, copy)
-                else:
-                    shutil.copy2(source, copy)
-            except OSError as error:
-                shutil.rmtree(copy.parent, ignore_errors=True)
-                raise ExperimentError(f"tracker: artifact {key!r}: cannot copy {source}: {error.strerror}") from error
-            stored = key if source.is_dir() else f"{key}/{source.name}"
-            self._append({"kind": "artifact", "name": stored, "path": str(copy.relative_to(spool.path.parent))})
+        if source.is_dir():
+            self._keep(key, partial(shutil.copytree, source), f"copy {source}")
+        else:
+            self._keep(f"{key}/{source.name}", partial(shutil.copy2, source), f"copy {source}")
 
     def log_artifacts(self, artifacts: Mapping[str, str | os.PathLike[str]]) -> None:
         """Keep several, by name; nothing is kept if one of them is missing."""
         check_artifacts(artifacts)
         for name, path in artifacts.items():
             self.log_artifact(name, path)
+
+    def log_figure(self, name: str, figure: Any) -> None:
+        """Keep a figure of matplotlib or plotly under a name that ends with its form, such as ``roc.png`` or ``roc.html``."""
+        self._keep(check_key(name, "artifact"), figure_writer(name, figure), "draw it")
+
+    def log_table(self, name: str, table: Any) -> None:
+        """Keep a data frame, or a mapping of columns, under a name that ends with ``.csv`` or ``.parquet``."""
+        self._keep(check_key(name, "artifact"), table_writer(name, table), "write it")
+
+    def log_model(self, name: str, model: Any) -> None:
+        """Keep a model, or another value, in the folder ``name``, in the first of the project's formats that accepts it."""
+        from mlops_core.artifacts import Artifacts
+
+        key = check_key(name, "artifact")
+
+        def write(folder: Path) -> None:
+            folder.mkdir()
+            Artifacts(self._stack).write(model, PurePosixPath(key).name, folder)
+
+        self._keep(key, write, "write it")
+
+    def log_environment(self, *, seed: int | None = None) -> None:
+        """Keep what the run is made with: tags ``git_commit`` (in a repository), ``python`` and ``platform``, and the installed packages.
+
+        They are in the artifact ``environment/packages.txt``, a ``name==version`` in each line. ``seed`` becomes the param ``seed``.
+        """
+        commit = commit_of(self._stack.root)
+        made = {"python": platform.python_version(), "platform": platform_name(), **({"git_commit": commit} if commit else {})}
+        if seed is not None:
+            self.log_params({"seed": check_step(seed)})
+        self.set_tags(made)
+        text = "".join(f"{one}\n" for one in packages())
+        self._keep("environment/packages.txt", lambda place: place.write_text(text, encoding="utf-8"), "write it")
+
+    def set_note(self, text: str) -> None:
+        """Describe the run: the tag ``note``, which MLflow shows as the run's description. A later one replaces it."""
+        self.set_tags({"note": text})
 
     def end(self, status: RunStatus | str = RunStatus.FINISHED) -> None:
         """End the run. Ending twice changes nothing."""
@@ -120,7 +152,7 @@ class Run:
             if self.status is not RunStatus.RUNNING:
                 return
             if not self.start.join:
-                self._append({"kind": "end", "status": ended.value, "at": self._clock.now().isoformat()})
+                self._append({"kind": "end", "status": ended.value, "at": self._stack.clock.now().isoformat()})
             self.status = ended
             if self._spool is not None:
                 self._sealed(self, self._spool)
@@ -144,12 +176,28 @@ class Run:
             self._spool = self._open(self)
         return self._spool
 
+    def _keep(self, stored: str, write: Callable[[Path], object], what: str) -> None:
+        """``write`` makes the file or folder that is delivered as ``stored``."""
+        with self._owned():
+            spool = self._ready()
+            place = spool.path.with_suffix(".files") / uuid.uuid4().hex / PurePosixPath(stored).name
+            try:
+                place.parent.mkdir(parents=True, mode=0o700)
+                write(place)
+            except BaseException as error:
+                shutil.rmtree(place.parent, ignore_errors=True)
+                if not isinstance(error, Exception):
+                    raise
+                cause = getattr(error, "strerror", None) or getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+                raise ExperimentError(f"tracker: artifact {stored!r}: cannot {what}: {' '.join(cause.split())[:300]}") from error
+            self._append({"kind": "artifact", "name": stored, "path": str(place.relative_to(spool.path.parent))})
+
     def _append(self, record: dict[str, Any]) -> None:
         with self._owned():
             if self.status is not RunStatus.RUNNING:
                 raise ExperimentError(f"tracker: run {self.run_id} has ended ({self.status.value}) - start or resume a run to log more")
             try:
-                at = self._clock.now().timestamp()
+                at = self._stack.clock.now().timestamp()
                 self._ready().append({"run": self._named, "at": at, "step": 0, **record})
             except ExperimentError:
                 raise

@@ -115,7 +115,7 @@ class ExperimentTracker:
             tags=check_tags(tags or {}),
             parent=_parent(parent, key),
         )
-        run = Run(start, self._stack.clock, self._open, self._after_write, self._seal)
+        run = Run(start, self._stack, self._open, self._after_write, self._seal)
         run.set_tags({})  # the run exists from here on, even if nothing more is logged
         return run
 

@@ -13,6 +13,7 @@ from mlops_core.artifacts.manifest import hash_file, scan
 from mlops_core.exceptions import ConflictError, MLOpsError, VersioningError
 from mlops_core.journal import journals_under
 from mlops_core.names import check_name, is_name
+from mlops_core.provenance import code_link, environment_link
 from mlops_core.records import ArtifactRef, Comparison, LineageLink, ModelVersion, Query, Schema, VersionRegistered
 from mlops_core.stack import Stack
 from mlops_core.structure import nearest
@@ -27,7 +28,6 @@ from mlops_core.versioning.content import (
     check_version,
 )
 from mlops_core.versioning.lineage import parent_name
-from mlops_core.versioning.provenance import code_link, environment_link
 
 if TYPE_CHECKING:
     from mlops_core.roles import RegistryStore, Tracker

@@ -32,10 +32,10 @@ import mlops_registry_sql
 from mlops_core.clock import SystemClock
 from mlops_core.deployment import ModelDeployment, desk
 from mlops_core.mlops_pipeline import MLOpsPipeline
+from mlops_core.provenance import environment_link
 from mlops_core.records import PipelineStatus
 from mlops_core.stack import Stack, locate
 from mlops_core.versioning import ModelVersioning
-from mlops_core.versioning.provenance import environment_link
 
 WRITES = ("append", "put_artifact", "add_next_version")
 MODEL = "delays"

@@ -67,6 +67,13 @@ class TestMlflowTracker(TrackerSuite):
         (point,) = connect(running.tracking_uri).get_metric_history(run.info.run_id, "loss")
         assert (point.value, point.step) == (0.5, 3)
 
+    def test_a_note_and_the_commit_are_where_mlflow_shows_them(self, running: Tracker) -> None:
+        assert isinstance(running, MlflowTracker)
+        running.write(_R1, TrackBatch("w", 1, tags={"note": "deeper", "git_commit": "0" * 40}))
+        run = connect(running.tracking_uri).get_run(self.run(running).native_id)
+        assert (run.data.tags["mlflow.note.content"], run.data.tags["mlflow.source.git.commit"]) == ("deeper", "0" * 40)
+        assert self.run(running).tags == {"note": "deeper", "git_commit": "0" * 40}
+
     def test_a_batch_repeated_by_another_process_counts_once(self, running: Tracker, tmp_path: Path) -> None:
         assert isinstance(running, MlflowTracker)
         batch = TrackBatch("w", 1, params={"a": "1"}, metrics=(Metric("loss", 0.5, 3, self.run(running).started),))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from mlops_core.builtin.json_format import JsonFormat
+from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ExperimentError
 from mlops_core.records import RunStatus
+from mlops_core.testing.stack import make_stack
+from mlops_core.tracking import ExperimentTracker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mlops_core.stack import Stack
     from mlops_core.testing.memory_tracker import MemoryTracker
-    from mlops_core.tracking import ExperimentTracker
 
 
 def test_a_run_without_records_exists(tracker: ExperimentTracker) -> None:
@@ -95,3 +103,58 @@ def test_an_unreadable_artifact_is_one_line(tracker: ExperimentTracker, tmp_path
     with tracker.start_run() as run, pytest.raises(ExperimentError, match=r"cannot copy .*: Permission denied"):
         run.log_artifact("a", tmp_path / "a.txt")
     assert list(tmp_path.rglob("*.files/*")) == []
+
+
+def test_objects_are_kept_under_their_names(memory: MemoryTracker, tmp_path: Path) -> None:
+    figure = Figure()
+    figure.add_subplot().plot([1, 2])
+    stack = make_stack(tmp_path, trackers={"memory": memory}, formats={"json": JsonFormat()}, clock=SystemClock())
+    with ExperimentTracker(stack=stack) as tracker, tracker.start_run() as run:
+        run.log_figure("plots/roc.svg", figure)
+        run.log_table("errors.csv", {"x": [1]})
+        run.log_model("weights", {"slope": 2.0})
+    assert b"<svg" in memory.read_artifact(run.key, "plots/roc.svg")
+    assert memory.read_artifact(run.key, "errors.csv") == b"x\r\n1\r\n"
+    assert b"slope" in memory.read_artifact(run.key, "weights/weights.json")
+
+
+def test_what_cannot_be_kept_leaves_nothing(tracker: ExperimentTracker, tmp_path: Path) -> None:
+    class Odd:
+        def savefig(self, path: str) -> None:
+            raise RuntimeError("no\ncanvas")
+
+    run = tracker.start_run()
+    with pytest.raises(ExperimentError, match=r"artifact 'weights': cannot write it: .*none of the formats .* holds a .*Odd"):
+        run.log_model("weights", Odd())
+    with pytest.raises(ExperimentError, match=r"artifact 'a\.png': cannot draw it: RuntimeError: no canvas$"):
+        run.log_figure("a.png", Odd())
+    with pytest.raises(ExperimentError, match="does not name an artifact"):
+        run.log_table("../t.csv", {"x": [1]})
+    assert not [place for place in tmp_path.rglob("*.files") if list(place.iterdir())]
+
+
+def test_the_environment_and_a_note(tracker: ExperimentTracker, memory: MemoryTracker, stack: Stack) -> None:
+    (stack.root / ".git").mkdir()
+    (stack.root / ".git" / "HEAD").write_text("0" * 40)
+    with tracker.start_run() as run:
+        run.log_environment(seed=7)
+        run.set_note("the first")
+        run.set_note("deeper")
+    found = tracker.get_run(run.run_id)
+    assert found.params == {"seed": "7"}
+    assert dict(found.tags) == {
+        "git_commit": "0" * 40,
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+        "note": "deeper",
+    }
+    installed = memory.read_artifact(run.key, "environment/packages.txt").decode().splitlines()
+    assert f"numpy=={np.__version__}" in installed
+    with pytest.raises(ExperimentError, match="is not a whole number"):
+        tracker.start_run().log_environment(seed=0.5)  # type: ignore[arg-type]  # as somebody might
+
+
+def test_outside_a_repository_there_is_no_commit(tracker: ExperimentTracker) -> None:
+    with tracker.start_run() as run:
+        run.log_environment()
+    assert set(tracker.get_run(run.run_id).tags) == {"python", "platform"}

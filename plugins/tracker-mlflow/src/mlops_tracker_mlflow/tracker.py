@@ -30,6 +30,7 @@ from mlops_tracker_mlflow.translation import (
     experiment_name,
     from_metric,
     milliseconds,
+    native_tags,
     to_experiment,
     to_metric,
     to_run,
@@ -129,7 +130,7 @@ class MlflowTracker(Tracker):
         with self._talking(), self._lock:
             client = self._connected()
             key = run.key
-            tags = {**run.tags, TENANT_TAG: key.tenant, RUN_TAG: key.run_id, EXPERIMENT_TAG: key.experiment}
+            tags = {**native_tags(run.tags), TENANT_TAG: key.tenant, RUN_TAG: key.run_id, EXPERIMENT_TAG: key.experiment}
             if run.parent is not None:
                 tags[PARENT_RUN_TAG] = run.parent.run_id
                 tags[PARENT_TAG] = self._native(run.parent) or run.parent.run_id
@@ -152,7 +153,7 @@ class MlflowTracker(Tracker):
                 return
             mark = (f"{BATCH_TAG}{batch.writer}", str(batch.sequence))
             *metrics, last_metrics = _parts(batch.metrics, _MOST_METRICS) or [()]
-            *tags, last_tags = _parts([*batch.tags.items(), mark], _MOST_PAIRS)
+            *tags, last_tags = _parts([*native_tags(batch.tags).items(), mark], _MOST_PAIRS)
             for pairs in _parts(list(batch.params.items()), _MOST_PAIRS):
                 self._log(native, params=pairs)
             for rows in metrics:

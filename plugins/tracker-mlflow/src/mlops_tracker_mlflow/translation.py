@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mlops_core.records import Experiment, Metric, RunStatus, TrackedRun
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow.entities import Metric as NativeMetric
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "experiment_name",
     "from_metric",
     "milliseconds",
+    "native_tags",
     "to_experiment",
     "to_metric",
     "to_run",
@@ -35,6 +38,7 @@ BATCH_TAG: Final = "mlops.batch."
 PARENT_TAG: Final = "mlflow.parentRunId"
 PARENT_RUN_TAG: Final = "mlops.parent_run_id"
 _OURS: Final = ("mlops.", "mlflow.")
+_SHOWN: Final = {"note": "mlflow.note.content", "git_commit": "mlflow.source.git.commit"}
 STATUSES: Final = {
     RunStatus.RUNNING: "RUNNING",
     RunStatus.FINISHED: "FINISHED",
@@ -56,6 +60,11 @@ def milliseconds(at: datetime) -> int:
 
 def _time(stamp: int | None) -> datetime | None:
     return None if stamp is None else datetime.fromtimestamp(stamp / 1000, UTC)
+
+
+def native_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a run, with the note as the description that MLflow shows, and the commit as its source's."""
+    return {**tags, **{native: tags[name] for name, native in _SHOWN.items() if name in tags}}
 
 
 def to_metric(metric: Metric) -> NativeMetric:

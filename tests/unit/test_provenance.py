@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlops_core.versioning.provenance import code_link, environment_link
+from mlops_core.provenance import code_link, environment_link
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,19 +13,24 @@ from mlops_core.records import LineageLink, digest_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["code_link", "environment_link"]
+__all__ = ["code_link", "commit_of", "environment_link", "packages", "platform_name"]
 
 
 def code_link(root: Path) -> LineageLink | None:
-    """The commit that is checked out around ``root``, read from git's own files; None outside a repository or before its first commit."""
+    """The commit around ``root`` as a link; None where there is none."""
+    commit = commit_of(root)
+    return LineageLink("code", f"git {commit[:12]}", commit) if commit else None
+
+
+def commit_of(root: Path) -> str:
+    """The commit that is checked out around ``root``, read from git's own files; empty outside a repository or before its first commit."""
     folder = next((place / ".git" for place in (root, *root.parents) if (place / ".git").exists()), None)
     if folder is None:
-        return None
+        return ""
     try:
-        commit = _commit(folder)
+        return _commit(folder)
     except (OSError, UnicodeDecodeError):
-        return None
-    return LineageLink("code", f"git {commit[:12]}", commit) if commit else None
+        return ""
 
 
 def _commit(folder: Path) -> str:
@@ -48,9 +53,17 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-@functools.cache
 def environment_link() -> LineageLink:
     """This Python, and the digest of every installed distribution with its version."""
-    installed = sorted({f"{one.name}=={one.version}" for one in distributions()})
-    name = f"python {platform.python_version()} {sys.platform} {platform.machine()}"
-    return LineageLink("environment", name, digest_of(installed))
+    return LineageLink("environment", f"python {platform.python_version()} {platform_name()}", digest_of(list(packages())))
+
+
+@functools.cache
+def packages() -> tuple[str, ...]:
+    """Every installed distribution, ``name==version``, sorted; looked for once in a process."""
+    return tuple(sorted({f"{one.name}=={one.version}" for one in distributions()}))
+
+
+def platform_name() -> str:
+    """The operating system and the processor, such as ``linux x86_64``."""
+    return f"{sys.platform} {platform.machine()}"
