@@ -5,9 +5,11 @@
 Logging: wall time of one ``log_metrics`` call with one metric in spool mode, while the spool is drained into the embedded tracker; the
 median of all calls. Drain: metrics a second out of a spool that filled while the store was taken by somebody else. Beside MLflow: metrics a
 second from the first call until all are in the tracker, in turns with ``mlflow.log_metric`` into MLflow's SQLite store in the same process;
-medians, and the ratio of their speeds. Search: of 10,000 runs with three params, five metrics and two tags each, those that pass a filter
-of a metric and a param, ordered by a metric: the first 100 of them, which is the goal's, and all of them. ``--check`` exits 1 where a goal
-is missed; ``--small`` tries everything in seconds, and checks nothing.
+medians, and the ratio of their speeds. In ``sync`` mode: calls with one metric through the facade into MLflow's SQLite store, in turns
+with ``mlflow.log_metric`` into another one; of each round the ratio of the median calls, and the median of these. Search: of 10,000 runs
+with three params, five metrics and two tags each, those that pass a filter of a metric and a param, ordered by a metric: the first 100 of
+them, which is the goal's, and all of them. ``--check`` exits 1 where a goal is missed; ``--small`` tries everything in seconds, and
+checks nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import tempfile
 import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,16 +34,16 @@ from _turns import in_turn, seconds
 from mlops_core import Project
 from mlops_core.query import parse
 from mlops_core.records import Metric, RunKey, RunStart, TrackBatch
+from mlops_core.tracking import ExperimentTracker
 from mlops_tracker_local import LocalTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mlops_core.tracking import ExperimentTracker
-
 CALL: Final = 20.0  # microseconds
 DRAIN: Final = 20_000  # metrics a second
 FASTER: Final = 20.0
+SYNC: Final = 1.1
 SEARCH: Final = 50.0  # milliseconds
 DISTRIBUTIONS: Final = ("motadata-mlops-core", "motadata-mlops-tracker-local", "mlflow", "sqlalchemy")
 FILTER: Final = "metrics.loss < 0.5 and params.model = 'm3' order by metrics.accuracy desc"
@@ -89,6 +92,16 @@ def mlflow_calls(place: Path) -> Callable[[int], None]:
     return log
 
 
+def mlflow_call(place: Path) -> Callable[[int], object]:
+    """One call of MLflow, of one run."""
+    mlflow_calls(place)
+    import mlflow
+
+    run_id = mlflow.start_run().info.run_id
+    mlflow.end_run()
+    return lambda step: mlflow.log_metric("loss", 1 / (step + 1), step=step, run_id=run_id)
+
+
 def writing(place: Path, rounds: int, count: int, peers: int) -> list[Line]:
     """The lines of logging and of the drain."""
     log, took = mlflow_calls(place), list[float]()
@@ -116,6 +129,24 @@ def writing(place: Path, rounds: int, count: int, peers: int) -> list[Line]:
         settings,
     )
     return [calls_line, p99, at_least("drained, of a full spool", 1 / alone, DRAIN), beside]
+
+
+def in_sync(place: Path, rounds: int, count: int) -> Line:
+    """The line of ``sync`` mode: the two stores take turns call by call, so that both meet the same disk."""
+    place.mkdir()
+    theirs, ratios, took = mlflow_call(place), list[float](), list[float]()
+    (place / "mlops.yaml").write_text("version: 1\ntracker: {use: mlflow, tracking_uri: ours}\n", encoding="utf-8")
+    with Project.open(place) as project, ExperimentTracker(stack=project.stack, mode="sync") as tracked, tracked.start_run() as run:
+        for _ in range(rounds):
+            ours, beside = [], []
+            for step in range(count):
+                ours.append(seconds(partial(run.log_metrics, {"loss": 1 / (step + 1)}, step=step)))
+                beside.append(seconds(partial(theirs, step)))
+            took.append(statistics.median(ours))
+            ratios.append(took[-1] / statistics.median(beside))
+    ratio, own = statistics.median(ratios), statistics.median(took) * 1000
+    said = f"{own:9.1f} ms  mlflow {own / ratio:9.1f} ms  {ratio:6.2f}x"
+    return Line("a call in sync mode, beside mlflow.log_metric", said, f"<= {SYNC:g}x", ratio <= SYNC, {"ms": own, "ratio": ratio}, {})
 
 
 def at_least(name: str, rate: float, least: float) -> Line:
@@ -176,7 +207,8 @@ def main() -> int:
     asked = options.parse_args()
     rounds, count, peers, runs = (1, 500, 5, 200) if asked.small else (asked.rounds, 20_000, 100, 10_000)
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
-        lines = [*searching(Path(place), 5 * rounds, runs), *writing(Path(place), rounds, count, peers)]
+        sync = in_sync(Path(place) / "sync", rounds, peers)
+        lines = [*searching(Path(place), 5 * rounds, runs), *writing(Path(place), rounds, count, peers), sync]
     return answer(asked, lines, DISTRIBUTIONS)
 
 
