@@ -179,20 +179,26 @@ class Run:
     def _keep(self, stored: str, write: Callable[[Path], object], what: str) -> None:
         """``write`` makes the file or folder that is delivered as ``stored``."""
         with self._owned():
-            spool = self._ready()
-            place = spool.path.with_suffix(".files") / uuid.uuid4().hex / PurePosixPath(stored).name
-            try:
-                place.parent.mkdir(parents=True, mode=0o700)
-                write(place)
-            except BaseException as error:
-                shutil.rmtree(place.parent, ignore_errors=True)
-                if not isinstance(error, Exception):
-                    raise
-                cause = getattr(error, "strerror", None) or getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-                raise ExperimentError(f"tracker: artifact {stored!r}: cannot {what}: {' '.join(cause.split())[:300]}") from error
-            self._append({"kind": "artifact", "name": stored, "path": str(place.relative_to(spool.path.parent))})
+            path = self._ready().path
+        place = path.with_suffix(".files") / uuid.uuid4().hex / PurePosixPath(stored).name
+        try:  # without the lock: a large file holds up no thread that logs a metric
+            place.parent.mkdir(parents=True, mode=0o700)
+            write(place)
+            self._put({"kind": "artifact", "name": stored, "path": str(place.relative_to(path.parent))})
+        except BaseException as error:
+            shutil.rmtree(place.parent, ignore_errors=True)
+            if isinstance(error, ExperimentError) or not isinstance(error, Exception):
+                raise
+            cause = getattr(error, "strerror", None) or getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+            raise ExperimentError(f"tracker: artifact {stored!r}: cannot {what}: {' '.join(cause.split())[:300]}") from error
+        self._written(self)
 
     def _append(self, record: dict[str, Any]) -> None:
+        self._put(record)
+        self._written(self)
+
+    def _put(self, record: dict[str, Any]) -> None:
+        """In the spool, or refused."""
         with self._owned():
             if self.status is not RunStatus.RUNNING:
                 raise ExperimentError(f"tracker: run {self.run_id} has ended ({self.status.value}) - start or resume a run to log more")
@@ -203,4 +209,3 @@ class Run:
                 raise
             except MLOpsError as error:
                 raise ExperimentError(error.message) from error
-        self._written(self)

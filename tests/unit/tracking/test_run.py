@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import sys
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +20,6 @@ from mlops_core.testing.stack import make_stack
 from mlops_core.tracking import ExperimentTracker
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mlops_core.stack import Stack
     from mlops_core.testing.memory_tracker import MemoryTracker
 
@@ -158,3 +158,36 @@ def test_outside_a_repository_there_is_no_commit(tracker: ExperimentTracker) -> 
     with tracker.start_run() as run:
         run.log_environment()
     assert set(tracker.get_run(run.run_id).tags) == {"python", "platform"}
+
+
+def test_what_is_long_to_write_holds_up_no_other_thread(tracker: ExperimentTracker) -> None:
+    drawing, drawn = threading.Event(), threading.Event()
+
+    class Slow:
+        def savefig(self, path: str) -> None:
+            drawing.set()
+            assert drawn.wait(30)
+            Path(path).write_bytes(b"x")
+
+    with tracker.start_run() as run:
+        thread = threading.Thread(target=run.log_figure, args=("a.png", Slow()))
+        thread.start()
+        assert drawing.wait(30)
+        run.log_metrics({"loss": 0.5})
+        assert thread.is_alive()
+        drawn.set()
+        thread.join()
+    assert tracker.get_run(run.run_id).metrics == {"loss": 0.5}
+
+
+def test_a_run_that_ends_meanwhile_keeps_no_copy(tracker: ExperimentTracker, tmp_path: Path) -> None:
+    class Ending:
+        def savefig(self, path: str) -> None:
+            Path(path).write_bytes(b"x")
+            run.end()
+
+    run = tracker.start_run()
+    with pytest.raises(ExperimentError, match=r"has ended \(finished\)"):
+        run.log_figure("a.png", Ending())
+    tracker.flush()
+    assert list(tmp_path.rglob("a.png")) == []
