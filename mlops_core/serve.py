@@ -144,6 +144,9 @@ class _Uncounted:
     def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
         """Count nothing."""
 
+    def drop(self) -> None:
+        """Nor this."""
+
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
         """Never."""
         return False

@@ -16,6 +16,7 @@ __all__ = ["command"]
 @click.argument("version")
 @click.option("--to", "environment", required=True, help="The environment, such as staging.")
 @click.option("--weight", "weights", multiple=True, help="An A/B test: VERSION=SHARE, repeated, such as --weight 1=0.9 --weight 2=0.1.")
+@click.option("--shadow", is_flag=True, help="Give it copies of the requests only, and its answers to nobody.")
 @click.option("--no-wait", is_flag=True, help="Only write it down; `mlops watch` carries it out.")
 @project_options
 def command(
@@ -24,11 +25,16 @@ def command(
     version: str,
     environment: str,
     weights: tuple[str, ...],
+    shadow: bool,  # noqa: FBT001  click passes flags so
     no_wait: bool,  # noqa: FBT001  click passes flags so
 ) -> None:
     """Deploy VERSION (a name or @ALIAS) of MODEL; with --weight, share the requests among versions."""
     deployment = session.project.deployment
-    if weights:
+    if weights and shadow:
+        raise ConfigError("deploy: --shadow takes no requests and has no --weight - leave one of them out")
+    if shadow:
+        done = deployment.start_shadow(model, version, environment, wait=not no_wait)
+    elif weights:
         pairs = [_share(text) for text in weights]
         shares = dict(pairs)
         if len(shares) < len(pairs):

@@ -66,7 +66,7 @@ def show_endpoints(session: Session, found: Sequence[Endpoint]) -> None:
             one.environment,
             one.model,
             _shares(one.routes),
-            f"{one.open.status.value}: {_versions(one.open.variants)} at {one.open.weight:.0%}" if one.open else None,
+            _on_its_way(one.open) if one.open else None,
             ", ".join(f"{name} {said}" for name, said in one.detail.items()),
             one.url,
         )
@@ -74,6 +74,11 @@ def show_endpoints(session: Session, found: Sequence[Endpoint]) -> None:
     ]
     columns = ("environment", "model", "serving", "on its way", "state", "url")
     session.out.table("Endpoints", columns, rows, empty="none yet - `mlops deploy MODEL VERSION --to staging`")
+
+
+def _on_its_way(one: Deployment) -> str:
+    share = f" at {one.weight:.0%}" if one.weight else ""
+    return f"{one.status.value}: {_versions(one.variants)}{share}"
 
 
 def _shares(variants: Sequence[Variant]) -> str:

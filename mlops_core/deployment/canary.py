@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlops_core.config.settings import CanarySettings
     from mlops_core.records import Rollout
 
-__all__ = ["BOUNDS", "RATES", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace"]
+__all__ = ["BOUNDS", "RATES", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace", "processes"]
 
 BOUNDS: Final = ("error_rate", "success_rate", "avg_latency", "p50_latency", "p95_latency", "p99_latency")
 """Metrics that an ``slo`` may bound: the success rate from below, the others from above; rates are fractions, latencies seconds."""
@@ -122,8 +122,7 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     most; and no latency is above its bound now. Anything else is CONTINUE.
     """
     if look.crashes:
-        died = "1 serving process" if look.crashes == 1 else f"{look.crashes} serving processes"
-        return Judgement(Verdict.ROLLBACK, f"{died} ended unexpectedly while it took requests")
+        return Judgement(Verdict.ROLLBACK, f"{processes(look.crashes)} ended unexpectedly while it took requests")
     shares, counted = _shares(look, plan), {metric: bound for metric, bound in plan.slo.items() if metric != _MEAN}
     found = {"evidence.worse": of_harm(shares)}
     found |= {f"evidence.above.{metric}": _finite(of_excess(*_events(look.canary, metric, bound))) for metric, bound in counted.items()}
@@ -132,6 +131,11 @@ def judge(look: Look, plan: Rollout) -> Judgement:
         if value >= enough:
             return Judgement(Verdict.ROLLBACK, _charge(name.removeprefix("evidence.above."), look, plan), found)
     return _acquit(look, plan, shares, found)
+
+
+def processes(count: int) -> str:
+    """So many serving processes, in words."""
+    return "1 serving process" if count == 1 else f"{count} serving processes"
 
 
 def _acquit(look: Look, plan: Rollout, shares: Sequence[Share], found: dict[str, float]) -> Judgement:

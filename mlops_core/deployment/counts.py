@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, frozen
 
 from mlops_core.deployment.canary import RATES, Look
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import SeriesKey, Window
+from mlops_core.records import SeriesKey, Window, merge_quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from mlops_core.deployment.desk import Desk
     from mlops_core.deployment.endpoint import EndpointState
-    from mlops_core.records import Observed, Rollout, VariantCount
+    from mlops_core.records import Observed, Rollout, Segment
     from mlops_core.roles import MonitorSink
 
-__all__ = ["check_countable", "look_at"]
+__all__ = ["MARGIN", "Span", "check_countable", "crashes", "look_at", "window_of"]
 
-_MARGIN: Final = timedelta(seconds=5)
+MARGIN: Final = timedelta(seconds=5)
+"""How far the clocks of serving processes may be apart from the one that wrote the journal."""
+
+
+@frozen
+class Span:
+    """What belongs to a rollout: the routing revisions from ``first`` on, and before ``last`` if it is over.
+
+    A segment never spans a routing revision, so the revisions tell it exactly; the times bound the search.
+    """
+
+    start: datetime
+    end: datetime
+    first: int
+    last: int | None = None
+
+    def holds(self, revision: int) -> bool:
+        """Whether requests of this revision belong to it."""
+        return self.first <= revision and (self.last is None or revision < self.last)
 
 
 def check_countable(desk: Desk, slo: Mapping[str, float]) -> None:
@@ -44,39 +63,33 @@ def look_at(desk: Desk, state: EndpointState, rollout: Rollout, now: datetime) -
     canary = set() if state.open is None else {one.version for one in state.open.variants}
     baseline = set() if state.live is None else {one.version for one in state.live.variants} - canary
     seen = desk.deployer.observe(desk.endpoint)
-    if "counters" in desk.deployer.capabilities:
-        windows = [_counted([one for one in seen.counters if one.version in versions], rollout) for versions in (canary, baseline)]
-    else:
-        windows = [_read(desk, versions, rollout, now) for versions in (canary, baseline)]
+    span = Span((rollout.started or now) - MARGIN, now + MARGIN, rollout.first_revision)
+    windows = [window_of(desk, seen, versions, span) for versions in (canary, baseline)]
     requests = sum(windows[0].count(version, since=rollout.step_revision).total for version in canary)
-    return Look(now, windows[0], windows[1], requests, _crashes(seen, rollout))
+    return Look(now, windows[0], windows[1], requests, crashes(seen, rollout.first_revision))
 
 
-def _crashes(seen: Observed, rollout: Rollout) -> int:
-    """Serving processes that died since the rollout began: each routing revision from then on has the canary in it."""
+def crashes(seen: Observed, first_revision: int) -> int:
+    """Serving processes that died since a rollout began: each routing revision from then on has its version in it."""
     found = seen.detail.get("crashes", {})
-    return sum(count for revision, count in found.items() if int(revision) >= rollout.first_revision)
+    return sum(count for revision, count in found.items() if int(revision) >= first_revision)
 
 
-def _counted(counts: list[VariantCount], rollout: Rollout) -> Window:
-    since = [one for one in counts if one.revision >= rollout.first_revision]
-    return Window(total=sum(one.total for one in since), errors=sum(one.errors for one in since), counts=tuple(since))
-
-
-def _read(desk: Desk, versions: Iterable[str], rollout: Rollout, now: datetime) -> Window:
-    """A segment never spans a routing revision: the revision tells exactly what belongs to the rollout, the times bound the search."""
-    sink = _sink(desk)
-    start = (rollout.started or now) - _MARGIN
-    key = desk.endpoint
-    found = []
+def window_of(desk: Desk, seen: Observed, versions: Iterable[str], span: Span) -> Window:
+    """What these versions did in a span: by the deployer's own counts, where it has them."""
+    if "counters" in desk.deployer.capabilities:
+        counts = [one for one in seen.counters if one.version in versions and span.holds(one.revision)]
+        return Window(total=sum(one.total for one in counts), errors=sum(one.errors for one in counts), counts=tuple(counts))
+    sink, key = _sink(desk), desk.endpoint
+    found: list[Segment] = []
     for version in sorted(versions):
-        segments = sink.read(SeriesKey(key.tenant, key.environment, key.model, version), start, now + _MARGIN, merged=True)
-        found += [segment for segment in segments if segment.revision >= rollout.first_revision]
-    return Window.merge(found)
+        found += sink.read(SeriesKey(key.tenant, key.environment, key.model, version), span.start, span.end, merged=True)
+    quality = merge_quality(one.quality for one in found if one.quality is not None)  # outcomes have times, and no revision
+    return evolve(Window.merge(one for one in found if span.holds(one.revision)), quality=quality)
 
 
 def _sink(desk: Desk) -> MonitorSink:
     for sink in desk.stack.parts.sinks.values():
         if "read" in sink.capabilities:
             return sink
-    raise DeploymentError("monitoring.sinks: none can be read, so that nobody could judge a canary - name one that can, such as sqlite")
+    raise DeploymentError("monitoring.sinks: none can be read, so that nobody could judge a rollout - name one that can, such as sqlite")

@@ -114,25 +114,25 @@ class Desk:
         self.stack.signing.check(found)
         return found
 
-    def gate(self, number: int, version: str, action: Literal["deploy", "canary_step", "promote"], weight: float) -> str:
+    def gate(self, number: int, version: str, action: Literal["deploy", "shadow", "canary_step", "promote"], weight: float) -> str:
         """Ask every gate before traffic moves; answers the reason of a veto, or nothing."""
         at = self.stack.clock.now()
         request = GateRequest(self.endpoint.tenant, at, self.name(number), self.endpoint, version, action, weight)
         decision = self.stack.parts.gate(request)
         return "" if decision.allow else f"vetoed by a gate: {decision.reason or 'no reason given'}"
 
-    def route(self, wanted: tuple[Variant, ...], known: int) -> int:
-        """Have these routes, whoever set them; ``known`` is the revision that the ledger knows. Answers the revision.
+    def route(self, wanted: tuple[Variant, ...], shadow: str | None, known: int) -> int:
+        """Have these routes and this shadow, whoever set them; ``known`` is the revision that the ledger knows. Answers the revision.
 
         Raises:
             ConflictError: The traffic was moved by somebody else meanwhile.
         """
         seen = self.deployer.observe(self.endpoint)
-        if seen.routes == wanted and seen.operation != "failed":
+        if (seen.routes, seen.shadow) == (wanted, shadow) and seen.operation != "failed":
             return seen.revision
         if seen.revision != known:
             raise ConflictError(f"endpoint {self.endpoint.model}: traffic was moved meanwhile", head=seen.revision)
-        return self.deployer.set_routes(self.endpoint, wanted, None, known)
+        return self.deployer.set_routes(self.endpoint, wanted, shadow, known)
 
     def load(self, versions: Iterable[str]) -> None:
         """Have these versions loaded."""
@@ -141,7 +141,7 @@ class Desk:
 
     def unneeded(self, state: EndpointState, seen: Observed) -> list[str]:
         """Versions that are loaded and belong to no deployment that could still serve."""
-        needed = {variant.version for variant in seen.routes}
+        needed = {variant.version for variant in seen.routes} | {seen.shadow}
         needed |= {variant.version for one in state.deployments if one.status not in TERMINAL for variant in one.variants}
         return sorted(set(seen.loaded) - needed)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from mlops_core.deployment.canary import Move, Verdict, judge, pace
-from mlops_core.deployment.counts import look_at
+from mlops_core.deployment.canary import Move, Verdict, judge, pace, processes
+from mlops_core.deployment.counts import crashes, look_at
 from mlops_core.deployment.desk import Desk
-from mlops_core.deployment.endpoint import EndpointState, move, planned
+from mlops_core.deployment.endpoint import EndpointState, move, planned, shadow_of
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.rollback import move_traffic, record
 from mlops_core.deployment.states import TERMINAL
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Driver"]
 
 _SKIPPED = "no live version to compare with: the canary was skipped"
+_ALONE = "nothing is live whose requests it could be given"
 
 
 @define(eq=False)
@@ -45,6 +46,7 @@ class Driver:
             S.LOADING: self._load,
             S.WARMING: self._warm,
             S.READY: self._begin,
+            S.SHADOW: self._shadow,
             S.CANARY: self._canary,
             S.PAUSED: self._canary,
             S.PROMOTING: self._promote,
@@ -75,16 +77,32 @@ class Driver:
         return self._enter(one, S.READY, url=self.desk.url_of(one))
 
     def _begin(self, state: EndpointState, one: Deployment) -> bool:
+        if one.shadow is not None and one.shadow.ended is None:
+            refusal = _ALONE if state.live is None else self.desk.gate(one.number, one.version, "shadow", 0.0)
+            return self._fail(one, refusal, None) if refusal else self._enter(one, S.SHADOW, confirmed=False)
         plan = one.rollout
         partial = plan is not None and plan.steps[0] < 1 and state.live is not None
         weight = plan.steps[0] if plan is not None and partial else 1.0
         if veto := self.desk.gate(one.number, one.version, "deploy", weight):
-            return self._fail(one, veto, None)
+            return self._roll_back(one, veto) if one.status is S.SHADOW else self._fail(one, veto, None)
         if plan is None or not partial:
             said = {"reason": _SKIPPED} if plan is not None and state.live is None else {}
             return self._enter(one, S.PROMOTING, confirmed=False, weight=1.0, **said)
         begun = evolve(plan, started=self.now, step_started=self.now, ends=self.now + plan.deadline)
         return self._enter(one, S.CANARY, confirmed=False, weight=weight, rollout=begun)
+
+    def _shadow(self, state: EndpointState, one: Deployment) -> bool:
+        """Give it copies until somebody has said what becomes of it; one under which a serving process dies is taken off."""
+        run = one.shadow
+        if run is None or run.ended is not None:
+            return self._begin(state, one)
+        if not one.confirmed:
+            revision = self._route(state, one)
+            begun = evolve(run, started=self.now, first_revision=revision or 0)
+            return revision is not None and self._enter(one, S.SHADOW, revision=revision, shadow=begun)
+        if died := crashes(self.desk.deployer.observe(self.desk.endpoint), run.first_revision):
+            return self._roll_back(one, f"{processes(died)} ended unexpectedly while it was given copies of the requests")
+        return False
 
     def _canary(self, state: EndpointState, one: Deployment) -> bool:
         """Judge it; one that is held goes no further, but it goes back."""
@@ -145,7 +163,7 @@ class Driver:
         An outage, which is any other error than a refusal, is raised: whoever comes next tries again.
         """
         try:
-            return self.desk.route(planned(state), state.revision)
+            return self.desk.route(planned(state), shadow_of(state), state.revision)
         except ConflictError as error:
             raise DeploymentError(f"{one_line(error)} - look at its status and try again") from error
         except DeploymentError as error:

@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from mlops_core.records import EndpointKey, Rollout
+    from mlops_core.records import EndpointKey, Observed
 
-__all__ = ["FORMAT", "EndpointState", "create", "deployment_id", "follow", "forget", "move", "planned", "relocate"]
+__all__ = [
+    "FORMAT",
+    "EndpointState",
+    "create",
+    "deployment_id",
+    "follow",
+    "forget",
+    "is_as_planned",
+    "move",
+    "planned",
+    "relocate",
+    "shadow_of",
+]
 
 FORMAT: Final = 1
 _KEPT: Final = 8
@@ -72,17 +84,9 @@ def deployment_id(key: EndpointKey, number: int) -> str:
 
 
 def create(
-    state: EndpointState,
-    endpoint: EndpointKey,
-    weights: Mapping[str, float],
-    *,
-    now: datetime,
-    key: str,
-    rollout: Rollout | None = None,
-    reason: str = "",
-    returns: bool = False,
+    state: EndpointState, endpoint: EndpointKey, weights: Mapping[str, float], *, now: datetime, returns: bool = False, **fields: Any
 ) -> EndpointState:
-    """Add a pending deployment; ``returns``: it brings back what an earlier one served.
+    """Add a pending deployment; ``returns``: it brings back what an earlier one served; ``fields``: others of the deployment.
 
     Raises:
         DeploymentError: Another one is on its way.
@@ -101,14 +105,12 @@ def create(
         model=endpoint.model,
         version=heaviest(variants),
         number=number,
-        status=DeploymentStatus.PENDING,
+        status=S.PENDING,
         variants=variants,
         created=now,
         changed=now,
-        key=key,
-        rollout=rollout,
-        reason=reason,
         replaced=None if state.live is None else state.live.number,
+        **fields,
     )
     return evolve(state, number=number, deployments=_pruned((*state.deployments, added)))
 
@@ -157,13 +159,25 @@ def planned(state: EndpointState) -> tuple[Variant, ...]:
     return mix(live, state.open.variants, state.open.weight)
 
 
+def shadow_of(state: EndpointState) -> str | None:
+    """The version that the state asks to be given copies of the requests."""
+    return state.open.version if state.open is not None and state.open.status is S.SHADOW else None
+
+
+def is_as_planned(state: EndpointState, seen: Observed) -> bool:
+    """Whether a deployer has the routes, and the shadow, that the state asks for."""
+    return (seen.routes, seen.shadow) == (planned(state), shadow_of(state))
+
+
 def forget(state: EndpointState, revision: int) -> EndpointState:
-    """The same state over a deployer that lost its routes and counts its revisions anew; so does an open canary."""
-    deployments = tuple(
-        one if one.rollout is None else evolve(one, rollout=evolve(one.rollout, first_revision=revision, step_revision=revision))
-        for one in state.deployments
-    )
-    return evolve(state, revision=revision, deployments=deployments)
+    """The same state over a deployer that lost its routes and counts its revisions anew; so do an open canary and a shadow."""
+    return evolve(state, revision=revision, deployments=tuple(_recounted(one, revision) for one in state.deployments))
+
+
+def _recounted(one: Deployment, revision: int) -> Deployment:
+    rollout = None if one.rollout is None else evolve(one.rollout, first_revision=revision, step_revision=revision)
+    shadow = None if one.shadow is None else evolve(one.shadow, first_revision=revision)
+    return evolve(one, rollout=rollout, shadow=shadow)
 
 
 def relocate(state: EndpointState, number: int, url: str) -> EndpointState:

@@ -10,16 +10,17 @@ from mlops_core.clock import aware
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment import work
 from mlops_core.deployment.arguments import check_canary, check_id, check_key, check_model, check_timeout, check_weights
+from mlops_core.deployment.asking import ask
 from mlops_core.deployment.canary import RATES
-from mlops_core.deployment.client import Client, columns_as_lists
+from mlops_core.deployment.client import columns_as_lists
+from mlops_core.deployment.compare import report
 from mlops_core.deployment.counts import check_countable
 from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
-from mlops_core.deployment.reconcile import reconcile
 from mlops_core.deployment.states import ON_ITS_WAY
-from mlops_core.exceptions import ConflictError, DeploymentError
-from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, Rollout
+from mlops_core.exceptions import CapabilityError, DeploymentError
+from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, Rollout, RolloutReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class ModelDeployment:
 
     Raises:
         DeploymentError: From every method, one line. What was refused changed nothing.
+        CapabilityError: The environment's deployer cannot do what was asked.
     """
 
     @guarded()
@@ -154,6 +156,34 @@ class ModelDeployment:
         done = work.deploy(desk, order, desk.timeout)
         return self._follow(desk, done) if wait else done
 
+    @guarded()
+    def start_shadow(
+        self, model_id: str, version: str, environment: str, *, wait: bool = True, timeout: float = _TIMEOUT, key: str | None = None
+    ) -> Deployment:
+        """Give a version copies of the live version's requests; its answers go nowhere, and what it does is counted under its own name.
+
+        It goes on when ``start_canary`` or ``deploy_model`` is called with the same version, as the same deployment, and ends with
+        ``rollback_deployment``. ``compare`` holds it against the live version.
+
+        Args:
+            model_id: The registered model.
+            version: Its version, or ``@alias``.
+            environment: Where.
+            wait: False: only write the deployment down; ``advance`` (the control loop) carries it out.
+            timeout: As for ``deploy_model``.
+            key: As for ``deploy_model``.
+
+        Raises:
+            CapabilityError: The environment's deployer has no shadows.
+            DeploymentError: Nothing is live there, the version is live already, or another deployment is on its way.
+        """
+        desk = self._desk(model_id, environment, timeout)
+        if "shadow" not in desk.deployer.capabilities:
+            name = type(desk.deployer).__name__
+            raise CapabilityError(f"environments.{desk.endpoint.environment}: {name} has no shadows - start a canary instead")
+        order = work.Order({desk.version(version).version: 1.0}, check_key(key), shadow=True)
+        return work.deploy(desk, order, desk.timeout) if wait else work.place(desk, order)
+
     # --- taking back
 
     @guarded()
@@ -250,6 +280,7 @@ class ModelDeployment:
             url=seen.url,
             revision=seen.revision,
             routes=seen.routes,
+            shadow=seen.shadow,
             loaded=seen.loaded,
             live=state.live,
             open=state.open,
@@ -267,6 +298,18 @@ class ModelDeployment:
         return tuple(self._desk(model_id, environment, _TIMEOUT).ledger.history())
 
     @guarded()
+    def compare(self, deployment_id: str | None = None, *, model_id: str | None = None, environment: str | None = None) -> RolloutReport:
+        """What the versions of a rollout did since it began, side by side: a shadow's, or a canary's, and the live one's.
+
+        Args:
+            deployment_id: Which; or give ``model_id`` and ``environment`` for the one on its way there, else the live one.
+            model_id: The model.
+            environment: Where.
+        """
+        desk, number = self._named(deployment_id, model_id, environment, _TIMEOUT)
+        return report(desk, number)
+
+    @guarded()
     def predict(self, model_id: str, environment: str, columns: Any, *, unit: str | None = None, timeout: float = 30.0) -> Prediction:
         """Send one request to an endpoint.
 
@@ -280,25 +323,7 @@ class ModelDeployment:
         Raises:
             DeploymentError: Nothing is deployed there, the columns do not fit, or the model failed.
         """
-        desk = self._desk(model_id, environment, _TIMEOUT)
-        lists = columns_as_lists(columns)
-        if "in-process" in desk.deployer.capabilities:
-            import numpy as np
-
-            arrays = {name: np.asarray(values) for name, values in lists.items()}
-            seen = desk.deployer.observe(desk.endpoint)
-            if not seen.routes or not {one.version for one in seen.routes} <= set(seen.loaded):
-                self._revive(desk)
-            return desk.deployer.predict(desk.endpoint, arrays, unit=unit)
-        url = desk.deployer.observe(desk.endpoint).url
-        if not url:
-            raise DeploymentError(f"endpoint {desk.endpoint.environment}/{model_id}: nothing is deployed here - deploy a version first")
-        client = Client(url, self.tenant_id, desk.tokens.of(self.tenant_id), check_timeout(timeout))
-        try:
-            return client.predict(lists, unit=unit)
-        except ConnectionRefusedError:
-            self._revive(desk)  # its server crashed or the machine was restarted: have it again
-            return client.predict(lists, unit=unit)
+        return ask(self._desk(model_id, environment, _TIMEOUT), columns_as_lists(columns), unit, timeout)
 
     # --- inside
 
@@ -345,19 +370,6 @@ class ModelDeployment:
             work.advance(desk, self._stack.clock.now())
             one = desk.ledger.deployment(one.number)
         return one
-
-    def _revive(self, desk: Desk) -> None:
-        """Have a server that crashed again: from what it keeps itself, so without the registry; else from the journal."""
-        seen = desk.deployer.observe(desk.endpoint)
-        try:
-            if seen.routes:
-                desk.deployer.set_routes(desk.endpoint, seen.routes, seen.shadow, seen.revision)
-                return
-        except (ConflictError, DeploymentError) as error:
-            _LOG.info("endpoint %s: set again from the journal: %s", desk.endpoint.model, one_line(error))
-        if desk.ledger.read().live is not None:
-            with desk.alone(desk.timeout):
-                reconcile(desk)
 
 
 def _shares(desk: Desk, weights: dict[str, float]) -> dict[str, float]:

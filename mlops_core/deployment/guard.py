@@ -1,11 +1,11 @@
-"""Every error of this facade is a ``DeploymentError`` of one line."""
+"""Every error of this facade is a ``DeploymentError`` of one line, but for what a deployer cannot do: a ``CapabilityError``."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mlops_core.exceptions import DeploymentError, MLOpsError
+from mlops_core.exceptions import CapabilityError, DeploymentError, MLOpsError
 from mlops_core.secrecy import mask
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def guarded() -> Iterator[None]:
     """Wrap and chain what lower floors and backends raise; also a decorator."""
     try:
         yield
-    except DeploymentError:
+    except (DeploymentError, CapabilityError):
         raise
     except Exception as error:
         raise DeploymentError(one_line(error)) from error

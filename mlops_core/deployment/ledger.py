@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from mlops_core.deployment.endpoint import FORMAT, EndpointState, planned
+from mlops_core.deployment.endpoint import FORMAT, EndpointState, planned, shadow_of
 from mlops_core.exceptions import DeploymentError
 from mlops_core.journal import Journal
 from mlops_core.records import Deployment, DeploymentChanged, EndpointKey, NewEntry
@@ -103,7 +103,11 @@ class Ledger:
     def _entry(self, before: EndpointState, after: EndpointState) -> NewEntry:
         """One change has one subject: the deployment that moved by itself, the highest number among those that changed."""
         subject = max(_changed(before, after), key=lambda one: one.number, default=None)
-        change: dict[str, Any] = {"revision": after.revision, "routes": [one.to_dict() for one in planned(after)]}
+        change: dict[str, Any] = {
+            "revision": after.revision,
+            "routes": [one.to_dict() for one in planned(after)],
+            "shadow": shadow_of(after),
+        }
         if subject is None:
             return NewEntry(self.stack.clock.now(), "routes", change=change, state=after.to_dict())
         change |= {"number": subject.number, "confirmed": subject.confirmed, "reason": subject.reason}

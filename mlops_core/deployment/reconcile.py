@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned
+from mlops_core.deployment.endpoint import EndpointState, follow, forget, is_as_planned, move, planned, shadow_of
 from mlops_core.deployment.routes import number_of, shares_of
 from mlops_core.deployment.states import ROUTED, TERMINAL
 from mlops_core.records import DeploymentStatus as S
@@ -43,15 +43,17 @@ def reconcile(desk: Desk) -> EndpointState:
         _LOG.warning("endpoint %s: its routes are lost, set again from the journal", desk.endpoint.model)
         state = desk.ledger.change(lambda before: forget(before, seen.revision))
     _restore(desk, state, seen)
-    return state if seen.routes == planned(state) else _settle(desk, state)
+    return state if is_as_planned(state, seen) else _settle(desk, state)
 
 
 def adopt(state: EndpointState, seen: Observed, *, now: datetime) -> EndpointState:
     """The state that the routes tell of: an intent that was carried out, or traffic that was moved beside the journal."""
-    if seen.routes == planned(state):
+    if is_as_planned(state, seen):
         return evolve(state, revision=seen.revision)
     routed = {number_of(variant) for variant in seen.routes}
     gone = [one for one in state.deployments if one.status in ROUTED and one.weight > 0 and one.number not in routed]
+    if state.open is not None and shadow_of(state) not in {None, seen.shadow}:
+        gone.append(state.open)
     if not gone:
         return evolve(state, revision=seen.revision)
     first = min(one.number for one in gone)
@@ -113,7 +115,7 @@ def _settle(desk: Desk, state: EndpointState) -> EndpointState:
     busy = state.open is not None and not (state.open.status in ROUTED and state.open.confirmed)
     if seen.revision != state.revision or not owed or busy or seen.detail.get("server") == "stopped":
         return state
-    revision = desk.route(wanted, seen.revision)
+    revision = desk.route(wanted, shadow_of(state), seen.revision)
     return desk.ledger.change(lambda before: evolve(before, revision=max(before.revision, revision)))
 
 

@@ -55,7 +55,7 @@ def move_traffic(desk: Desk, number: int, *, again: bool = False) -> Moved:
     for _ in range(_ATTEMPTS):
         seen = desk.deployer.observe(desk.endpoint)
         mine = [variant for variant in seen.routes if number_of(variant) == number]
-        if not mine and (status := desk.ledger.deployment(number).status) not in ON_ITS_WAY:
+        if not mine and (status := _status(desk, number, seen)) not in ON_ITS_WAY:
             if status is S.LIVE and not again:
                 return _reconciled(desk, number)
             return Moved(seen.routes, seen.revision)
@@ -64,8 +64,20 @@ def move_traffic(desk: Desk, number: int, *, again: bool = False) -> Moved:
             revision = desk.deployer.set_routes(desk.endpoint, target, None, seen.revision)
         except ConflictError:
             continue
-        return Moved(target, revision, mine[0].version if mine else "")
+        return Moved(target, revision, mine[0].version if mine else seen.shadow or "")
     raise DeploymentError(f"deployment {desk.name(number)}: the routes changed {_ATTEMPTS} times meanwhile - roll back again")
+
+
+def _status(desk: Desk, number: int, seen: Observed) -> S:
+    """What the journal says. Where it cannot be reached: a shadow is told by the deployer alone, since it is the newest deployment's."""
+    try:
+        return desk.ledger.deployment(number).status
+    except DeploymentError:
+        raise
+    except Exception:
+        if seen.shadow is None or number <= max(map(number_of, seen.routes), default=0):
+            raise
+        return S.SHADOW
 
 
 def _reconciled(desk: Desk, number: int) -> Moved:

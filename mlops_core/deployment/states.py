@@ -15,7 +15,8 @@ EDGES: Final = {
     S.PENDING: _BACK | {S.LOADING, S.FAILED},
     S.LOADING: _BACK | {S.WARMING, S.FAILED},
     S.WARMING: _BACK | {S.READY, S.FAILED},
-    S.READY: _BACK | {S.CANARY, S.PROMOTING, S.FAILED},
+    S.READY: _BACK | {S.SHADOW, S.CANARY, S.PROMOTING, S.FAILED},
+    S.SHADOW: _BACK | {S.CANARY, S.PROMOTING},
     S.CANARY: _BACK | {S.CANARY, S.PAUSED, S.PROMOTING},
     S.PAUSED: _BACK | {S.CANARY, S.PROMOTING},
     S.PROMOTING: _BACK | {S.LIVE},
@@ -35,8 +36,8 @@ TERMINAL: Final = frozenset(state for state, following in EDGES.items() if not f
 ON_ITS_WAY: Final = frozenset(EDGES) - TERMINAL - {S.LIVE, S.DRAINING}
 """States of a deployment that somebody has yet to finish; an endpoint has one such deployment at most."""
 
-ROUTED: Final = frozenset({S.CANARY, S.PAUSED, S.PROMOTING, S.LIVE})
-"""States in which a deployment may take requests."""
+ROUTED: Final = frozenset({S.SHADOW, S.CANARY, S.PAUSED, S.PROMOTING, S.LIVE})
+"""States in which a deployment may take requests, or copies of them."""
 
 
 def check_edge(name: str, source: S, target: S) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
 from mlops_core.deployment.desk import EndpointBusyError
 from mlops_core.deployment.drive import Driver
-from mlops_core.deployment.endpoint import EndpointState, create, move, planned, relocate
+from mlops_core.deployment.endpoint import EndpointState, create, is_as_planned, move, planned, relocate
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import due, reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
 from mlops_core.deployment.routes import shares_of
 from mlops_core.exceptions import DeploymentError, MLOpsError
-from mlops_core.records import Deployment, Rollout
+from mlops_core.records import Deployment, Rollout, ShadowRun
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
@@ -28,19 +28,20 @@ if TYPE_CHECKING:
 __all__ = ["Order", "advance", "deploy", "pause", "place", "resume", "roll_back", "withdraw"]
 
 _LOG: Final = logging.getLogger(__name__)
-_HELD: Final = frozenset({S.CANARY, S.PAUSED})
+_HELD: Final = frozenset({S.SHADOW, S.CANARY, S.PAUSED})
 
 
 @frozen
 class Order:
     """What to deploy: versions with their shares, registered and checked. ``key`` makes a repeated order the same one; empty: none.
 
-    ``returns``: it brings back what an earlier deployment served.
+    ``shadow``: for copies of requests only. ``returns``: it brings back what an earlier deployment served.
     """
 
     weights: Mapping[str, float]
     key: str = ""
     rollout: Rollout | None = None
+    shadow: bool = False
     reason: str = ""
     returns: bool = False
 
@@ -48,21 +49,30 @@ class Order:
 def place(desk: Desk, order: Order) -> Deployment:
     """Write a pending deployment down, for the control loop to carry out; or find the one that this order made before, or that serves it.
 
+    The open shadow of what is ordered goes on to it, as the same deployment.
+
     Raises:
         DeploymentError: Another deployment is on its way.
     """
     name, known = _known(desk, order)
     if known is not None:
         return known
-    live = _live_as(desk.ledger.read(), order)
+    state = desk.ledger.read()
+    _check_new(desk, state, order)
+    live = _live_as(state, order)
     if live is not None and not _missing(desk, live):
         return desk.ledger.note(live, name)
     now = desk.stack.clock.now()
+    plan: dict[str, Any] = {"rollout": order.rollout, "reason": order.reason}
+    run = ShadowRun() if order.shadow else None
 
     def change(state: EndpointState) -> EndpointState:
-        return create(
-            state, desk.endpoint, order.weights, now=now, key=name, rollout=order.rollout, reason=order.reason, returns=order.returns
-        )
+        one = state.open
+        if one is None or one.status is not S.SHADOW or shares_of(one.variants) != order.weights:
+            return create(state, desk.endpoint, order.weights, now=now, returns=order.returns, key=name, shadow=run, **plan)
+        if one.shadow is None or order.shadow or one.shadow.ended is not None:
+            return state
+        return move(state, one.number, S.SHADOW, now=now, shadow=evolve(one.shadow, ended=now), confirmed=one.confirmed, **plan)
 
     state = desk.ledger.change(change, key=name)
     return (desk.ledger.of_key(name) if name else None) or state.get(state.number)
@@ -83,7 +93,6 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
             if state.open is not None and state.open.status not in _HELD:  # the process that began it has died
                 Driver(desk, desk.stack.clock.now()).run(state.open.number)
                 state = desk.ledger.read()
-            _check_new(desk, state, order)
             known = place(desk, order)
         if known.status is S.LIVE:
             _wake(desk, known)
@@ -97,7 +106,7 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
 
 def _live_as(state: EndpointState, order: Order) -> Deployment | None:
     """The live deployment if it is what is ordered, and nothing is on its way."""
-    live = state.live if order.rollout is None and state.open is None else None
+    live = state.live if order.rollout is None and not order.shadow and state.open is None else None
     return live if live is not None and shares_of(live.variants) == order.weights else None
 
 
@@ -116,10 +125,15 @@ def _wake(desk: Desk, live: Deployment) -> None:
 
 
 def _check_new(desk: Desk, state: EndpointState, order: Order) -> None:
-    """A canary is compared with the live version: it has to be another one."""
+    """A canary and a shadow are compared with the live version: it has to be another one, and a shadow needs one."""
+    what = "shadow" if order.shadow else "canary"
     live = set() if state.live is None else {variant.version for variant in state.live.variants}
-    if order.rollout is not None and (both := sorted(live & order.weights.keys())):
-        raise DeploymentError(f"canary: version {both[0]} is live already in {desk.endpoint.environment} - give another version")
+    if (order.shadow or order.rollout is not None) and (both := sorted(live & order.weights.keys())):
+        raise DeploymentError(f"{what}: version {both[0]} is live already in {desk.endpoint.environment} - give another version")
+    if order.shadow and not live:
+        raise DeploymentError(
+            f"shadow: nothing is live in {desk.endpoint.environment} whose requests it could be given - deploy a version first"
+        )
 
 
 def roll_back(desk: Desk, number: int, reason: str, patience: float) -> Deployment:
@@ -205,7 +219,9 @@ def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
     wanted = planned(state)
     if due(state, seen, now) or desk.unneeded(state, seen):
         return True
-    return seen.detail.get("server") != "stopped" and (seen.routes != wanted or not {one.version for one in wanted} <= set(seen.loaded))
+    return seen.detail.get("server") != "stopped" and (
+        not is_as_planned(state, seen) or not {one.version for one in wanted} <= set(seen.loaded)
+    )
 
 
 def withdraw(desk: Desk, reason: str, patience: float) -> Deployment:
@@ -225,7 +241,7 @@ def withdraw(desk: Desk, reason: str, patience: float) -> Deployment:
             raise DeploymentError(f"endpoint {desk.endpoint.environment}/{desk.endpoint.model}: nothing is live here")
         number = state.live.number
         state = desk.ledger.change(lambda before: move(before, number, S.DRAINING, now=now, reason=reason, retire_at=now))
-        revision = desk.route((), state.revision)
+        revision = desk.route((), None, state.revision)
         desk.ledger.change(lambda before: evolve(before, revision=revision))
         sweep(desk, now)
     return desk.ledger.deployment(number)

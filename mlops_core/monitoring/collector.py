@@ -22,7 +22,7 @@ from mlops_core.monitoring.parcel import Parcel, merge_parcels
 from mlops_core.monitoring.recorder import SeriesRecorder, Tally
 from mlops_core.monitoring.sampling import Reservoir, Sampling
 from mlops_core.records import Logged, Segment, SeriesKey, ValueSum
-from mlops_core.records.threshold import LOG_DROPPED, SAMPLE_DROPPED
+from mlops_core.records.threshold import LOG_DROPPED, SAMPLE_DROPPED, SHADOW_DROPPED
 from mlops_core.roles import Clock, MonitorSink
 from mlops_core.spool import Spool, abandoned
 
@@ -280,7 +280,7 @@ class Collector:
 
 
 def _segment(recorder: SeriesRecorder, tally: Tally, start: datetime, end: datetime) -> Segment:
-    dropped = {SAMPLE_DROPPED: tally.dropped, LOG_DROPPED: tally.unlogged}
+    dropped = {SAMPLE_DROPPED: tally.dropped, LOG_DROPPED: tally.unlogged, SHADOW_DROPPED: tally.copies_dropped}
     return Segment(
         series=recorder.series,
         start=start,

@@ -43,7 +43,8 @@ _LONGEST: Final = 366 * 86_400.0  # a year: whatever is larger is no measurement
 class Tally:
     """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier.
 
-    ``dropped`` and ``unlogged`` are how many rows sample and log would have more of, were memory unbounded.
+    ``dropped`` and ``unlogged`` are how many rows sample and log would have more of, were memory unbounded; ``copies_dropped`` copies of
+    requests that a shadow had no time for.
     """
 
     since: float
@@ -57,6 +58,7 @@ class Tally:
     failures: tuple[Mapping[str, Any], ...] = ()
     logged: tuple[Logged, ...] = ()
     unlogged: int = 0
+    copies_dropped: int = 0
 
 
 class _Buffer(list["Item"]):
@@ -87,6 +89,7 @@ class SeriesRecorder:
     _buffers: list[tuple[weakref.ref[_Alive], _Buffer]] = field(factory=list, init=False, repr=False)
     _types: set[str] = field(factory=set, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _copies_dropped: int = field(default=0, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._monotonic = self.clock.monotonic  # looked up once: the hot path asks it
@@ -108,6 +111,13 @@ class SeriesRecorder:
         if not buffer:
             buffer.since = self._monotonic()
         buffer.append(item)
+
+    def drop(self) -> None:
+        """Count a copy of a request for which a shadow had no time."""
+        if not self._copies_dropped:
+            self._wake()
+        with self._lock:
+            self._copies_dropped += 1
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
         """Whether a row of this prediction is sampled or logged; never where neither is configured."""
@@ -152,7 +162,8 @@ class SeriesRecorder:
                     del buffer[:waiting]
                 if gone:
                     self._buffers.remove(attached)
-        kept = self._kept()
+            copies, self._copies_dropped = self._copies_dropped, 0
+        kept = {**self._kept(), "copies_dropped": copies}
         if not items and not any(kept.values()):
             return None
         return evolve(self._add_up(items, min(since, default=self._monotonic())), **kept)
@@ -171,7 +182,7 @@ class SeriesRecorder:
         """Forget what was buffered, and make every thread attach again: for a forked child, and at the end."""
         self._lock = threading.Lock()
         self.detach()
-        self._buffers = []
+        self._buffers, self._copies_dropped = [], 0
         if self.reservoir is not None:
             self.reservoir.reset()
         if self.log is not None:

@@ -13,6 +13,7 @@ from mlops_core.records.deployment import (
     Observed,
     Prediction,
     Rollout,
+    ShadowRun,
     Variant,
     VariantCount,
 )
@@ -36,6 +37,7 @@ from mlops_core.records.pipeline import PipelineStatus, RunReport, StackRef, Sta
 from mlops_core.records.quality import LIVE_METRICS, Estimate, Quality, merge_quality
 from mlops_core.records.query import And, Comparison, Condition, Not, Or, OrderBy, Page, Query
 from mlops_core.records.record import Record, canonical_json, digest_of
+from mlops_core.records.rollout import RolloutReport, VersionFigures
 from mlops_core.records.rule import BurnSpec, BurnTier, RuleSpec
 from mlops_core.records.threshold import METRICS, VALUE_FAMILIES, Threshold, check_value_name
 from mlops_core.records.tracking import Experiment, Metric, RunComparison, RunKey, RunStart, RunStatus, TrackBatch, TrackedRun
@@ -93,6 +95,7 @@ __all__ = [
     "Query",
     "Record",
     "Rollout",
+    "RolloutReport",
     "RuleSpec",
     "RunComparison",
     "RunFinished",
@@ -104,6 +107,7 @@ __all__ = [
     "Schema",
     "Segment",
     "SeriesKey",
+    "ShadowRun",
     "Signature",
     "StackRef",
     "StageFailed",
@@ -120,6 +124,7 @@ __all__ = [
     "ValueSum",
     "Variant",
     "VariantCount",
+    "VersionFigures",
     "VersionRegistered",
     "Window",
     "assess_health",

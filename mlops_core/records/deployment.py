@@ -21,6 +21,7 @@ __all__ = [
     "Observed",
     "Prediction",
     "Rollout",
+    "ShadowRun",
     "Variant",
     "VariantCount",
 ]
@@ -63,12 +64,13 @@ class Health(Record):
 
 @frozen
 class VariantCount(Record):
-    """Requests that one version answered under one routing revision."""
+    """Requests that one version answered under one routing revision; ``dropped`` are copies that a shadow had no time for."""
 
     version: str
     revision: int
     total: int
     errors: int
+    dropped: int = 0
 
 
 @frozen
@@ -98,6 +100,7 @@ class DeploymentStatus(StrEnum):
     LOADING = "loading"
     WARMING = "warming"
     READY = "ready"
+    SHADOW = "shadow"
     CANARY = "canary"
     PROMOTING = "promoting"
     LIVE = "live"
@@ -142,13 +145,25 @@ class Rollout(Record):
 
 
 @frozen
+class ShadowRun(Record):
+    """A version's time as a shadow: it gets copies of the requests from ``started`` and routing revision ``first_revision`` on.
+
+    ``ended``: when somebody said what becomes of it, such as a canary; it gets copies until that has begun.
+    """
+
+    started: datetime | None = None
+    first_revision: int = 0
+    ended: datetime | None = None
+
+
+@frozen
 class Deployment(Record):
     """One deployment of a model to an environment.
 
     ``deployment_id`` is ``environment/model/number``. ``variants`` are its own versions and how they share its requests (one with weight 1
     but for an A/B test); ``weight`` is the share of the endpoint's requests that it takes now. ``revision`` is the routing revision that
     gave it this share. ``confirmed`` is false while the effect of ``status`` is under way. ``replaced`` is the number of the deployment
-    that was live before. ``retire_at``: until then a superseded deployment stays loaded for a rollback.
+    that was live before. ``retire_at``: until then a superseded deployment stays loaded for a rollback. ``shadow``: it began as one.
     """
 
     deployment_id: str
@@ -167,7 +182,7 @@ class Deployment(Record):
     confirmed: bool = True
     url: str = ""
     reason: str = ""
-    shadow: str | None = None
+    shadow: ShadowRun | None = None
     rollout: Rollout | None = None
     replaced: int | None = None
     retire_at: datetime | None = None
@@ -180,13 +195,17 @@ class Deployment(Record):
 
 @frozen
 class Endpoint(Record):
-    """An endpoint as its journal and its deployer describe it. ``live`` serves; ``open`` is a deployment that is on its way."""
+    """An endpoint as its journal and its deployer describe it.
+
+    ``live`` serves; ``open`` is a deployment that is on its way. ``shadow`` is the version that gets copies of the requests.
+    """
 
     environment: str
     model: str
     url: str = ""
     revision: int = 0
     routes: tuple[Variant, ...] = ()
+    shadow: str | None = None
     loaded: tuple[str, ...] = ()
     live: Deployment | None = None
     open: Deployment | None = None

@@ -134,14 +134,14 @@ class AlertRaised(Record):
 
 @frozen
 class GateRequest(Record):
-    """What a deployment gate is asked before traffic moves to a version."""
+    """What a deployment gate is asked before traffic moves to a version; to a shadow only copies do, with a ``weight`` of 0."""
 
     tenant: str
     at: datetime
     deployment_id: str
     endpoint: EndpointKey
     version: str
-    action: Literal["deploy", "canary_step", "promote"]
+    action: Literal["deploy", "shadow", "canary_step", "promote"]
     weight: float
     metrics: Mapping[str, float] = field(factory=dict)
 

@@ -12,7 +12,17 @@ from attrs import frozen
 
 from mlops_core.records.record import Record
 
-__all__ = ["COUNTERS", "LIVE", "LOG_DROPPED", "METRICS", "SAMPLE_DROPPED", "VALUE_FAMILIES", "Threshold", "check_value_name"]
+__all__ = [
+    "COUNTERS",
+    "LIVE",
+    "LOG_DROPPED",
+    "METRICS",
+    "SAMPLE_DROPPED",
+    "SHADOW_DROPPED",
+    "VALUE_FAMILIES",
+    "Threshold",
+    "check_value_name",
+]
 
 METRICS: Final = (
     "avg_latency",
@@ -32,7 +42,9 @@ SAMPLE_DROPPED: Final = "custom.sample_dropped"
 """The recorded value that counts rows which the bound on memory kept out of the sample."""
 LOG_DROPPED: Final = "custom.log_dropped"
 """The same of the prediction log."""
-COUNTERS: Final = frozenset({SAMPLE_DROPPED, LOG_DROPPED})
+SHADOW_DROPPED: Final = "custom.shadow_dropped"
+"""The same of copies of requests for which a shadow had no time."""
+COUNTERS: Final = frozenset({SAMPLE_DROPPED, LOG_DROPPED, SHADOW_DROPPED})
 """Recorded values of which the sum says something, and the last does not."""
 
 _SYNTAX: Final = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*", re.ASCII)

@@ -24,7 +24,9 @@ class Deployer(Backend):
     """Mechanism of one environment. The core adds the state machine, promotion, canary steps, gates and rollback.
 
     Capabilities: ``process`` (it serves in processes of its own, ``serve`` is implemented), ``in-process`` (``predict`` is implemented),
-    ``shadow``, ``counters`` (``observe`` counts the requests of each version).
+    ``shadow`` (each routed request is also given to the shadow of the routes, which delays and fails no answer: what it answers goes
+    nowhere, what it has no time for is dropped, and both are counted under its version), ``counters`` (``observe`` counts the requests of
+    each version).
     """
 
     __slots__ = ()
@@ -48,7 +50,8 @@ class Deployer(Backend):
     def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
         """Replace the routes in one atomic step and answer the new revision. No variants: the endpoint is withdrawn.
 
-        The routes before are kept as ``previous``; the same routes again make a new revision and keep what ``previous`` was.
+        The routes before are kept as ``previous``; the same variants again, with whatever ``shadow``, make a new revision and keep what
+        ``previous`` was. Only a deployer that declares ``shadow`` is given one: a loaded version.
 
         Raises:
             ConflictError: The revision is not ``expected_revision``.

@@ -59,6 +59,9 @@ class Recorder(Protocol):
     def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the hot path: keywords cost, and so would __call__
         """Count one prediction; ``error`` is the type of the failure."""
 
+    def drop(self) -> None:
+        """Count a copy of a request for which a shadow had no time."""
+
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
         """Whether a row of this prediction belongs to the uniform sample or the prediction log."""
 

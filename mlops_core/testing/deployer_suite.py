@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from mlops_core.exceptions import ConflictError, DeploymentError
-from mlops_core.records import EndpointKey, HealthStatus, Observed, Variant
+from mlops_core.records import EndpointKey, HealthStatus, Observed, Variant, VariantCount
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,15 +51,25 @@ class DeployerRig(ABC):
     def again(self) -> Deployer:
         """The deployer as another process would have it: attached to the same environment, knowing nothing."""
 
+    def shadowed(self, version: str) -> VariantCount:
+        """What is counted of the copies that a shadow of the endpoint was given, under every revision.
+
+        Here from the deployer's own counters; a deployer without them needs another way.
+        """
+        found = [one for one in self.deployer.observe(self.endpoint).counters if one.version == version]
+        return VariantCount(
+            version, 0, sum(one.total for one in found), sum(one.errors for one in found), sum(one.dropped for one in found)
+        )
+
     def load(self, name: str, endpoint: EndpointKey | None = None) -> None:
         """Load a healthy version."""
         self.deployer.load(endpoint or self.endpoint, self.version(name), self.context)
 
-    def route(self, *weights: tuple[str, float], endpoint: EndpointKey | None = None) -> int:
+    def route(self, *weights: tuple[str, float], endpoint: EndpointKey | None = None, shadow: str | None = None) -> int:
         """Route by weights, at whatever revision the endpoint is; answers the new one."""
         wanted = endpoint or self.endpoint
         variants = tuple(Variant(f"{number}-{version}", version, weight) for number, (version, weight) in enumerate(weights, 1))
-        return self.deployer.set_routes(wanted, variants, None, self.deployer.observe(wanted).revision)
+        return self.deployer.set_routes(wanted, variants, shadow, self.deployer.observe(wanted).revision)
 
 
 class DeployerSuite:
@@ -237,6 +247,62 @@ class DeployerSuite:
             rig.ask(rig.endpoint)
         rig.load("1.0.0")
         assert rig.ask(rig.endpoint) == "1.0.0"
+
+    @pytest.mark.parametrize("fault", ["", "predict"])
+    def test_a_shadow_gets_every_request_and_no_client_notices(self, rig: DeployerRig, fault: Literal["", "predict"]) -> None:
+        """A shadow gets every request and no client notices."""
+        if "shadow" not in rig.deployer.capabilities:
+            return
+        rig.load("1.0.0")
+        rig.deployer.load(rig.endpoint, rig.version("2.0.0", fault=fault), rig.context)
+        rig.route(("1.0.0", 1.0), shadow="2.0.0")
+
+        assert rig.again().observe(rig.endpoint).shadow == "2.0.0"
+        assert {rig.ask(rig.endpoint) for _ in range(_ENOUGH)} == {"1.0.0"}
+        seen = _shadowed(rig, "2.0.0", _ENOUGH)
+        assert (seen.total, seen.errors, seen.dropped) == (_ENOUGH, _ENOUGH if fault else 0, 0)
+        rig.route(("1.0.0", 1.0))
+        rig.ask(rig.endpoint)
+        assert rig.deployer.observe(rig.endpoint).shadow is None
+        assert rig.shadowed("2.0.0").total == _ENOUGH
+
+    def test_a_shadow_is_loaded_and_stays_loaded(self, rig: DeployerRig) -> None:
+        """A shadow is loaded and stays loaded."""
+        if "shadow" not in rig.deployer.capabilities:
+            return
+        rig.load("1.0.0")
+        rig.route(("1.0.0", 1.0))
+        before = rig.deployer.observe(rig.endpoint)
+        with pytest.raises(DeploymentError):
+            rig.route(("1.0.0", 1.0), shadow="2.0.0")
+
+        assert _routes(rig.deployer.observe(rig.endpoint)) == _routes(before)
+        rig.load("2.0.0")
+        rig.route(("1.0.0", 1.0), shadow="2.0.0")
+        with pytest.raises(DeploymentError):
+            rig.deployer.unload(rig.endpoint, "2.0.0")
+        assert rig.deployer.observe(rig.endpoint).loaded == ("1.0.0", "2.0.0")
+
+    def test_a_shadow_changes_nothing_of_what_a_rollback_returns_to(self, rig: DeployerRig) -> None:
+        """A shadow changes nothing of what a rollback returns to."""
+        if "shadow" not in rig.deployer.capabilities:
+            return
+        for version in ("1.0.0", "2.0.0", "3.0.0"):
+            rig.load(version)
+        rig.route(("1.0.0", 1.0))
+        rig.route(("2.0.0", 1.0))
+        for shadow in ("3.0.0", None):
+            rig.route(("2.0.0", 1.0), shadow=shadow)
+            assert [one.version for one in rig.again().observe(rig.endpoint).previous] == ["1.0.0"]
+
+
+def _shadowed(rig: DeployerRig, version: str, count: int) -> VariantCount:
+    """What the shadow has done once so many copies are accounted for."""
+    deadline = time.monotonic() + _PATIENCE
+    while (seen := rig.shadowed(version)).total + seen.dropped < count:
+        assert time.monotonic() < deadline, f"{seen} of {count} copies"
+        time.sleep(0.01)
+    return seen
 
 
 def _routes(seen: Observed) -> tuple[object, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import define, evolve, field
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryDeployer", "mlops_deployer"]
 
+_ROOM: Final = 100
+
 
 @define(eq=False)
 class _Loaded:
@@ -34,21 +38,23 @@ class _Loaded:
 
 @define(eq=False)
 class MemoryDeployer(Deployer):
-    """An environment that lives and dies with its process. Thread-safe.
+    """An environment that lives and dies with its process. Thread-safe. A shadow gets its copies in a thread, 100 of which may wait.
 
     It counts the requests of each version itself (capability ``counters``), so that a canary needs no monitoring to be judged.
     """
 
     contract: ClassVar[int] = 1
-    capabilities: ClassVar[frozenset[str]] = frozenset({"in-process", "counters"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"in-process", "counters", "shadow"})
 
     seed: int = field(default=0, metadata={"help": "for the choice among weighted variants"})
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _context: DeployContext | None = field(default=None, init=False, repr=False)
     _endpoints: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
     _models: dict[tuple[EndpointKey, str], _Loaded] = field(factory=dict, init=False, repr=False)
-    _counts: dict[tuple[EndpointKey, str, int], tuple[int, int]] = field(factory=dict, init=False, repr=False)
+    _counts: dict[tuple[EndpointKey, str, int], tuple[int, int, int]] = field(factory=dict, init=False, repr=False)
     _random: random.Random = field(init=False, repr=False)
+    _copies: queue.Queue[Callable[[], None]] = field(factory=lambda: queue.Queue(_ROOM), init=False, repr=False)
+    _copying: threading.Thread | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  a share of traffic, not a secret
@@ -85,7 +91,7 @@ class MemoryDeployer(Deployer):
             for version in [variant.version for variant in variants] + ([] if shadow is None else [shadow]):
                 if (endpoint, version) not in self._models:
                     raise DeploymentError(f"deployer memory: version {version} is not loaded - load it before it is routed")
-            previous = seen.previous if (variants, shadow) == (seen.routes, seen.shadow) else seen.routes
+            previous = seen.previous if variants == seen.routes else seen.routes
             self._endpoints[endpoint] = Observed(revision=seen.revision + 1, routes=variants, shadow=shadow, previous=previous)
             return seen.revision + 1
 
@@ -111,11 +117,14 @@ class MemoryDeployer(Deployer):
             share = self._random.random() if unit is None else share_of(unit, seen.routes)
             chosen = pick(seen.routes, share)
             model = self._models.get((endpoint, chosen.version))
+            shadow = self._models.get((endpoint, seen.shadow or ""))
         if model is None:
             raise DeploymentError(
                 f"endpoint {endpoint.model}: version {chosen.version} is not loaded - the server was shut down, deploy again"
             )
         _check_columns(model.version, columns)
+        if shadow is not None:
+            self._copy(endpoint, shadow, seen.revision, dict(columns))
         try:
             outputs = model.predictor.predict(columns)
         except Exception as error:
@@ -124,15 +133,46 @@ class MemoryDeployer(Deployer):
         self._count(endpoint, chosen.version, seen.revision, failed=0)
         return Prediction({name: values.tolist() for name, values in outputs.items()}, chosen.version, uuid.uuid4().hex)
 
+    def settle(self) -> None:
+        """Wait until the shadows have answered what they were given."""
+        self._copies.join()
+
     def shutdown(self) -> None:
         """Forget everything that was loaded; the routes stay, as a stopped server's do."""
         with self._lock:
             self._models.clear()
 
-    def _count(self, endpoint: EndpointKey, version: str, revision: int, *, failed: int) -> None:
+    def _copy(self, endpoint: EndpointKey, shadow: _Loaded, revision: int, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Give a request to the shadow, beside its answer; one too many is dropped."""
+
+        def work() -> None:
+            try:
+                _check_columns(shadow.version, columns)
+                shadow.predictor.predict(columns)
+            except Exception:  # noqa: BLE001  whatever it is, it is the shadow's failure
+                self._count(endpoint, shadow.version.version, revision, failed=1)
+            else:
+                self._count(endpoint, shadow.version.version, revision, failed=0)
+
+        try:
+            self._copies.put_nowait(work)
+        except queue.Full:
+            self._count(endpoint, shadow.version.version, revision, dropped=1)
         with self._lock:
-            total, errors = self._counts.get((endpoint, version, revision), (0, 0))
-            self._counts[endpoint, version, revision] = (total + 1, errors + failed)
+            if self._copying is None:
+                self._copying = threading.Thread(target=self._work, name="shadow", daemon=True)
+                self._copying.start()
+
+    def _work(self) -> None:
+        while True:
+            work = self._copies.get()
+            work()
+            self._copies.task_done()
+
+    def _count(self, endpoint: EndpointKey, version: str, revision: int, *, failed: int = 0, dropped: int = 0) -> None:
+        with self._lock:
+            total, errors, lost = self._counts.get((endpoint, version, revision), (0, 0, 0))
+            self._counts[endpoint, version, revision] = (total + 1 - dropped, errors + failed, lost + dropped)
 
 
 @hookimpl

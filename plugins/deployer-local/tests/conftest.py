@@ -15,6 +15,7 @@ import pytest
 
 from mlops_core.clock import SystemClock
 from mlops_core.exceptions import DeploymentError
+from mlops_core.records import VariantCount
 from mlops_core.testing.deployer_suite import DeployerRig
 from mlops_deployer_local.deployer import LocalDeployer
 from mlops_deployer_local.process import Process, is_alive
@@ -120,6 +121,22 @@ class LocalRig(DeployerRig):
             raise DeploymentError(f"{status}: {answer['error']}")
         assert answer["predictions"] == [{"version": answer["version"], "double": 2.0}]
         return str(answer["version"])
+
+    def route(self, *weights: tuple[str, float], endpoint: EndpointKey | None = None, shadow: str | None = None) -> int:
+        if shadow is not None:
+            (self.folder / "record").touch()
+        return super().route(*weights, endpoint=endpoint, shadow=shadow)
+
+    def shadowed(self, version: str) -> VariantCount:
+        told = self.records()
+        mine = [success for *_, named, _, success, _ in told if named == version]
+        dropped = [named for named, _ in self.records(".dropped") if named == version]
+        return VariantCount(version, 0, len(mine), mine.count(False), len(dropped))
+
+    def records(self, suffix: str = ".jsonl") -> list[Any]:
+        """What recorders were told, of those that were made after there was a shadow."""
+        path = (self.folder / "records").with_suffix(suffix)
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def processes(self) -> list[Process]:
         """The supervisor, then the serving processes."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import evolve
 
 from mlops_core.exceptions import ArtifactError, DeploymentError, VersioningError
 from mlops_core.records import Column, ModelVersion, Schema
@@ -54,6 +55,7 @@ class Scripted:
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         x = columns["x"]
+        time.sleep(0 if (x == 0).any() else self.script.get("delay", 0))
         if self.script.get("fault") == "predict" or (x == -1).any():
             raise ValueError("this model never works\nand says so in two lines")
         if (x == -2).any():
@@ -88,6 +90,10 @@ class Lines:
         with self.path.with_suffix(".failures").open("a", encoding="utf-8") as file:
             file.write(json.dumps([prediction_id, sorted(features), error]) + "\n")
 
+    def drop(self) -> None:
+        with self.path.with_suffix(".dropped").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([self.series.version, self.revision]) + "\n")
+
 
 class Silent(Lines):
     def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001
@@ -103,9 +109,10 @@ class Host:
         self.tenant = os.environ.get("SCRIPTED_TENANT", "acme")
 
     def version(self, tenant: str, model: str, version: str) -> ModelVersion:
-        if not (self.folder / "versions" / f"{version}.json").exists():
+        path = self.folder / "versions" / f"{version}.json"
+        if not path.exists():
             raise VersioningError(f"registry: no version {version!r} of {model!r}")
-        return make_version(version, tenant=tenant, model=model)
+        return make_version(version, tenant=tenant, model=model, column=json.loads(path.read_text()).get("column"))
 
     def load(self, version: ModelVersion) -> Predictor:
         script = json.loads((self.folder / "versions" / f"{version.version}.json").read_text())
@@ -133,9 +140,11 @@ class Host:
         return str(tokens[token])
 
 
-def make_version(version: str, *, tenant: str = "acme", model: str = "delays") -> ModelVersion:
+def make_version(version: str, *, tenant: str = "acme", model: str = "delays", column: str | None = None) -> ModelVersion:
+    """``column``: one that this version takes as well."""
     at = datetime(2024, 1, 1, tzinfo=UTC)
-    return ModelVersion(tenant, model, version, version, version, (), at, schema=SCHEMA, format="scripted")
+    schema = SCHEMA if column is None else evolve(SCHEMA, inputs=(*SCHEMA.inputs, Column(column, "float64")))
+    return ModelVersion(tenant, model, version, version, version, (), at, schema=schema, format="scripted")
 
 
 if __name__ == "__main__":

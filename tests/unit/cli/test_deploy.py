@@ -29,6 +29,14 @@ def test_an_a_b_test(mlops: Callable[..., Answer], versions: tuple[str, str], pr
     assert {one.version: one.weight for one in routes} == {"1": 0.75, "2": 0.25}
 
 
+def test_a_shadow_takes_no_request(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
+    mlops("deploy", "line", "1", "--to", "staging")
+    assert mlops("deploy", "line", "2", "--to", "staging", "--shadow", "--json").json["status"] == "shadow"
+    assert "shadow: 2\n" in mlops("deployments").out.replace(" ", "\n").replace("shadow:\n", "shadow: ")
+    assert mlops("deploy", "line", "2", "--to", "staging", "--json").json["deployment_id"] == "staging/line/2"
+    assert project.deployment.status("line", "staging").live.version == "2"
+
+
 def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
     assert mlops("deploy", "line", "1", "--to", "staging", "--no-wait", "--json").json["status"] == "pending"
     assert "start `mlops watch`; waiting for it: staging/line/1" in mlops("status").out
@@ -46,6 +54,8 @@ def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], ver
         (["line", "1", "--to", "staging", "--weight", "1=2"], 2, "is not VERSION=SHARE"),
         (["line", "1", "--to", "staging", "--weight", "2=1"], 2, "'1' has no share"),
         (["line", "1", "--to", "staging", "--weight", "1=0.5"], 2, "0.5"),
+        (["line", "1", "--to", "staging", "--shadow"], 1, "nothing is live in staging"),
+        (["line", "1", "--to", "staging", "--shadow", "--weight", "1=1"], 2, "--shadow takes no requests and has no --weight"),
         (["line", "1", "--to", "staging", "--weight", "1=0.5", "--weight", "1=0.5"], 2, "--weight names a version twice"),
     ],
 )

@@ -36,10 +36,10 @@ def test_routes_are_set_once_whoever_repeats_it(world: Any) -> None:
     desk = Desk(world.stack, KEY)
     desk.load(["1.0.0"])
 
-    assert desk.route(ROUTES, 0) == 1
-    assert desk.route(ROUTES, 0) == 1
+    assert desk.route(ROUTES, None, 0) == 1
+    assert desk.route(ROUTES, None, 0) == 1
     with pytest.raises(ConflictError, match="endpoint delays: traffic was moved meanwhile"):
-        desk.route((), 0)
+        desk.route((), None, 0)
 
 
 def test_one_at_a_time(world: Any) -> None:

@@ -28,7 +28,7 @@ def test_every_change_is_an_entry_with_the_complete_state(world: Any) -> None:
     assert journal_name(KEY) == "deployments/production/delays"
     assert [entry.kind for entry in entries] == ["pending", "loading"]
     assert EndpointState.from_dict(entries[0].state) == state
-    assert entries[1].change == {"number": 1, "confirmed": True, "reason": "", "revision": 0, "routes": []}
+    assert entries[1].change == {"number": 1, "confirmed": True, "reason": "", "revision": 0, "routes": [], "shadow": None}
     assert [event.state for event in world.events] == ["pending", "loading"]
 
 

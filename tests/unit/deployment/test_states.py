@@ -28,7 +28,7 @@ def test_terminal_states_are_never_left_and_all_others_can_be_rolled_back() -> N
 
 def test_traffic_is_taken_only_after_a_version_was_ready() -> None:
     entering = {state for state, following in EDGES.items() if following & {S.CANARY, S.PROMOTING}}
-    assert entering == {S.READY, S.CANARY, S.PAUSED}
+    assert entering == {S.READY, S.SHADOW, S.CANARY, S.PAUSED}
     assert {state for state, following in EDGES.items() if S.LIVE in following} == {S.PROMOTING, S.DRAINING}
 
 

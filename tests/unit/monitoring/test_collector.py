@@ -17,6 +17,7 @@ from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring import collector as collecting
 from mlops_core.monitoring.collector import Collector
 from mlops_core.records import Segment, SeriesKey, Window
+from mlops_core.records.threshold import SHADOW_DROPPED
 from mlops_core.roles import MonitorSink
 from mlops_core.spool import Spool
 from mlops_core.testing.clock import FakeClock
@@ -91,6 +92,14 @@ def test_what_is_counted_reaches_every_sink(start: Callable[..., Collector], sin
     assert (found.total, found.errors, found.revision, found.errors_by_type) == (2, 1, 3, {"Timeout": 1})
     assert (found.start, found.end, found.sequence) == (began, began + timedelta(seconds=2), 1)
     assert segments_of(other) == [found]
+
+
+def test_copies_that_a_shadow_dropped_reach_the_sink_also_without_a_prediction(start: Callable[..., Collector], sink: MemorySink) -> None:
+    collector = start(memory=sink)
+    collector.recorder(SERIES, 3).drop()
+    collector.flush(SOON)
+    (found,) = segments_of(sink)
+    assert (found.total, found.values[SHADOW_DROPPED].sum) == (0, 1)
 
 
 def test_the_flusher_needs_no_one_to_ask(start: Callable[..., Collector], sink: MemorySink) -> None:

@@ -71,6 +71,16 @@ def test_wants_no_sample_where_none_is_configured(record: SeriesRecorder) -> Non
     assert record.drain() is None
 
 
+def test_copies_that_a_shadow_had_no_time_for_are_counted_apart(record: SeriesRecorder) -> None:
+    record.drop()
+    record.drop()
+    record.count(0.5, success=True)
+    tally = drained(record)
+    assert (tally.total, tally.copies_dropped) == (1, 2)
+    record.drop()
+    assert (drained(record).copies_dropped, record.drain()) == (1, None)
+
+
 @pytest.fixture
 def sampling(clock: FakeClock) -> SeriesRecorder:
     return SeriesRecorder(SERIES, 0, awake, clock, Reservoir(Sampling(frozenset({"x"}), 1.0)))

@@ -203,11 +203,13 @@ class App:
             recorder.failed(prediction, columns, type(error).__name__)
             if recorder.wants(prediction, _rows(columns)):
                 recorder.sample(prediction, columns, {})
+            table.copy(form, request, prediction)
             said = f"model {table.endpoint.model}: version {chosen.version} failed: {one_line(error)}"
             raise _ServerFaultError(said, 500, _named(chosen.version)) from error
         recorder.count(time.perf_counter() - begun, True)
         if recorder.wants(prediction, _rows(columns)):
             recorder.sample(prediction, columns, outputs)
+        table.copy(form, request, prediction)
         return _Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:

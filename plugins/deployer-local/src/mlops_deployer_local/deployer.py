@@ -59,7 +59,7 @@ class LocalDeployer(Deployer):
     """One server per environment and project."""
 
     contract: ClassVar[int] = 1
-    capabilities: ClassVar[frozenset[str]] = frozenset({"process"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"process", "shadow"})
 
     port: int = field(default=0, metadata={"help": "TCP port; 0 takes a free one and keeps it"})
     host: str = field(default="127.0.0.1", metadata={"help": "address to listen on; any but the loopback needs tokens"})

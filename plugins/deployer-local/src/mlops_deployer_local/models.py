@@ -13,12 +13,14 @@ from attrs import define, evolve, frozen
 from mlops_core.records import EndpointKey, ModelVersion, SeriesKey, Variant
 from mlops_core.roles import Predictor, Recorder
 from mlops_deployer_local.schema import kind_of
+from mlops_deployer_local.shadow import Shadow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlops_core.records import Column
     from mlops_core.roles import ServingHost
+    from mlops_deployer_local.bodies import Form
 
 __all__ = ["Model", "Table", "one_line"]
 
@@ -59,7 +61,11 @@ class Model:
         Raises:
             ValueError: The model answered something else.
         """
-        outputs = await asyncio.get_running_loop().run_in_executor(self.pool, self.predictor.predict, columns)
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.run, columns)
+
+    def run(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """The same in the thread of the caller."""
+        outputs = self.predictor.predict(columns)
         rows = len(next(iter(columns.values())))
         arrays = {name: np.asarray(values) for name, values in outputs.items()}
         if not arrays or any(values.ndim == 0 or len(values) != rows for values in arrays.values()):
@@ -95,13 +101,14 @@ def _made_up(column: Column, at: int) -> NDArray[Any]:
 
 @frozen
 class Table:
-    """One endpoint's routes in a serving process: replaced as a whole, never changed."""
+    """One endpoint's routes in a serving process: replaced as a whole, never changed. Nobody who asks depends on the ``shadow``."""
 
     endpoint: EndpointKey
     revision: int
     variants: tuple[Variant, ...]
     models: Mapping[str, Model]
     recorders: Mapping[str, Recorder]
+    shadow: Shadow | None = None
 
     @classmethod
     def of(
@@ -114,7 +121,16 @@ class Table:
             return evolve(before, models=models)
         names = (endpoint.tenant, endpoint.environment, endpoint.model)
         recorders = {one.version: host.recorder(SeriesKey(*names, one.version), revision) for one in variants}
-        return cls(endpoint, revision, variants, models, recorders)
+        copied = models.get(plain.get("shadow") or "")
+        if copied is None:
+            return cls(endpoint, revision, variants, models, recorders)
+        counted = host.recorder(SeriesKey(*names, copied.version.version), revision)
+        return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted))
+
+    def copy(self, form: Form, request: Any, prediction: str) -> None:
+        """Give what was answered to the shadow, if there is one."""
+        if self.shadow is not None:
+            self.shadow.offer(form, request, prediction)
 
     def fault(self) -> str:
         """Why some request of this endpoint could not be answered; nothing if all can."""

@@ -88,8 +88,7 @@ class ServerState:
     def route(self, name: str, wanted: EndpointRoutes) -> None:
         """Replace the routes. Those before are kept, unless the new ones are the same; so are the loaded versions."""
         one = self.endpoint(name)
-        same = (one.routes, one.shadow) == (wanted.routes, wanted.shadow)
-        previous = one.previous if same else one.routes
+        previous = one.previous if one.routes == wanted.routes else one.routes
         self.endpoints[name] = replace(wanted, previous=previous, loaded=one.loaded, crashes=one.crashes)
 
     def crash(self) -> None:

@@ -85,6 +85,9 @@ class Worker:
                 connection.drain()
         while self._state.connections or self._state.tasks:  # noqa: ASYNC110  uvicorn offers no event for it
             await asyncio.sleep(_POLL)
+        for table in self.app.tables.values():
+            if table.shadow is not None:
+                table.shadow.close()
 
     async def _leave_new_ones(self) -> None:
         self._gate.draining = True
@@ -110,7 +113,11 @@ class Worker:
             models = {version: model for (owner, version), model in self.models.items() if owner == endpoint}
             tables[endpoint] = Table.of(self.host, endpoint, plain, models, self.app.tables.get(endpoint))
             kept |= {(endpoint, version) for version in plain["loaded"]}
-        self.app.tables = tables
+        before, self.app.tables = self.app.tables, tables
+        kept_shadows = [table.shadow for table in tables.values()]
+        for table in before.values():
+            if table.shadow is not None and table.shadow not in kept_shadows:
+                table.shadow.close()
         for key in self.models.keys() - kept:
             self.models.pop(key).close()
 

@@ -1,0 +1,62 @@
+"""One request to an endpoint, whose server is started if it crashed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from mlops_core.deployment.arguments import check_timeout
+from mlops_core.deployment.client import Client
+from mlops_core.deployment.guard import one_line
+from mlops_core.deployment.reconcile import reconcile
+from mlops_core.exceptions import ConflictError, DeploymentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlops_core.deployment.desk import Desk
+    from mlops_core.records import Prediction
+
+__all__ = ["ask"]
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+def ask(desk: Desk, lists: Mapping[str, Sequence[Any]], unit: str | None, timeout: Any) -> Prediction:
+    """Send it in this process or by HTTP, as the deployer answers; ``timeout`` in seconds.
+
+    Raises:
+        DeploymentError: Nothing is deployed there, the columns do not fit, or the model failed.
+    """
+    key = desk.endpoint
+    if "in-process" in desk.deployer.capabilities:
+        import numpy as np
+
+        arrays = {name: np.asarray(values) for name, values in lists.items()}
+        seen = desk.deployer.observe(key)
+        if not seen.routes or not {one.version for one in seen.routes} <= set(seen.loaded):
+            _revive(desk)
+        return desk.deployer.predict(key, arrays, unit=unit)
+    url = desk.deployer.observe(key).url
+    if not url:
+        raise DeploymentError(f"endpoint {key.environment}/{key.model}: nothing is deployed here - deploy a version first")
+    client = Client(url, key.tenant, desk.tokens.of(key.tenant), check_timeout(timeout))
+    try:
+        return client.predict(lists, unit=unit)
+    except ConnectionRefusedError:
+        _revive(desk)  # its server crashed or the machine was restarted: have it again
+        return client.predict(lists, unit=unit)
+
+
+def _revive(desk: Desk) -> None:
+    """Have a server that crashed again: from what it keeps itself, so without the registry; else from the journal."""
+    seen = desk.deployer.observe(desk.endpoint)
+    try:
+        if seen.routes:
+            desk.deployer.set_routes(desk.endpoint, seen.routes, seen.shadow, seen.revision)
+            return
+    except (ConflictError, DeploymentError) as error:
+        _LOG.info("endpoint %s: set again from the journal: %s", desk.endpoint.model, one_line(error))
+    if desk.ledger.read().live is not None:
+        with desk.alone(desk.timeout):
+            reconcile(desk)

@@ -1,0 +1,93 @@
+"""A shadow in serving processes: slow, failing or hanging, no client notices."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mlops_deployer_local.process import is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PATIENCE = 30.0
+
+
+def until(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def shadow(rig: Any, **script: Any) -> None:
+    rig.serve("1.0.0")
+    rig.deployer.load(rig.endpoint, rig.version("2.0.0", **script), rig.context)
+    rig.route(("1.0.0", 1.0), shadow="2.0.0")
+
+
+def test_one_that_hangs_costs_its_copies_only(rig: Any) -> None:
+    shadow(rig, delay=3600)
+    begun = time.monotonic()
+    assert {rig.ask(rig.endpoint) for _ in range(130)} == {"1.0.0"}
+    until(lambda: rig.shadowed("2.0.0").dropped >= 29)  # 100 wait, and one or none has begun
+
+    assert time.monotonic() - begun < _PATIENCE
+    assert rig.get("/v2/health/ready", x_mlops_tenant="acme")[0] == 200
+    rig.route(("1.0.0", 1.0))
+    until(lambda: rig.shadowed("2.0.0").dropped >= 129)  # those that waited are told as well
+    processes = rig.processes()
+    begun = time.monotonic()
+    rig.deployer.shutdown()
+    assert time.monotonic() - begun < 10
+    assert not any(map(is_alive, processes))
+
+
+def test_it_is_counted_under_its_version_and_revision_with_what_its_schema_says(rig: Any) -> None:
+    shadow(rig, column="distance")
+    rig.ask(rig.endpoint)
+    until(lambda: rig.shadowed("2.0.0").errors == 1)
+
+    told = [line[3:] for line in rig.records()]
+    assert ["1.0.0", 2, True, None] in told
+    assert ["2.0.0", 2, False, "BadRequestError"] in told
+    assert rig.records(".failures")[0][1:] == [[], "BadRequestError"]
+
+
+def test_a_client_s_mistake_is_no_copy(rig: Any) -> None:
+    shadow(rig)
+    status, _, _ = rig.post("/endpoints/delays/invocations", {"inputs": {"x": ["much"]}}, x_mlops_tenant="acme")
+    rig.ask(rig.endpoint)
+    until(lambda: rig.shadowed("2.0.0").total == 1)
+    assert (status, rig.shadowed("2.0.0").errors) == (422, 0)
+
+
+def test_it_gets_what_the_live_version_fails_at(rig: Any) -> None:
+    shadow(rig)
+    body = {"inputs": {"x": [-1.0], "carrier": ["UA"]}}
+    assert rig.post("/endpoints/delays/invocations", body, x_mlops_tenant="acme")[0] == 500
+    until(lambda: rig.shadowed("2.0.0").errors == 1)
+
+
+@pytest.mark.parametrize("how", ["crash", "restart"])
+def test_it_is_there_again_after_a_crash_and_after_a_restart(rig: Any, how: str) -> None:
+    shadow(rig)
+    if how == "crash":
+        body = {"inputs": {"x": [-2.0], "carrier": ["UA"]}}
+        with pytest.raises(OSError, match=r"."):
+            rig.post("/endpoints/delays/invocations", body, x_mlops_tenant="acme")
+        until(lambda: len(rig.processes()) == 2 and all(map(is_alive, rig.processes())))
+    else:
+        rig.deployer.shutdown()
+        rig.load("1.0.0")
+    before = rig.shadowed("2.0.0").total
+    rig.ask(rig.endpoint)
+    until(lambda: rig.shadowed("2.0.0").total == before + 1)
+    assert rig.deployer.observe(rig.endpoint).shadow == "2.0.0"
+
+
+def test_its_metadata_is_not_served(rig: Any) -> None:
+    shadow(rig)
+    assert rig.get("/v2/models/delays/versions/2.0.0", x_mlops_tenant="acme")[0] == 404
