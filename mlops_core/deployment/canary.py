@@ -17,16 +17,15 @@ from attrs import field, frozen
 
 from mlops_core.deployment.evidence import Share, against_harm, against_rate, of_excess, of_harm
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import Record, Window
+from mlops_core.records import Record, Rollout, Window
 from mlops_core.records.histogram import bucket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlops_core.config.settings import CanarySettings
-    from mlops_core.records import Rollout
 
-__all__ = ["BOUNDS", "RATES", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace", "processes"]
+__all__ = ["BOUNDS", "RATES", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace", "processes", "rollout_of"]
 
 BOUNDS: Final = ("error_rate", "success_rate", "avg_latency", "p50_latency", "p95_latency", "p99_latency")
 """Metrics that an ``slo`` may bound: the success rate from below, the others from above; rates are fractions, latencies seconds."""
@@ -110,6 +109,14 @@ def _check_slo(slo: Mapping[str, Any]) -> None:
             raise DeploymentError(f"canary.slo.{metric}: {bound!r} is no bound - give a number such as 0.01")
         if metric in RATES and bound > 1:
             raise DeploymentError(f"canary.slo.{metric}: {bound:g} is no fraction - 1 % is written 0.01")
+
+
+def rollout_of(plan: CanarySettings, most_errors: float) -> Rollout:
+    """A plan that can be followed, as it is journaled; errors are always bounded, if by nothing else then by ``most_errors``."""
+    implied = not plan.slo.keys() & set(RATES)
+    slo = {**plan.slo, **({"error_rate": most_errors} if implied else {})}
+    given = plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, slo
+    return Rollout(*given, implied=implied, alpha=plan.alpha, margin=plan.margin)
 
 
 def judge(look: Look, plan: Rollout) -> Judgement:

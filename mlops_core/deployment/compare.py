@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mlops_core.deployment.desk import Desk
     from mlops_core.records import Deployment, Window
 
-    Kind = Literal["shadow", "canary"]
+    Kind = Literal["shadow", "canary", "test"]
     Role = Literal["live", "canary", "shadow", "variant"]
 
 __all__ = ["report"]
 
-_GOING: Final = {"shadow": {S.SHADOW}, "canary": {S.CANARY, S.PAUSED, S.PROMOTING}}
+_GOING: Final = {"shadow": {S.SHADOW}, "canary": {S.CANARY, S.PAUSED, S.PROMOTING}, "test": {S.LIVE}}
 
 
 def report(desk: Desk, number: int) -> RolloutReport:
@@ -34,16 +34,18 @@ def report(desk: Desk, number: int) -> RolloutReport:
     """
     one, now = desk.ledger.deployment(number), desk.stack.clock.now()
     kind, started, first = _begun(one)
-    over = one.status not in _GOING[kind]
-    span = Span(started - MARGIN, now + MARGIN, first, one.revision if over else None)
+    over, ended = _over(one, kind)
+    timed = kind == "test" and over  # a test ends at a time, the others with a routing revision
+    end = ended if timed and ended is not None else now + MARGIN
+    span = Span(started - MARGIN, end, first, one.revision if over and not timed else None)
     seen = desk.deployer.observe(desk.endpoint)
-    beside = () if one.replaced is None else desk.ledger.deployment(one.replaced).variants
+    beside = () if one.replaced is None or kind == "test" else desk.ledger.deployment(one.replaced).variants
     mine = shares_of(one.variants)
     roles: dict[str, Role] = {version: "live" for version in shares_of(beside) if version not in mine}
-    roles |= dict.fromkeys(mine, kind)
+    roles |= dict.fromkeys(mine, "variant" if kind == "test" else kind)
     shares = shares_of(seen.routes)
     figures = [_figures(version, role, shares.get(version, 0.0), window_of(desk, seen, {version}, span)) for version, role in roles.items()]
-    return RolloutReport(one, kind, now, started, one.changed if over else None, tuple(figures))
+    return RolloutReport(one, kind, now, started, ended, tuple(figures))
 
 
 def _begun(one: Deployment) -> tuple[Kind, datetime, int]:
@@ -53,7 +55,17 @@ def _begun(one: Deployment) -> tuple[Kind, datetime, int]:
         return "canary", plan.started, plan.first_revision
     if run is not None and run.started is not None:
         return "shadow", run.started, run.first_revision
-    raise DeploymentError(f"deployment {one.deployment_id}: is {one.status}, and no canary or shadow of it has begun")
+    if len(one.variants) > 1 and one.revision:
+        return "test", one.changed if one.test is None else one.test.started or one.changed, one.revision
+    raise DeploymentError(f"deployment {one.deployment_id}: is {one.status}, and no canary, shadow or A/B test of it has begun")
+
+
+def _over(one: Deployment, kind: Kind) -> tuple[bool, datetime | None]:
+    """Whether it is over, and since when."""
+    if kind == "test" and one.test is not None and one.test.ended is not None:
+        return True, min(one.test.ends, one.changed) if one.status is not S.LIVE else one.test.ends
+    over = one.status not in _GOING[kind]
+    return over, one.changed if over else None
 
 
 def _figures(version: str, role: Role, weight: float, seen: Window) -> VersionFigures:

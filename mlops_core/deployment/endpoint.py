@@ -32,6 +32,7 @@ __all__ = [
     "move",
     "planned",
     "relocate",
+    "replaced",
     "shadow_of",
 ]
 
@@ -177,12 +178,17 @@ def forget(state: EndpointState, revision: int) -> EndpointState:
 def _recounted(one: Deployment, revision: int) -> Deployment:
     rollout = None if one.rollout is None else evolve(one.rollout, first_revision=revision, step_revision=revision)
     shadow = None if one.shadow is None else evolve(one.shadow, first_revision=revision)
-    return evolve(one, rollout=rollout, shadow=shadow)
+    return evolve(one, revision=min(one.revision, revision), rollout=rollout, shadow=shadow)
 
 
 def relocate(state: EndpointState, number: int, url: str) -> EndpointState:
     """The same state with a deployment at another address."""
-    return evolve(state, deployments=tuple(evolve(one, url=url) if one.number == number else one for one in state.deployments))
+    return replaced(state, evolve(state.get(number), url=url))
+
+
+def replaced(state: EndpointState, changed: Deployment) -> EndpointState:
+    """The same state with a deployment in place of the one of its number."""
+    return evolve(state, deployments=tuple(changed if one.number == changed.number else one for one in state.deployments))
 
 
 def follow(state: EndpointState, number: int, routes: Sequence[Variant], revision: int, *, now: datetime, reason: str) -> EndpointState:

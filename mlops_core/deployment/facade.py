@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.clock import aware
@@ -11,20 +10,20 @@ from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment import work
 from mlops_core.deployment.arguments import check_canary, check_id, check_key, check_model, check_timeout, check_weights
 from mlops_core.deployment.asking import ask
-from mlops_core.deployment.canary import RATES
+from mlops_core.deployment.canary import rollout_of
 from mlops_core.deployment.client import columns_as_lists
 from mlops_core.deployment.compare import report
 from mlops_core.deployment.counts import check_countable
 from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
-from mlops_core.deployment.states import ON_ITS_WAY
+from mlops_core.deployment.split import check_end
 from mlops_core.exceptions import CapabilityError, DeploymentError
-from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, Rollout, RolloutReport
+from mlops_core.records import Deployment, Endpoint, EndpointKey, Prediction, RolloutReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from mlops_core.stack import Stack
 
@@ -32,8 +31,6 @@ __all__ = ["ModelDeployment"]
 
 _LOG: Final = logging.getLogger(__name__)
 _TIMEOUT: Final = 300.0
-_FOLLOWED: Final = ON_ITS_WAY - {DeploymentStatus.PAUSED, DeploymentStatus.ROLLBACK_FAILED}
-_SHORTEST_POLL, _LONGEST_POLL = 0.05, 5.0
 
 
 class ModelDeployment:
@@ -106,19 +103,35 @@ class ModelDeployment:
 
     @guarded()
     def set_traffic(
-        self, model_id: str, environment: str, weights: dict[str, float], *, timeout: float = _TIMEOUT, key: str | None = None
+        self,
+        model_id: str,
+        environment: str,
+        weights: dict[str, float],
+        *,
+        until: datetime | timedelta | None = None,
+        then: str = "hold",
+        metric: str | None = None,
+        timeout: float = _TIMEOUT,
+        key: str | None = None,
     ) -> Deployment:
         """Share an endpoint's requests among versions (an A/B test): one deployment that loads what is not loaded yet.
+
+        ``advance`` ends the test at ``until``. With the shares that are live already, an end that is given replaces the one before.
 
         Args:
             model_id: The registered model.
             environment: Where.
             weights: Fractions by version that sum to 1, such as ``{"1.0.0": 0.9, "2.0.0": 0.1}``.
+            until: When the test ends, an aware time or a duration from now; None: when somebody ends it.
+            then: ``hold`` keeps the shares; a version takes all; ``best``: the one that is proved to be so, else the shares are kept.
+            metric: What ``best`` is decided by, such as ``p95_latency`` or ``live.accuracy``; None: ``error_rate``.
             timeout: As for ``deploy_model``.
             key: As for ``deploy_model``.
         """
         desk = self._desk(model_id, environment, timeout)
-        return work.deploy(desk, work.Order(_shares(desk, check_weights(weights)), check_key(key)), desk.timeout)
+        shares = _shares(desk, check_weights(weights))
+        test = check_end(desk, shares, until, then, metric)
+        return work.deploy(desk, work.Order(shares, check_key(key), test=test), desk.timeout)
 
     @guarded()
     def start_canary(
@@ -148,13 +161,11 @@ class ModelDeployment:
         """
         plan = check_canary(CanarySettings() if canary is None else canary)
         desk = self._desk(model_id, environment, timeout)
-        slo = self._objectives(plan)
-        check_countable(desk, slo)
-        given = plan.steps, plan.step_time, plan.min_requests, plan.deadline, plan.at_deadline, slo
-        rollout = Rollout(*given, implied=not plan.slo.keys() & set(RATES), alpha=plan.alpha, margin=plan.margin)
+        rollout = rollout_of(plan, self._stack.settings.monitoring.max_error_rate)
+        check_countable(desk, rollout.slo)
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), rollout)
         done = work.deploy(desk, order, desk.timeout)
-        return self._follow(desk, done) if wait else done
+        return work.follow(desk, done) if wait else done
 
     @guarded()
     def start_shadow(
@@ -356,20 +367,6 @@ class ModelDeployment:
                     yield from ((name, head.name.removeprefix(prefix)) for head in page.items)
                     if (cursor := page.cursor) is None:
                         break
-
-    def _objectives(self, plan: CanarySettings) -> dict[str, float]:
-        """Those of the plan; errors are always bounded, if by nothing else then by what is called unhealthy everywhere."""
-        usual = {} if plan.slo.keys() & set(RATES) else {"error_rate": self._stack.settings.monitoring.max_error_rate}
-        return {**plan.slo, **usual}
-
-    def _follow(self, desk: Desk, one: Deployment) -> Deployment:
-        """Do the control loop's work for one canary until it ends or is held; where the loop itself is at it, wait for that."""
-        while one.status in _FOLLOWED and one.rollout is not None:
-            poll = one.rollout.step_time / timedelta(seconds=10)
-            self._stack.clock.sleep(min(max(poll, _SHORTEST_POLL), _LONGEST_POLL))
-            work.advance(desk, self._stack.clock.now())
-            one = desk.ledger.deployment(one.number)
-        return one
 
 
 def _shares(desk: Desk, weights: dict[str, float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +12,15 @@ from attrs import evolve, frozen
 
 from mlops_core.deployment.desk import EndpointBusyError
 from mlops_core.deployment.drive import Driver
-from mlops_core.deployment.endpoint import EndpointState, create, is_as_planned, move, planned, relocate
+from mlops_core.deployment.endpoint import EndpointState, create, is_as_planned, move, planned, relocate, replaced
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import due, reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
 from mlops_core.deployment.routes import shares_of
+from mlops_core.deployment.split import finish, is_due
+from mlops_core.deployment.states import ON_ITS_WAY
 from mlops_core.exceptions import DeploymentError, MLOpsError
-from mlops_core.records import Deployment, Rollout, ShadowRun
+from mlops_core.records import Deployment, Rollout, ShadowRun, SplitTest
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
@@ -25,10 +28,12 @@ if TYPE_CHECKING:
 
     from mlops_core.deployment.desk import Desk
 
-__all__ = ["Order", "advance", "deploy", "pause", "place", "resume", "roll_back", "withdraw"]
+__all__ = ["Order", "advance", "deploy", "follow", "pause", "place", "resume", "roll_back", "withdraw"]
 
 _LOG: Final = logging.getLogger(__name__)
 _HELD: Final = frozenset({S.SHADOW, S.CANARY, S.PAUSED})
+_FOLLOWED: Final = ON_ITS_WAY - {S.PAUSED, S.ROLLBACK_FAILED}
+_SHORTEST_POLL, _LONGEST_POLL = 0.05, 5.0
 
 
 @frozen
@@ -42,6 +47,7 @@ class Order:
     key: str = ""
     rollout: Rollout | None = None
     shadow: bool = False
+    test: SplitTest | None = None
     reason: str = ""
     returns: bool = False
 
@@ -61,9 +67,9 @@ def place(desk: Desk, order: Order) -> Deployment:
     _check_new(desk, state, order)
     live = _live_as(state, order)
     if live is not None and not _missing(desk, live):
-        return desk.ledger.note(live, name)
+        return _answer(desk, live, order, name)
     now = desk.stack.clock.now()
-    plan: dict[str, Any] = {"rollout": order.rollout, "reason": order.reason}
+    plan: dict[str, Any] = {"rollout": order.rollout, "reason": order.reason, "test": order.test}
     run = ShadowRun() if order.shadow else None
 
     def change(state: EndpointState) -> EndpointState:
@@ -88,7 +94,7 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
         state = reconcile(desk)
         name, known = _known(desk, order)
         if known is None and (live := _live_as(state, order)) is not None:
-            known = desk.ledger.note(live, name)
+            known = _answer(desk, live, order, name)
         if known is None:
             if state.open is not None and state.open.status not in _HELD:  # the process that began it has died
                 Driver(desk, desk.stack.clock.now()).run(state.open.number)
@@ -108,6 +114,15 @@ def _live_as(state: EndpointState, order: Order) -> Deployment | None:
     """The live deployment if it is what is ordered, and nothing is on its way."""
     live = state.live if order.rollout is None and not order.shadow and state.open is None else None
     return live if live is not None and shares_of(live.variants) == order.weights else None
+
+
+def _answer(desk: Desk, live: Deployment, order: Order, key: str) -> Deployment:
+    """The live deployment as it is, but for an end of its test that was named anew."""
+    if order.test is None:
+        return desk.ledger.note(live, key)
+    begun = live.changed if live.test is None else live.test.started
+    test = evolve(order.test, started=begun)
+    return desk.ledger.change(lambda before: replaced(before, evolve(before.get(live.number), test=test)), key=key).get(live.number)
 
 
 def _missing(desk: Desk, one: Deployment) -> list[str]:
@@ -201,7 +216,7 @@ def advance(desk: Desk, now: datetime) -> tuple[Deployment, ...]:
         return ()
     try:
         with desk.alone(0):
-            state = reconcile(desk)
+            state = finish(desk, reconcile(desk), now)
             if state.open is not None:
                 Driver(desk, now).run(state.open.number)
             state = sweep(desk, now)
@@ -210,10 +225,20 @@ def advance(desk: Desk, now: datetime) -> tuple[Deployment, ...]:
     return tuple(one for one in state.deployments if before.find(one.number) != one)
 
 
+def follow(desk: Desk, one: Deployment) -> Deployment:
+    """Do the control loop's work for one canary until it ends or is held; where the loop itself is at it, wait for that."""
+    while one.status in _FOLLOWED and one.rollout is not None:
+        poll = one.rollout.step_time / timedelta(seconds=10)
+        desk.stack.clock.sleep(min(max(poll, _SHORTEST_POLL), _LONGEST_POLL))
+        advance(desk, desk.stack.clock.now())
+        one = desk.ledger.deployment(one.number)
+    return one
+
+
 def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
     if state.number == 0:
         return False
-    if state.open is not None:
+    if state.open is not None or is_due(state, now):
         return True
     seen = desk.deployer.observe(desk.endpoint)
     wanted = planned(state)

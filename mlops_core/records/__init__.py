@@ -14,6 +14,7 @@ from mlops_core.records.deployment import (
     Prediction,
     Rollout,
     ShadowRun,
+    SplitTest,
     Variant,
     VariantCount,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "SeriesKey",
     "ShadowRun",
     "Signature",
+    "SplitTest",
     "StackRef",
     "StageFailed",
     "StageFinished",

@@ -22,6 +22,7 @@ __all__ = [
     "Prediction",
     "Rollout",
     "ShadowRun",
+    "SplitTest",
     "Variant",
     "VariantCount",
 ]
@@ -157,6 +158,22 @@ class ShadowRun(Record):
 
 
 @frozen
+class SplitTest(Record):
+    """How an A/B test ends at ``ends``: by ``then``, which is ``hold``, ``best`` by ``metric``, or the version that takes all.
+
+    ``started``: since when its versions have had their shares. ``verdict`` and ``metrics`` say how it ended, at ``ended``.
+    """
+
+    ends: datetime
+    then: str = "hold"
+    metric: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    verdict: str = ""
+    metrics: Mapping[str, float] = field(factory=dict)
+
+
+@frozen
 class Deployment(Record):
     """One deployment of a model to an environment.
 
@@ -164,6 +181,7 @@ class Deployment(Record):
     but for an A/B test); ``weight`` is the share of the endpoint's requests that it takes now. ``revision`` is the routing revision that
     gave it this share. ``confirmed`` is false while the effect of ``status`` is under way. ``replaced`` is the number of the deployment
     that was live before. ``retire_at``: until then a superseded deployment stays loaded for a rollback. ``shadow``: it began as one.
+    ``test``: how its A/B test ends.
     """
 
     deployment_id: str
@@ -183,6 +201,7 @@ class Deployment(Record):
     url: str = ""
     reason: str = ""
     shadow: ShadowRun | None = None
+    test: SplitTest | None = None
     rollout: Rollout | None = None
     replaced: int | None = None
     retire_at: datetime | None = None

@@ -63,5 +63,5 @@ def test_a_canary_is_compared_since_its_first_step(world: World, plan: CanarySet
 
 def test_a_plain_deployment_is_no_rollout(world: World) -> None:
     world.deployment.deploy_model("delays", "1.0.0", "production")
-    with pytest.raises(DeploymentError, match="is live, and no canary or shadow of it has begun"):
+    with pytest.raises(DeploymentError, match="is live, and no canary, shadow or A/B test of it has begun"):
         world.deployment.compare("production/delays/1")

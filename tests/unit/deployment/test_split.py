@@ -1,0 +1,246 @@
+"""How an A/B test ends."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from mlops_core.deployment.split import ALPHA, best
+from mlops_core.exceptions import DeploymentError
+from mlops_core.records import DeploymentStatus as S
+from mlops_core.records import Quality, Segment, SeriesKey, Window
+from mlops_core.records.histogram import histogram_of
+from mlops_core.testing.memory_deployer import MemoryDeployer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlops_core.deployment import ModelDeployment
+
+World = Any  # the fixture's class lives in the conftest
+WEEK = timedelta(days=7)
+SHARES = {"1.0.0": 0.5, "2.0.0": 0.5}
+
+
+def errors(**counts: tuple[int, int]) -> dict[str, Window]:
+    return {version: Window(total=total, errors=count) for version, (count, total) in counts.items()}
+
+
+def exactly(events: int, total: int, others: int, other_total: int) -> float:
+    """So few of the events, or fewer, by counting all ways to spread them."""
+    every = events + others
+    ways = sum(math.comb(total, count) * math.comb(other_total, every - count) for count in range(max(0, every - other_total), events + 1))
+    return float(Fraction(ways, math.comb(total + other_total, every)))
+
+
+@pytest.mark.parametrize(
+    "counts", [(0, 50, 7, 60), (3, 100, 12, 90), (1, 1000, 30, 4000), (10, 10, 30, 30), (40, 400, 90, 500), (0, 5, 5, 5)]
+)
+def test_the_p_value_is_exact(counts: tuple[int, int, int, int]) -> None:
+    events, total, others, other_total = counts
+    found = best(errors(a=(events, total), b=(others, other_total)), "error_rate").metrics["p_value"]
+    better = events * other_total < others * total
+    assert found == pytest.approx(exactly(*counts) if better else 1.0, rel=1e-9)
+
+
+def test_large_counts_are_no_trouble() -> None:
+    found = best(errors(a=(100_000, 10_000_000), b=(104_000, 10_000_000)), "error_rate")
+    assert (found.winner, 0 < found.metrics["p_value"] < 1e-15) == ("a", True)
+
+
+@pytest.mark.parametrize("versions", [2, 3, 5])
+def test_where_none_is_better_a_winner_is_named_seldom(versions: int) -> None:
+    """2,000 tests of versions with 2 % errors, whose first has most of the requests."""
+    rng = np.random.default_rng(7)
+    shares = [0.8] + [0.2 / (versions - 1)] * (versions - 1)
+    named = 0
+    for _ in range(2000):
+        totals = rng.multinomial(20_000, shares)
+        counts = {f"v{number}": (int(rng.binomial(total, 0.02)), int(total)) for number, total in enumerate(totals)}
+        named += best(errors(**counts), "error_rate").winner is not None
+    assert named / 2000 <= ALPHA
+    assert versions > 2 or named  # two at half the level each: not so strict that it never errs
+
+
+def test_the_wrong_one_is_named_seldom_and_the_right_one_often() -> None:
+    rng = np.random.default_rng(11)
+    winners = []
+    for _ in range(500):
+        counts = {name: (int(rng.binomial(5000, rate)), 5000) for name, rate in (("good", 0.01), ("bad", 0.02), ("same", 0.02))}
+        winners.append(best(errors(**counts), "error_rate").winner)
+    assert winners.count("good") > 450
+    assert winners.count("bad") + winners.count("same") <= 500 * ALPHA
+
+
+def test_a_quantile_and_the_accuracy_decide_as_well() -> None:
+    quick = Window(histogram=histogram_of([0.1] * 900 + [0.3] * 50 + [0.5] * 50), quality=Quality(labelled=500, correct=450))
+    slow = Window(histogram=histogram_of([0.1] * 850 + [0.3] * 130 + [0.5] * 20), quality=Quality(labelled=500, correct=400))
+
+    assert best({"slow": slow, "quick": quick}, "p95_latency").winner == "slow"
+    assert best({"slow": slow, "quick": quick}, "p50_latency").winner == "quick"
+    assert best({"slow": slow, "quick": quick}, "live.accuracy").winner == "quick"
+    assert best({"slow": Window(), "quick": quick}, "live.accuracy").winner is None
+    assert best({"slow": Window(), "quick": Window()}, "p99_latency").reason.startswith("the A/B test has ended: the shares are kept")
+
+
+# --- at an endpoint
+
+
+class Uncounting(MemoryDeployer):
+    """A deployer whose requests monitoring counts."""
+
+    contract = 1
+    capabilities = frozenset({"in-process"})
+
+
+def split(world: World, **options: Any) -> Any:
+    world.deployment.deploy_model("delays", "3.0.0", "production")
+    return world.deployment.set_traffic("delays", "production", SHARES, until=WEEK, **options)
+
+
+def live(world: World) -> Any:
+    return world.deployment.status("delays", "production").live
+
+
+@pytest.mark.parametrize("then", ["hold", "2.0.0"])
+def test_it_ends_as_was_named_once(world: World, then: str) -> None:
+    begun = split(world, then=then)
+    world.clock.advance(WEEK.total_seconds() - 1)
+    world.deployment.advance()
+    assert live(world) == begun
+    world.clock.advance(1)
+    world.deployment.advance()
+    ended = world.deployment.get(begun.deployment_id)
+
+    assert ended.test.ended == world.clock.now() == ended.test.ends
+    if then == "hold":
+        assert (live(world).number, ended.reason) == (begun.number, "the A/B test has ended: the shares are kept, as was named")
+    else:
+        assert (live(world).version, ended.status, set(world.ask(20))) == ("2.0.0", S.DRAINING, {"2.0.0"})
+        assert live(world).reason == f"{begun.deployment_id} ended: 2.0.0 takes all, as was named"
+    count = len(world.deployment.history("delays", "production"))
+    world.clock.advance(1)
+    assert world.deployment.advance() == ()
+    assert len(world.deployment.history("delays", "production")) == count
+
+
+def test_the_best_takes_all_and_going_back_returns_to_the_test(world: World) -> None:
+    world.register("4.0.0", "predict")
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    begun = world.deployment.set_traffic("delays", "production", {"1.0.0": 0.5, "4.0.0": 0.5}, until=WEEK, then="best")
+    for _ in range(40):
+        try:
+            world.ask()
+        except DeploymentError:
+            continue
+    seen = world.deployment.compare(begun.deployment_id)
+    assert (seen.kind, {one.version: one.error_rate for one in seen.figures}) == ("test", {"1.0.0": 0.0, "4.0.0": 1.0})
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+
+    assert live(world).version == "1.0.0"
+    assert "1.0.0 takes all: its error_rate is the best (p-value " in live(world).reason
+    world.deployment.rollback_deployment(live(world).deployment_id)
+    world.deployment.advance()
+    assert live(world).number == begun.number
+
+
+def test_without_proof_the_shares_are_kept(world: World) -> None:
+    begun = split(world, then="best")
+    world.ask(50)
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    assert live(world).number == begun.number
+    assert live(world).reason.startswith("the A/B test has ended: the shares are kept, since no error_rate is proved to be the best")
+
+
+def test_what_comes_after_its_end_decides_nothing(world: World) -> None:
+    world.deployers["production"] = Uncounting()
+    begun = split(world, then="best", metric="p95_latency")
+    at = begun.test.started
+    for sequence, (version, after, seconds) in enumerate(
+        [("1.0.0", 60, 0.1), ("2.0.0", 60, 0.1), ("1.0.0", 2 * WEEK.total_seconds(), 9.0), ("2.0.0", 2 * WEEK.total_seconds(), 0.1)], 1
+    ):
+        end = at + timedelta(seconds=after)
+        series = SeriesKey("acme", "production", "delays", version)
+        told: dict[str, Any] = {"latency_sum": seconds * 500, "histogram": histogram_of([seconds] * 500)}
+        world.sink.write([evolve(Segment(series, end - timedelta(seconds=1), end, "server", sequence, begun.revision, 500), **told)])
+    world.clock.advance(3 * WEEK.total_seconds())
+    world.deployment.advance()
+    assert live(world).number == begun.number
+
+
+def test_it_waits_for_what_is_on_its_way(world: World, plan: Any) -> None:
+    split(world, then="2.0.0")
+    canary = world.deployment.start_canary("delays", "3.0.0", "production", canary=evolve(plan, deadline=2 * WEEK))
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    assert world.deployment.get(canary.deployment_id).status is S.CANARY
+    world.deployment.rollback_deployment(canary.deployment_id)
+    world.deployment.advance()
+    assert live(world).version == "2.0.0"
+
+
+def test_the_winner_that_a_gate_vetoes_does_not_take_over_and_the_test_stays_over(world: World) -> None:
+    begun = split(world, then="2.0.0")
+    world.veto("not on a Friday")
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    world.deployment.advance()
+    history = world.deployment.history("delays", "production")
+    assert [(one.status, one.number) for one in history][-2:] == [(S.LIVE, begun.number), (S.FAILED, begun.number + 1)]
+
+
+def test_an_end_is_moved_without_moving_a_unit(world: World) -> None:
+    begun = split(world)
+    moved = world.deployment.set_traffic("delays", "production", SHARES, until=2 * WEEK, then="1.0.0", key="longer")
+    again = world.deployment.set_traffic("delays", "production", SHARES, until=3 * WEEK, key="longer")
+
+    assert moved == again
+    assert (moved.number, moved.revision, moved.test.then, moved.test.started) == (
+        begun.number,
+        begun.revision,
+        "1.0.0",
+        begun.test.started,
+    )
+    assert moved.test.ends == world.clock.now() + 2 * WEEK
+    assert world.deployment.set_traffic("delays", "production", SHARES) == moved
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda it: it(SHARES, then="best"), "until: a test that ends somehow needs an end"),
+        (lambda it: it(SHARES, until=-WEEK), r"until: 2024-04-24 12:00:00 UTC has passed"),
+        (lambda it: it(SHARES, until=datetime(2030, 1, 1)), "until: "),  # noqa: DTZ001  what is refused
+        (lambda it: it(SHARES, until=datetime(2020, 1, 1, tzinfo=UTC)), "has passed"),
+        (lambda it: it({"1.0.0": 1.0}, until=WEEK), "one version is no test"),
+        (
+            lambda it: it(SHARES, until=WEEK, then="3.0.0"),
+            r"then: version 3\.0\.0 is not in the test - name one of 1\.0\.0, 2\.0\.0, 'best'",
+        ),
+        (
+            lambda it: it(SHARES, until=WEEK, then="best", metric="throughput"),
+            "metric: 'throughput' decides no test - name one of error_rate",
+        ),
+        (lambda it: it(SHARES, until=WEEK, then="best", metric="p95_latency"), "only counts requests and errors - name error_rate"),
+        (lambda it: it(SHARES, until=WEEK, metric="error_rate"), "metric: nothing is decided by it"),
+        (lambda it: it(SHARES, until="tomorrow"), "until: "),
+    ],
+)
+def test_an_end_that_cannot_be_is_refused_and_changes_nothing(world: World, call: Callable[[Any], Any], said: str) -> None:
+    facade: ModelDeployment = world.deployment
+
+    def split_by(weights: dict[str, float], **options: Any) -> Any:
+        return facade.set_traffic("delays", "production", weights, **options)
+
+    with pytest.raises(DeploymentError, match=said) as raised:
+        call(split_by)
+    assert "\n" not in raised.value.message
+    assert facade.history("delays", "production") == ()
