@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import click
+from attrs import evolve
 
 from mlops_core.cli.deployments import show_deployment
 from mlops_core.cli.options import DURATION, SHARE, Session, project_options
-from mlops_core.exceptions import ConfigError
+from mlops_core.cli.rollout import RolloutView, show
+from mlops_core.exceptions import ConfigError, MLOpsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from mlops_core.config.settings import CanarySettings
+    from mlops_core.records import Deployment
 
 __all__ = ["command"]
+
+_PAUSE: Final = 2.0
 
 
 @click.group("canary")
@@ -46,7 +53,17 @@ def _start(
 ) -> None:
     """Begin a canary of VERSION of MODEL."""
     plan = _plan(steps, step_time, min_requests, max_error_rate)
-    done = session.project.deployment.start_canary(model, version, environment, canary=plan, wait=wait)
+    deployment = session.project.deployment
+    if wait and session.out.fancy:
+        from rich.live import Live
+
+        def look(one: Deployment) -> None:
+            shown.update(RolloutView(deployment.compare(one.deployment_id)), refresh=True)
+
+        with Live(console=session.out.console, auto_refresh=False) as shown:
+            done = deployment.start_canary(model, version, environment, canary=plan, wait=True, told=look)
+    else:
+        done = deployment.start_canary(model, version, environment, canary=plan, wait=wait)
     show_deployment(session, done)
 
 
@@ -59,6 +76,50 @@ def _plan(steps: str, step_time: timedelta, min_requests: int, max_error_rate: f
         raise ConfigError(f"canary: --steps {steps!r} are not shares - write 5%,25%,100%") from None
     slo = {} if max_error_rate is None else {"error_rate": max_error_rate}
     return CanarySettings(steps=shares, step_time=step_time, min_requests=min_requests, slo=slo)
+
+
+@command.command("status")
+@click.argument("deployment")
+@click.option("--to", "environment", help="The environment, where DEPLOYMENT is the name of a model.")
+@click.option("--live", is_flag=True, help="Refresh every two seconds until it is over, or interrupted.")
+@project_options
+def _status(
+    session: Session,
+    deployment: str,
+    environment: str | None,
+    live: bool,  # noqa: FBT001  click passes flags so
+) -> None:
+    """How far the rollout DEPLOYMENT (an id, or a model with --to) is: a canary, a shadow or an A/B test."""
+    if ("/" in deployment) == (environment is not None):
+        raise click.UsageError("give the id of a deployment, or a model and --to ENVIRONMENT")
+    where = {"deployment_id": deployment} if environment is None else {"model_id": deployment, "environment": environment}
+
+    def look() -> RolloutView:
+        return RolloutView(session.project.deployment.compare(**where))
+
+    if live and session.out.fancy:
+        show(session, _stay(session, look))
+        return
+    show(session, seen := look())
+    while live and seen.report.ended is None:
+        time.sleep(_PAUSE)
+        show(session, seen := look())
+
+
+def _stay(session: Session, look: Callable[[], RolloutView]) -> RolloutView:
+    """Draw on the alternate screen until it is over; a read that fails leaves the picture there, and says why."""
+    from rich.live import Live
+
+    seen = look()
+    with Live(seen, console=session.out.console, screen=True, auto_refresh=False) as shown:
+        while seen.report.ended is None:
+            shown.update(seen, refresh=True)
+            time.sleep(_PAUSE)
+            try:
+                seen = look()
+            except MLOpsError as error:
+                seen = evolve(seen, note=f"no newer figures: {error.message}")
+    return seen
 
 
 @command.command("pause")

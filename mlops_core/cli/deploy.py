@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mlops_core.cli.deployments import show_deployment
-from mlops_core.cli.options import SHARE, Session, project_options
+from mlops_core.cli.options import DEADLINE, SHARE, Session, project_options
 from mlops_core.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 __all__ = ["command"]
 
@@ -16,6 +21,9 @@ __all__ = ["command"]
 @click.argument("version")
 @click.option("--to", "environment", required=True, help="The environment, such as staging.")
 @click.option("--weight", "weights", multiple=True, help="An A/B test: VERSION=SHARE, repeated, such as --weight 1=0.9 --weight 2=0.1.")
+@click.option("--until", type=DEADLINE, help="When the A/B test ends: a time such as 2024-05-01T12:00Z, or 7d for 7 days from now.")
+@click.option("--then", default="hold", show_default=True, help="How it ends: hold the shares, best takes all, or this VERSION does.")
+@click.option("--metric", help="What best is decided by. Default: error_rate.")
 @click.option("--shadow", is_flag=True, help="Give it copies of the requests only, and its answers to nobody.")
 @click.option("--no-wait", is_flag=True, help="Only write it down; `mlops watch` carries it out.")
 @project_options
@@ -25,6 +33,9 @@ def command(
     version: str,
     environment: str,
     weights: tuple[str, ...],
+    until: datetime | timedelta | None,
+    then: str,
+    metric: str | None,
     shadow: bool,  # noqa: FBT001  click passes flags so
     no_wait: bool,  # noqa: FBT001  click passes flags so
 ) -> None:
@@ -32,19 +43,25 @@ def command(
     deployment = session.project.deployment
     if weights and shadow:
         raise ConfigError("deploy: --shadow takes no requests and has no --weight - leave one of them out")
+    if until is not None and not weights:
+        raise ConfigError("deploy: --until is the end of an A/B test - name its versions with --weight")
     if shadow:
         done = deployment.start_shadow(model, version, environment, wait=not no_wait)
     elif weights:
-        pairs = [_share(text) for text in weights]
-        shares = dict(pairs)
-        if len(shares) < len(pairs):
-            raise ConfigError("deploy: --weight names a version twice - give each version one share")
-        if version not in shares:
-            raise ConfigError(f"deploy: {version!r} has no share - add --weight {version}=0.5")
-        done = deployment.set_traffic(model, environment, shares)
+        done = deployment.set_traffic(model, environment, _shares(weights, version), until=until, then=then, metric=metric)
     else:
         done = deployment.deploy_model(model, version, environment, wait=not no_wait)
     show_deployment(session, done)
+
+
+def _shares(weights: tuple[str, ...], version: str) -> dict[str, float]:
+    pairs = [_share(text) for text in weights]
+    shares = dict(pairs)
+    if len(shares) < len(pairs):
+        raise ConfigError("deploy: --weight names a version twice - give each version one share")
+    if version not in shares:
+        raise ConfigError(f"deploy: {version!r} has no share - add --weight {version}=0.5")
+    return shares
 
 
 def _share(text: str) -> tuple[str, float]:

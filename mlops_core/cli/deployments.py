@@ -67,18 +67,27 @@ def show_endpoints(session: Session, found: Sequence[Endpoint]) -> None:
             one.model,
             _shares(one.routes),
             _on_its_way(one.open) if one.open else None,
-            ", ".join(f"{name} {said}" for name, said in one.detail.items()),
+            ", ".join(f"{one.version} until {_moment(one)}" for one in one.kept),
+            ", ".join(f"{name} {_megabytes(said) if name == 'memory' else said}" for name, said in one.detail.items()),
             one.url,
         )
         for one in found
     ]
-    columns = ("environment", "model", "serving", "on its way", "state", "url")
+    columns = ("environment", "model", "serving", "on its way", "kept for a rollback", "state", "url")
     session.out.table("Endpoints", columns, rows, empty="none yet - `mlops deploy MODEL VERSION --to staging`")
 
 
 def _on_its_way(one: Deployment) -> str:
     share = f" at {one.weight:.0%}" if one.weight else ""
     return f"{one.status.value}: {_versions(one.variants)}{share}"
+
+
+def _moment(one: Deployment) -> str:
+    return f"{one.retire_at:%Y-%m-%d %H:%M}" if one.retire_at else "its end"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
 
 
 def _shares(variants: Sequence[Variant]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["DURATION", "MOMENT", "SHARE", "Session", "project_options"]
+__all__ = ["DEADLINE", "DURATION", "MOMENT", "SHARE", "Session", "project_options"]
 
 
 class _Duration(click.ParamType["timedelta"]):
@@ -57,9 +57,12 @@ class _Share(click.ParamType[float]):
 
 
 class _Moment(click.ParamType["datetime | timedelta"]):
-    """A time with a zone, in ISO 8601, or how long ago it was: ``30d``, ``30d ago``."""
+    """A time with a zone, in ISO 8601, or how far it is from now: ``30d``; ``side`` says on which side."""
 
     name = "time"
+
+    def __init__(self, side: str) -> None:
+        self.side = side
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
         """Parse, or say what was expected."""
@@ -67,11 +70,11 @@ class _Moment(click.ParamType["datetime | timedelta"]):
         from mlops_core.structure.scalars import duration
 
         with suppress(Misfit):
-            return duration(value.strip().removesuffix("ago"))
+            return duration(value.strip().removesuffix(self.side))
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"expected a time, got {value[:60]!r} - write 2024-05-01T12:00Z, or 30d for 30 days ago", param, ctx)
+            self.fail(f"expected a time, got {value[:60]!r} - write 2024-05-01T12:00Z, or 30d for 30 days {self.side}", param, ctx)
         if at.tzinfo is None:
             self.fail(
                 f"{value} has no time zone - write {at.isoformat(timespec='minutes')}Z for UTC, or an offset such as +02:00", param, ctx
@@ -80,7 +83,8 @@ class _Moment(click.ParamType["datetime | timedelta"]):
 
 
 DURATION: Final = _Duration()
-MOMENT: Final = _Moment()
+MOMENT: Final = _Moment("ago")
+DEADLINE: Final = _Moment("from now")
 SHARE: Final = _Share()
 
 

@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 
     from mlops_core.config.settings import CanarySettings
 
-__all__ = ["BOUNDS", "RATES", "Judgement", "Look", "Move", "Verdict", "check_plan", "judge", "pace", "processes", "rollout_of"]
+__all__ = [
+    "BOUNDS",
+    "RATES",
+    "Judgement",
+    "Look",
+    "Move",
+    "Verdict",
+    "check_plan",
+    "judge",
+    "pace",
+    "processes",
+    "rollout_of",
+    "thresholds",
+]
 
 BOUNDS: Final = ("error_rate", "success_rate", "avg_latency", "p50_latency", "p95_latency", "p99_latency")
 """Metrics that an ``slo`` may bound: the success rate from below, the others from above; rates are fractions, latencies seconds."""
@@ -138,6 +151,13 @@ def judge(look: Look, plan: Rollout) -> Judgement:
         if value >= enough:
             return Judgement(Verdict.ROLLBACK, _charge(name.removeprefix("evidence.above."), look, plan), found)
     return _acquit(look, plan, shares, found)
+
+
+def thresholds(plan: Rollout) -> dict[str, float]:
+    """The evidence that decides, by the names in ``Rollout.metrics``: the natural logarithms of e-values."""
+    charges = ["evidence.worse", *(f"evidence.above.{metric}" for metric in plan.slo if metric != _MEAN)]
+    acquittals = ["evidence.no_worse", *(["evidence.within"] if not plan.implied and plan.slo.keys() & set(RATES) else [])]
+    return {**dict.fromkeys(charges, math.log(len(charges) / plan.alpha)), **dict.fromkeys(acquittals, _PROVED)}
 
 
 def processes(count: int) -> str:

@@ -44,8 +44,11 @@ def report(desk: Desk, number: int) -> RolloutReport:
     roles: dict[str, Role] = {version: "live" for version in shares_of(beside) if version not in mine}
     roles |= dict.fromkeys(mine, "variant" if kind == "test" else kind)
     shares = shares_of(seen.routes)
-    figures = [_figures(version, role, shares.get(version, 0.0), window_of(desk, seen, {version}, span)) for version, role in roles.items()]
-    return RolloutReport(one, kind, now, started, ended, tuple(figures))
+    windows = {version: window_of(desk, seen, {version}, span) for version in roles}
+    figures = [_figures(version, role, shares.get(version, 0.0), windows[version]) for version, role in roles.items()]
+    since = 0 if one.rollout is None else one.rollout.step_revision
+    in_step = windows[one.version].count(one.version, since=since).total if kind == "canary" else 0
+    return RolloutReport(one, kind, now, started, ended, tuple(figures), in_step)
 
 
 def _begun(one: Deployment) -> tuple[Kind, datetime, int]:

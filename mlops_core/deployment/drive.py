@@ -10,9 +10,10 @@ from attrs import define, evolve, field
 from mlops_core.deployment.canary import Move, Verdict, judge, pace, processes
 from mlops_core.deployment.counts import crashes, look_at
 from mlops_core.deployment.desk import Desk
-from mlops_core.deployment.endpoint import EndpointState, move, planned, shadow_of
+from mlops_core.deployment.endpoint import EndpointState, move, planned
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.rollback import move_traffic, record
+from mlops_core.deployment.shadow import shadow_of
 from mlops_core.deployment.states import TERMINAL
 from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
 from mlops_core.records import Deployment, HealthStatus, Rollout

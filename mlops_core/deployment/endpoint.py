@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from mlops_core.records import EndpointKey, Observed
+    from mlops_core.records import EndpointKey
 
 __all__ = [
     "FORMAT",
@@ -28,12 +28,10 @@ __all__ = [
     "deployment_id",
     "follow",
     "forget",
-    "is_as_planned",
     "move",
     "planned",
     "relocate",
     "replaced",
-    "shadow_of",
 ]
 
 FORMAT: Final = 1
@@ -158,16 +156,6 @@ def planned(state: EndpointState) -> tuple[Variant, ...]:
     if state.open is None or state.open.weight == 0:
         return live
     return mix(live, state.open.variants, state.open.weight)
-
-
-def shadow_of(state: EndpointState) -> str | None:
-    """The version that the state asks to be given copies of the requests."""
-    return state.open.version if state.open is not None and state.open.status is S.SHADOW else None
-
-
-def is_as_planned(state: EndpointState, seen: Observed) -> bool:
-    """Whether a deployer has the routes, and the shadow, that the state asks for."""
-    return (seen.routes, seen.shadow) == (planned(state), shadow_of(state))
 
 
 def forget(state: EndpointState, revision: int) -> EndpointState:

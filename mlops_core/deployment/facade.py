@@ -19,10 +19,10 @@ from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
 from mlops_core.deployment.split import check_end
 from mlops_core.exceptions import CapabilityError, DeploymentError
-from mlops_core.records import Deployment, Endpoint, EndpointKey, Prediction, RolloutReport
+from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, RolloutReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
 
     from mlops_core.stack import Stack
@@ -142,6 +142,7 @@ class ModelDeployment:
         *,
         canary: CanarySettings | None = None,
         wait: bool = False,
+        told: Callable[[Deployment], None] | None = None,
         timeout: float = _TIMEOUT,
         key: str | None = None,
     ) -> Deployment:
@@ -156,6 +157,7 @@ class ModelDeployment:
             environment: Where.
             canary: Steps, times and objectives; None: the defaults.
             wait: True: repeat ``advance`` here until it is live, rolled back, or held.
+            told: With ``wait``, called with the deployment at once and after each pass.
             timeout: As for ``deploy_model``; the canary's own end is its deadline.
             key: As for ``deploy_model``.
         """
@@ -165,7 +167,7 @@ class ModelDeployment:
         check_countable(desk, rollout.slo)
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), rollout)
         done = work.deploy(desk, order, desk.timeout)
-        return work.follow(desk, done) if wait else done
+        return work.follow(desk, done, told) if wait else done
 
     @guarded()
     def start_shadow(
@@ -293,6 +295,7 @@ class ModelDeployment:
             routes=seen.routes,
             shadow=seen.shadow,
             loaded=seen.loaded,
+            kept=tuple(one for one in state.deployments if one.status is DeploymentStatus.DRAINING),
             live=state.live,
             open=state.open,
             detail=seen.detail,

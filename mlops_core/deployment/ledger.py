@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from mlops_core.deployment.endpoint import FORMAT, EndpointState, planned, shadow_of
+from mlops_core.deployment.endpoint import FORMAT, EndpointState, planned
+from mlops_core.deployment.shadow import shadow_of
 from mlops_core.exceptions import DeploymentError
 from mlops_core.journal import Journal
 from mlops_core.records import Deployment, DeploymentChanged, EndpointKey, NewEntry

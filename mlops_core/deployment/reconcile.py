@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from mlops_core.deployment.endpoint import EndpointState, follow, forget, is_as_planned, move, planned, shadow_of
+from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned
 from mlops_core.deployment.routes import number_of, shares_of
+from mlops_core.deployment.shadow import is_as_planned, shadow_of
 from mlops_core.deployment.states import ROUTED, TERMINAL
 from mlops_core.records import DeploymentStatus as S
 

@@ -12,11 +12,12 @@ from attrs import evolve, frozen
 
 from mlops_core.deployment.desk import EndpointBusyError
 from mlops_core.deployment.drive import Driver
-from mlops_core.deployment.endpoint import EndpointState, create, is_as_planned, move, planned, relocate, replaced
+from mlops_core.deployment.endpoint import EndpointState, create, move, planned, relocate, replaced
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import due, reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
 from mlops_core.deployment.routes import shares_of
+from mlops_core.deployment.shadow import is_as_planned, open_shadow, told_to_go_on
 from mlops_core.deployment.split import finish, is_due
 from mlops_core.deployment.states import ON_ITS_WAY
 from mlops_core.exceptions import DeploymentError, MLOpsError
@@ -24,6 +25,7 @@ from mlops_core.records import Deployment, Rollout, ShadowRun, SplitTest
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from mlops_core.deployment.desk import Desk
@@ -73,12 +75,9 @@ def place(desk: Desk, order: Order) -> Deployment:
     run = ShadowRun() if order.shadow else None
 
     def change(state: EndpointState) -> EndpointState:
-        one = state.open
-        if one is None or one.status is not S.SHADOW or shares_of(one.variants) != order.weights:
-            return create(state, desk.endpoint, order.weights, now=now, returns=order.returns, key=name, shadow=run, **plan)
-        if one.shadow is None or order.shadow or one.shadow.ended is not None:
-            return state
-        return move(state, one.number, S.SHADOW, now=now, shadow=evolve(one.shadow, ended=now), confirmed=one.confirmed, **plan)
+        if (one := open_shadow(state, order.weights)) is not None:
+            return state if order.shadow else told_to_go_on(state, one, now, **plan)
+        return create(state, desk.endpoint, order.weights, now=now, returns=order.returns, key=name, shadow=run, **plan)
 
     state = desk.ledger.change(change, key=name)
     return (desk.ledger.of_key(name) if name else None) or state.get(state.number)
@@ -225,13 +224,19 @@ def advance(desk: Desk, now: datetime) -> tuple[Deployment, ...]:
     return tuple(one for one in state.deployments if before.find(one.number) != one)
 
 
-def follow(desk: Desk, one: Deployment) -> Deployment:
-    """Do the control loop's work for one canary until it ends or is held; where the loop itself is at it, wait for that."""
+def follow(desk: Desk, one: Deployment, told: Callable[[Deployment], None] | None) -> Deployment:
+    """Do the control loop's work for one canary until it ends or is held; where the loop itself is at it, wait for that.
+
+    ``told`` hears of it at once and after each pass.
+    """
+    hear = told or (lambda _: None)
+    hear(one)
     while one.status in _FOLLOWED and one.rollout is not None:
         poll = one.rollout.step_time / timedelta(seconds=10)
         desk.stack.clock.sleep(min(max(poll, _SHORTEST_POLL), _LONGEST_POLL))
         advance(desk, desk.stack.clock.now())
         one = desk.ledger.deployment(one.number)
+        hear(one)
     return one
 
 
@@ -291,6 +296,8 @@ def resume(desk: Desk, number: int, reason: str) -> Deployment:
         one = state.get(number)
         if one.status is S.CANARY:
             return state
+        if one.status is not S.PAUSED:
+            raise DeploymentError(f"deployment {one.deployment_id}: is {one.status} and not held - there is nothing to resume")
         plan = one.rollout
         anew = None if plan is None else evolve(plan, step_started=now, ends=now + plan.deadline)
         return move(state, number, S.CANARY, now=now, reason=reason, rollout=anew, confirmed=one.confirmed)

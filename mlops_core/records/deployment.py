@@ -78,8 +78,9 @@ class VariantCount(Record):
 class Observed(Record):
     """An endpoint as it is. ``revision`` 0: nothing routed yet; ``previous`` are those before they changed last.
 
-    ``detail`` is the deployer's own, but for two keys: ``server`` is ``stopped`` where a person shut it down, and ``crashes`` maps a
-    routing revision, as text, to the number of serving processes that ended unexpectedly under it.
+    ``detail`` is the deployer's own, but for three keys: ``server`` is ``stopped`` where a person shut it down, ``crashes`` maps a
+    routing revision, as text, to the number of serving processes that ended unexpectedly under it, and ``memory`` is what the server's
+    processes have resident, in bytes.
     """
 
     url: str = ""
@@ -216,7 +217,8 @@ class Deployment(Record):
 class Endpoint(Record):
     """An endpoint as its journal and its deployer describe it.
 
-    ``live`` serves; ``open`` is a deployment that is on its way. ``shadow`` is the version that gets copies of the requests.
+    ``live`` serves; ``open`` is a deployment that is on its way. ``shadow`` is the version that gets copies of the requests. ``kept``
+    are superseded deployments that stay loaded for a rollback, each until its ``retire_at``.
     """
 
     environment: str
@@ -226,6 +228,7 @@ class Endpoint(Record):
     routes: tuple[Variant, ...] = ()
     shadow: str | None = None
     loaded: tuple[str, ...] = ()
+    kept: tuple[Deployment, ...] = ()
     live: Deployment | None = None
     open: Deployment | None = None
     detail: Mapping[str, Any] = field(factory=dict)

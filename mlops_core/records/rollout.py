@@ -41,7 +41,8 @@ class VersionFigures(Record):
 class RolloutReport(Record):
     """A rollout at ``at``: its deployment, and what each version did from ``started`` until ``ended``, which is None while it goes on.
 
-    The deployment's ``rollout`` has the steps, the verdict and the evidence of a canary.
+    The deployment's ``rollout`` has the steps, the verdict and the evidence of a canary; ``step_requests`` are its requests in the step in
+    force.
     """
 
     deployment: Deployment
@@ -50,3 +51,4 @@ class RolloutReport(Record):
     started: datetime
     ended: datetime | None
     figures: tuple[VersionFigures, ...] = ()
+    step_requests: int = 0

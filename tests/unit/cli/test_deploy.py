@@ -29,6 +29,16 @@ def test_an_a_b_test(mlops: Callable[..., Answer], versions: tuple[str, str], pr
     assert {one.version: one.weight for one in routes} == {"1": 0.75, "2": 0.25}
 
 
+def test_an_a_b_test_with_an_end(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    shares = ("--to", "staging", "--weight", "1=0.5", "--weight", "2=0.5")
+    test = mlops("deploy", "line", "1", *shares, "--until", "7d", "--then", "2", "--json").json["test"]
+    assert (test["then"], test["metric"], test["ended"]) == ("2", "", None)
+    test = mlops("deploy", "line", "1", *shares, "--until", "2999-01-01T12:00Z", "--then", "best", "--json").json["test"]
+    assert (test["ends"][:4], test["metric"]) == ("2999", "error_rate")
+    assert "7 days" not in (err := mlops("deploy", "line", "1", *shares, "--until", "soon").err)
+    assert "30d for 30 days from now" in err
+
+
 def test_a_shadow_takes_no_request(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
     mlops("deploy", "line", "1", "--to", "staging")
     assert mlops("deploy", "line", "2", "--to", "staging", "--shadow", "--json").json["status"] == "shadow"
@@ -54,6 +64,8 @@ def test_no_wait_leaves_it_to_the_control_loop(mlops: Callable[..., Answer], ver
         (["line", "1", "--to", "staging", "--weight", "1=2"], 2, "is not VERSION=SHARE"),
         (["line", "1", "--to", "staging", "--weight", "2=1"], 2, "'1' has no share"),
         (["line", "1", "--to", "staging", "--weight", "1=0.5"], 2, "0.5"),
+        (["line", "1", "--to", "staging", "--until", "7d"], 2, "--until is the end of an A/B test"),
+        (["line", "1", "--to", "staging", "--weight", "1=1", "--then", "best"], 2, "a test that ends somehow needs an end"),
         (["line", "1", "--to", "staging", "--shadow"], 1, "nothing is live in staging"),
         (["line", "1", "--to", "staging", "--shadow", "--weight", "1=1"], 2, "--shadow takes no requests and has no --weight"),
         (["line", "1", "--to", "staging", "--weight", "1=0.5", "--weight", "1=0.5"], 2, "--weight names a version twice"),

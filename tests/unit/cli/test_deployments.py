@@ -16,6 +16,13 @@ def test_no_endpoint_at_first(mlops: Callable[..., Answer], project: Project) ->
     assert mlops("deployments").out.startswith("Endpoints: none yet - `mlops deploy")
 
 
+def test_what_is_kept_for_a_rollback_is_listed(mlops: Callable[..., Answer], versions: tuple[str, str], project: Project) -> None:
+    mlops("deploy", "line", "1", "--to", "staging")
+    mlops("deploy", "line", "2", "--to", "staging")
+    (kept,) = project.deployment.status("line", "staging").kept
+    assert f"1 until {kept.retire_at:%Y-%m-%d %H:%M}" in mlops("deployments").out
+
+
 def test_history_and_shutdown(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
     mlops("deploy", "line", "1", "--to", "staging")
     mlops("deploy", "line", "2", "--to", "staging")

@@ -68,6 +68,29 @@ def test_the_next_version_takes_over_and_the_last_stays_warm_for_its_window(worl
     assert world.deployment.advance() == ()
 
 
+def test_what_is_kept_for_a_rollback_is_told_until_when(world: World) -> None:
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.deployment.deploy_model("delays", "2.0.0", "production")
+    seen = world.deployment.status("delays", "production")
+
+    assert [(one.version, one.retire_at) for one in seen.kept] == [("1.0.0", world.clock.now() + timedelta(hours=1))]
+    world.clock.advance(3600)
+    world.deployment.advance()
+    assert (world.deployment.status("delays", "production").kept, seen.loaded) == ((), ("1.0.0", "2.0.0"))
+
+
+def test_a_window_of_nothing_releases_at_once(world: World) -> None:
+    environments = {name: evolve(one, rollback_window=timedelta(0)) for name, one in world.settings.environments.items()}
+    world.settings = evolve(world.settings, environments=environments)
+    deployment = ModelDeployment(stack=world.compose("acme"))
+    deployment.deploy_model("delays", "1.0.0", "production")
+    deployment.deploy_model("delays", "2.0.0", "production")
+    seen = deployment.status("delays", "production")
+
+    assert (seen.kept, seen.loaded) == ((), ("2.0.0",))
+    assert deployment.get("production/delays/1").status is S.RETIRED
+
+
 def test_deploying_what_is_live_is_answered_as_it_is(world: World) -> None:
     first = world.deployment.deploy_model("delays", "1.0.0", "production")
     assert world.deployment.deploy_model("delays", "1.0.0", "production") == first

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from attrs import evolve
 
+from mlops_core.deployment.desk import Desk
+from mlops_core.deployment.endpoint import planned
+from mlops_core.deployment.shadow import is_as_planned, open_shadow, shadow_of, told_to_go_on
 from mlops_core.exceptions import CapabilityError, DeploymentError
 from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import EndpointKey, Observed
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from mlops_core.config.settings import CanarySettings
     from mlops_core.records import Deployment
 
+KEY = EndpointKey("acme", "production", "delays")
 World = Any  # the fixture's class lives in the conftest
 
 
@@ -104,6 +108,15 @@ def test_another_version_waits_for_its_end(world: World, plan: CanarySettings) -
             call("delays", "3.0.0", "production")
     again = world.deployment.start_shadow("delays", "2.0.0", "production")
     assert (again.number, again.status, shadow_now(world)) == (2, S.SHADOW, "2.0.0")
+
+
+def test_it_is_no_canary_that_could_be_held_or_resumed(world: World) -> None:
+    begun = shadow(world)
+    with pytest.raises(DeploymentError, match="is shadow and not held - there is nothing to resume"):
+        world.deployment.resume(begun.deployment_id)
+    with pytest.raises(DeploymentError, match="cannot go from shadow to paused"):
+        world.deployment.pause(begun.deployment_id)
+    assert world.deployment.get(begun.deployment_id) == begun
 
 
 @pytest.mark.parametrize("offline", [False, True])
@@ -212,3 +225,18 @@ def test_one_that_kills_its_serving_process_is_taken_off(world: World) -> None:
     found = world.deployment.get(begun.deployment_id)
     assert (found.status, shadow_now(world)) == (S.ROLLED_BACK, None)
     assert found.reason == "1 serving process ended unexpectedly while it was given copies of the requests"
+
+
+def test_the_journal_alone_tells_whose_the_copies_are(world: World) -> None:
+    begun = shadow(world)
+    state, now = Desk(world.stack, KEY).ledger.read(), world.clock.now()
+    told = told_to_go_on(state, begun, now, reason="enough seen")
+
+    assert shadow_of(state) == shadow_of(told) == "2.0.0"
+    assert open_shadow(state, {"2.0.0": 1.0}) == begun
+    assert open_shadow(state, {"3.0.0": 1.0}) is None
+    assert begun.shadow is not None
+    assert (told.get(2).shadow, told.get(2).reason) == (evolve(begun.shadow, ended=now), "enough seen")
+    assert told_to_go_on(told, told.get(2), now) == told
+    seen = Observed(routes=planned(state), shadow="2.0.0")
+    assert (is_as_planned(state, seen), is_as_planned(state, evolve(seen, shadow=None))) == (True, False)

@@ -8,7 +8,7 @@ import random
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +21,7 @@ from mlops_core.deployment.states import EDGES, TERMINAL
 from mlops_core.exceptions import DeploymentError, MLOpsError, VersioningError
 from mlops_core.records import Deployment, Endpoint, Entry
 from mlops_core.records import DeploymentStatus as S
+from mlops_core.testing.memory_deployer import MemoryDeployer
 from mlops_core.testing.memory_registry import MemoryRegistry
 
 if TYPE_CHECKING:
@@ -35,15 +36,38 @@ PLAN = CanarySettings(
 UNLOADED = frozenset({S.PENDING, S.LOADING})
 
 
+class Death(BaseException):
+    """A process that dies: nothing catches it."""
+
+
+class Fate:
+    """Kills who takes the step that it is told; 0: nobody."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def strike_in(self, steps: int) -> None:
+        self.left = steps
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Death
+
+
 class MoodyRegistry(MemoryRegistry):
-    """A store whose journals can be out of reach."""
+    """A store whose journals can be out of reach, and whose user may die before or after an entry."""
 
     contract = 1
     down = False
+    fate: ClassVar[Fate] = Fate()
 
     def append(self, *args: Any) -> Entry:
         self._reach()
-        return super().append(*args)
+        self.fate.step()
+        added = super().append(*args)
+        self.fate.step()
+        return added
 
     def read(self, *args: Any, **options: Any) -> Any:
         self._reach()
@@ -52,6 +76,26 @@ class MoodyRegistry(MemoryRegistry):
     def _reach(self) -> None:
         if self.down:
             raise VersioningError("registry: out of reach")
+
+
+class MortalDeployer(MemoryDeployer):
+    """Its user may die after an effect, before it is written down."""
+
+    contract = 1
+    fate = MoodyRegistry.fate
+
+    def load(self, *args: Any) -> None:
+        super().load(*args)
+        self.fate.step()
+
+    def set_routes(self, *args: Any) -> int:
+        revision = super().set_routes(*args)
+        self.fate.step()
+        return revision
+
+    def unload(self, *args: Any) -> None:
+        super().unload(*args)
+        self.fate.step()
 
 
 class Calls(RuleBasedStateMachine):
@@ -64,6 +108,7 @@ class Calls(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.world = self.make_world(Path(self.folder.name))
         self.world.registry = MoodyRegistry(clock=self.world.clock)
+        self.world.deployers["production"] = MortalDeployer()
         for version in VERSIONS:
             self.world.register(version)
         self.world.register("broken", fault="load")
@@ -74,6 +119,7 @@ class Calls(RuleBasedStateMachine):
         self.seen: dict[int, S] = {}
 
     def teardown(self) -> None:
+        self.world.deployer().settle()
         self.folder.cleanup()
 
     def attempt(self, call: Any) -> Deployment | None:
@@ -103,6 +149,33 @@ class Calls(RuleBasedStateMachine):
     @rule(weight=st.sampled_from([0.0, 0.3, 1.0]))
     def share(self, weight: float) -> None:
         self.attempt(lambda: self.deployment.set_traffic("delays", "production", {"1.0.0": 1 - weight, "2.0.0": weight}))
+
+    @rule(version=st.sampled_from([*VERSIONS, "broken"]), wait=st.booleans())
+    def shadow(self, version: str, *, wait: bool) -> None:
+        self.attempt(lambda: self.deployment.start_shadow("delays", version, "production", wait=wait))
+
+    @rule(minutes=st.sampled_from([1, 60]), then=st.sampled_from(["hold", "best", "1.0.0"]))
+    def share_for_a_while(self, minutes: int, then: str) -> None:
+        shares, until = {"1.0.0": 0.5, "2.0.0": 0.5}, timedelta(minutes=minutes)
+        self.attempt(lambda: self.deployment.set_traffic("delays", "production", shares, until=until, then=then))
+
+    @rule(
+        steps=st.integers(1, 12),
+        version=st.sampled_from(VERSIONS),
+        name=st.sampled_from(["deploy_model", "start_canary", "start_shadow", "rollback_deployment", "withdraw", "advance"]),
+    )
+    def crash(self, steps: int, version: str, name: str) -> None:
+        """A process dies before or after any entry or effect of a call; the next pass of the control loop finishes or mends it."""
+        where = {"model_id": "delays", "environment": "production"}
+        given = {"rollback_deployment": where, "withdraw": where, "advance": {}}.get(name, {**where, "version": version})
+        MoodyRegistry.fate.strike_in(steps)
+        try:
+            self.attempt(lambda: getattr(self.deployment, name)(**given))
+        except Death:
+            pass
+        finally:
+            MoodyRegistry.fate.strike_in(0)
+        self.deployment.advance()
 
     @rule(minutes=st.sampled_from([0, 1, 30, 90]))
     def advance(self, minutes: int) -> None:
@@ -153,6 +226,7 @@ class Calls(RuleBasedStateMachine):
         weights_sum_to_one_and_everything_routed_is_loaded(seen)
         at_most_one_is_live_and_at_most_one_is_on_its_way(found)
         the_journal_and_the_routes_agree(found, seen)
+        a_shadow_is_loaded_and_is_the_journals(seen)
         a_rollback_target_stays_loaded_inside_its_window(found, seen, self.world.clock.now())
         for one in found:  # only edges of the table are taken, and terminal states never left
             assert one.status in reachable(self.seen.get(one.number, S.PENDING))
@@ -179,6 +253,11 @@ def at_most_one_is_live_and_at_most_one_is_on_its_way(found: Sequence[Deployment
 def the_journal_and_the_routes_agree(found: Sequence[Deployment], seen: Endpoint) -> None:
     assert {number_of(one) for one in seen.routes} == {one.number for one in found if one.weight > 0}
     assert (seen.live is not None) == bool(seen.routes), "an endpoint that serves has exactly one live deployment"
+
+
+def a_shadow_is_loaded_and_is_the_journals(seen: Endpoint) -> None:
+    assert seen.shadow == (seen.open.version if seen.open is not None and seen.open.status is S.SHADOW else None)
+    assert seen.shadow is None or (seen.shadow in seen.loaded and seen.live is not None)
 
 
 def a_rollback_target_stays_loaded_inside_its_window(found: Sequence[Deployment], seen: Endpoint, now: datetime) -> None:

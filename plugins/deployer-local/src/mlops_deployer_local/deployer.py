@@ -22,7 +22,7 @@ from mlops_core.records.routing import check_routes
 from mlops_core.roles import DeployContext, Deployer
 from mlops_deployer_local.channel import RefusalError, ask_once
 from mlops_deployer_local.listening import address_of
-from mlops_deployer_local.process import end_all, is_alive
+from mlops_deployer_local.process import end_all, is_alive, memory_of
 from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, write_json
 
 if TYPE_CHECKING:
@@ -125,11 +125,14 @@ class LocalDeployer(Deployer):
 
     def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
         """The endpoint as the state file has it, which is written before routes change. Starts nothing, and asks nobody."""
-        running = self._server() is not None
+        info = self._server()
+        running = info is not None
         state = self._read_state()
         one = state.endpoints.get(_name(endpoint), EndpointRoutes())
         status = "running" if running else "stopped" if state.stopped or not state.port else "down"
         detail: dict[str, Any] = {"server": status, **({"crashes": one.crashes} if one.crashes else {})}
+        if info is not None and (size := memory_of(pid for pid, _ in info["workers"])):
+            detail["memory"] = size
         return Observed(
             url=f"{address_of(self.host, state.port)}/v2/models/{endpoint.model}" if state.port else "",
             revision=one.revision,
