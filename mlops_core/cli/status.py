@@ -44,6 +44,8 @@ def command(session: Session, run_id: str | None) -> None:
     session.out.table("Open incidents", ("rule", "model", "environment", "since", "condition", "state"), rows, empty="none")
     _show_checks(session, checks)
     open_work = [one.open.deployment_id for one in endpoints if one.open is not None] + [one.rule for one in incidents]
+    lives = [one.live for one in endpoints if one.live is not None]
+    open_work += [one.deployment_id for one in lives if one.test is not None and one.test.ended is None]
     if project.stack.settings.drift.schedule is not None:
         open_work.append("drift.schedule")
     _show_loop(session, loop, open_work)

@@ -164,9 +164,13 @@ class MemoryDeployer(Deployer):
                 self._copying.start()
 
     def _work(self) -> None:
+        """Until nothing waits: no thread stays."""
         while True:
-            work = self._copies.get()
-            work()
+            with self._lock:
+                if self._copies.empty():
+                    self._copying = None
+                    return
+            self._copies.get()()
             self._copies.task_done()
 
     def _count(self, endpoint: EndpointKey, version: str, revision: int, *, failed: int = 0, dropped: int = 0) -> None:

@@ -33,6 +33,7 @@ def test_an_a_b_test_with_an_end(mlops: Callable[..., Answer], versions: tuple[s
     shares = ("--to", "staging", "--weight", "1=0.5", "--weight", "2=0.5")
     test = mlops("deploy", "line", "1", *shares, "--until", "7d", "--then", "2", "--json").json["test"]
     assert (test["then"], test["metric"], test["ended"]) == ("2", "", None)
+    assert "waiting for it: staging/line/1" in mlops("status").out
     test = mlops("deploy", "line", "1", *shares, "--until", "2999-01-01T12:00Z", "--then", "best", "--json").json["test"]
     assert (test["ends"][:4], test["metric"]) == ("2999", "error_rate")
     assert "7 days" not in (err := mlops("deploy", "line", "1", *shares, "--until", "soon").err)

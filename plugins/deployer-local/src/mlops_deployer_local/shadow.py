@@ -35,9 +35,13 @@ class Shadow:
     recorder: Recorder
     _waiting: queue.Queue[tuple[Form, Any, str] | None] = field(factory=lambda: queue.Queue(_ROOM), init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
 
     def offer(self, form: Form, request: Any, prediction: str) -> None:
         """Give it a copy of a request; ``prediction`` is the id that the client got, so that outcomes meet both. Never waits."""
+        if self._closed:  # the routes changed while this request was answered
+            self.recorder.drop()
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"shadow-{self.version.version}", daemon=True)
             self._thread.start()
@@ -48,6 +52,7 @@ class Shadow:
 
     def close(self) -> None:
         """Drop what waits, and take no more; what has begun is not waited for."""
+        self._closed = True
         while True:
             try:
                 self._waiting.get_nowait()
