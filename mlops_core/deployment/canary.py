@@ -146,9 +146,9 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     shares, counted = _shares(look, plan), {metric: bound for metric, bound in plan.slo.items() if metric != _MEAN}
     found = {"evidence.worse": of_harm(shares)}
     found |= {f"evidence.above.{metric}": _finite(of_excess(*_events(look.canary, metric, bound))) for metric, bound in counted.items()}
-    enough = math.log(len(found) / plan.alpha)
+    needed = thresholds(plan)
     for name, value in found.items():
-        if value >= enough:
+        if value >= needed[name]:
             return Judgement(Verdict.ROLLBACK, _charge(name.removeprefix("evidence.above."), look, plan), found)
     return _acquit(look, plan, shares, found)
 

@@ -59,14 +59,14 @@ def _begun(one: Deployment) -> tuple[Kind, datetime, int]:
     if run is not None and run.started is not None:
         return "shadow", run.started, run.first_revision
     if len(one.variants) > 1 and one.revision:
-        return "test", one.changed if one.test is None else one.test.started or one.changed, one.revision
+        return "test", one.created if one.test is None else one.test.started or one.created, one.revision
     raise DeploymentError(f"deployment {one.deployment_id}: is {one.status}, and no canary, shadow or A/B test of it has begun")
 
 
 def _over(one: Deployment, kind: Kind) -> tuple[bool, datetime | None]:
     """Whether it is over, and since when."""
     if kind == "test" and one.test is not None and one.test.ended is not None:
-        return True, min(one.test.ends, one.changed) if one.status is not S.LIVE else one.test.ends
+        return True, one.test.ends
     over = one.status not in _GOING[kind]
     return over, one.changed if over else None
 

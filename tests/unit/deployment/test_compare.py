@@ -61,6 +61,17 @@ def test_a_canary_is_compared_since_its_first_step(world: World, plan: CanarySet
     assert (sum(one.requests for one in over.figures), over.ended) == (200, world.clock.now())
 
 
+def test_an_a_b_test_without_an_end_is_compared_also_once_it_is_superseded(world: World) -> None:
+    begun = world.deployment.set_traffic("delays", "production", {"1.0.0": 0.5, "2.0.0": 0.5})
+    world.ask(40)
+    seen = world.deployment.compare(begun.deployment_id)
+    assert (seen.kind, {one.role for one in seen.figures}, sum(one.requests for one in seen.figures)) == ("test", {"variant"}, 40)
+    world.clock.advance(60)
+    world.deployment.deploy_model("delays", "3.0.0", "production")
+    over = world.deployment.compare(begun.deployment_id)
+    assert (sum(one.requests for one in over.figures), over.ended) == (40, world.clock.now())
+
+
 def test_a_plain_deployment_is_no_rollout(world: World) -> None:
     world.deployment.deploy_model("delays", "1.0.0", "production")
     with pytest.raises(DeploymentError, match="is live, and no canary, shadow or A/B test of it has begun"):
