@@ -99,9 +99,9 @@ class ProjectHost:
         """Fetch, verify and load a model; a copy that was fetched before is hashed again."""
         return Artifacts(self.stack.for_tenant(version.tenant)).predictor(version)
 
-    def recorder(self, series: SeriesKey, revision: int) -> Recorder:
+    def recorder(self, series: SeriesKey, revision: int, *, shadow: bool = False) -> Recorder:
         """Count through monitoring; without a sink nobody counts."""
-        return _Uncounted() if self._monitoring is None else self._monitoring.recorder(series, revision)
+        return _Uncounted() if self._monitoring is None else self._monitoring.recorder(series, revision, shadow=shadow)
 
     def authenticate(self, token: str | None) -> str | None:
         """The tenant of a token; None where no tokens are set."""

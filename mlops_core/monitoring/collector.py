@@ -66,12 +66,12 @@ class Collector:
     _closed: bool = field(default=False, init=False)
     _guarded: bool = field(default=False, init=False)
 
-    def recorder(self, series: SeriesKey, revision: int) -> SeriesRecorder:
+    def recorder(self, series: SeriesKey, revision: int, *, shadow: bool = False) -> SeriesRecorder:
         """The one recorder of a series and routing revision."""
         with self._lock:
             reservoir = Reservoir(self.sampling) if self.sampling is not None else None
             log = PredictionLog(series, self.truth) if self.truth is not None else None
-            made = SeriesRecorder(series, revision, self._start, self.clock, reservoir, log)
+            made = SeriesRecorder(series, revision, self._start, self.clock, reservoir, log, shadow)
             return self._recorders.setdefault((series, revision), made)
 
     def record_values(self, series: SeriesKey, values: Mapping[str, float], rows: Sequence[Logged] = ()) -> None:
@@ -280,7 +280,10 @@ class Collector:
 
 
 def _segment(recorder: SeriesRecorder, tally: Tally, start: datetime, end: datetime) -> Segment:
-    dropped = {SAMPLE_DROPPED: tally.dropped, LOG_DROPPED: tally.unlogged, SHADOW_DROPPED: tally.copies_dropped}
+    dropped = {SAMPLE_DROPPED: tally.dropped, LOG_DROPPED: tally.unlogged}
+    told = {name: count for name, count in dropped.items() if count}
+    if recorder.shadow:  # also where none was dropped: it tells a shadow's segments from all others
+        told[SHADOW_DROPPED] = tally.copies_dropped
     return Segment(
         series=recorder.series,
         start=start,
@@ -293,7 +296,7 @@ def _segment(recorder: SeriesRecorder, tally: Tally, start: datetime, end: datet
         errors_by_type=tally.errors_by_type,
         latency_sum=tally.latency_sum,
         histogram=tally.histogram,
-        values={name: ValueSum(1, count, count, end) for name, count in dropped.items() if count},
+        values={name: ValueSum(1, count, count, end) for name, count in told.items()},
         sample=tally.sample,
         failures=tally.failures,
     )

@@ -92,8 +92,8 @@ class Counting:
         if self._sync:
             self._open().sync()
 
-    def recorder(self, series: SeriesKey, revision: int = 0) -> Recorder:
-        """The hot path for servers: counts predictions of one series under one routing revision."""
+    def recorder(self, series: SeriesKey, revision: int = 0, *, shadow: bool = False) -> Recorder:
+        """The hot path for servers: counts predictions of one series under one routing revision; a ``shadow``'s answer nobody."""
         for value, what in (
             (series.tenant, "tenant"),
             (series.environment, "environment"),
@@ -101,7 +101,7 @@ class Counting:
             (series.version, "version"),
         ):
             check_name(value, what, MonitoringError)
-        return self._open().recorder(series, revision)
+        return self._open().recorder(series, revision, shadow=shadow)
 
     def record_values(
         self, model_id: str, values: Mapping[str, float], *, environment: str | None = None, version: str | None = None

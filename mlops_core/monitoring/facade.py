@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
+
 from mlops_core.clock import aware
 from mlops_core.exceptions import MonitoringError, checks_input
 from mlops_core.monitoring.alerts import Alerts
@@ -202,7 +204,7 @@ class ModelMonitoring(Counting, Alerts):
         self._series(model, environment, version)
         length = check_window(length)
         asked = aware(end, "end", MonitoringError) if end is not None else None
-        reader = self._reader()
+        reader = evolve(self._reader(), shadows=version is not None)
         return reader, reader.series(self.tenant_id, model, environment, version), *self._bounds(length, asked)
 
     def _bounds(self, length: timedelta, asked: datetime | None) -> tuple[datetime, datetime]:

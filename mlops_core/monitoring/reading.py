@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mlops_core.exceptions import MonitoringError, checks_input
 from mlops_core.monitoring.rollup import roll_up
 from mlops_core.records import SeriesKey, Window
+from mlops_core.records.threshold import SHADOW_DROPPED
 from mlops_core.roles import MonitorSink
 
 if TYPE_CHECKING:
@@ -29,10 +30,14 @@ __all__ = ["Reader", "check_window", "erase", "join_all", "roll_up_all"]
 
 @frozen
 class Reader:
-    """The first sink that can read, by its name in the configuration."""
+    """The first sink that can read, by its name in the configuration.
+
+    ``shadows``: whether what shadows did counts. It does where one version is asked for; clients got none of it.
+    """
 
     name: str
     sink: MonitorSink
+    shadows: bool = field(default=False, kw_only=True)
 
     @classmethod
     def among(cls, sinks: Mapping[str, MonitorSink]) -> Reader:
@@ -56,17 +61,17 @@ class Reader:
     def window(self, series: list[SeriesKey], start: datetime, end: datetime) -> Window:
         """All segments of these series that overlap [start, end), merged."""
         with self._told():
-            return Window.merge(chain.from_iterable(self.sink.read(key, start, end, merged=True) for key in series), until=end)
+            return Window.merge(chain.from_iterable(self._read(key, start, end, merged=True) for key in series), until=end)
 
     def segments(self, series: list[SeriesKey], start: datetime, end: datetime) -> list[Segment]:
         """All segments of these series that overlap [start, end)."""
         with self._told():
-            return [segment for key in series for segment in self.sink.read(key, start, end)]
+            return [segment for key in series for segment in self._read(key, start, end)]
 
     def failures(self, series: list[SeriesKey], start: datetime, end: datetime) -> list[Mapping[str, Any]]:
         """Failures that were kept in [start, end), newest first."""
         with self._told():
-            found = [row for key in series for one in self.sink.read(key, start, end) for row in one.failures]
+            found = [row for key in series for one in self._read(key, start, end) for row in one.failures]
         inside = [row for row in found if start < datetime.fromisoformat(row["at"]) <= end]  # a segment may reach beyond
         return sorted(inside, key=lambda row: str(row["at"]), reverse=True)
 
@@ -74,6 +79,9 @@ class Reader:
         """Match outcomes that arrived, if the sink keeps them, until there are no more or enough is done."""
         with self._told():
             _join(self.sink, tenant, tally, until)
+
+    def _read(self, *where: Any, **how: Any) -> Iterator[Segment]:
+        return (one for one in self.sink.read(*where, **how) if self.shadows or SHADOW_DROPPED not in one.values)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -84,6 +84,7 @@ class SeriesRecorder:
     clock: Clock = field(repr=False)
     reservoir: Reservoir | None = field(default=None, repr=False)
     log: PredictionLog | None = field(default=None, repr=False)
+    shadow: bool = False
     _monotonic: Callable[[], float] = field(init=False, repr=False)
     _local: Any = field(factory=threading.local, init=False, repr=False)
     _buffers: list[tuple[weakref.ref[_Alive], _Buffer]] = field(factory=list, init=False, repr=False)

@@ -43,7 +43,7 @@ SAMPLE_DROPPED: Final = "custom.sample_dropped"
 LOG_DROPPED: Final = "custom.log_dropped"
 """The same of the prediction log."""
 SHADOW_DROPPED: Final = "custom.shadow_dropped"
-"""The same of copies of requests for which a shadow had no time."""
+"""The same of copies of requests for which a shadow had no time; every segment of a shadow has it, and no other."""
 COUNTERS: Final = frozenset({SAMPLE_DROPPED, LOG_DROPPED, SHADOW_DROPPED})
 """Recorded values of which the sum says something, and the last does not."""
 

@@ -140,8 +140,8 @@ class ServingHost(Protocol):
     def load(self, version: ModelVersion) -> Predictor:
         """Fetch, verify and load a model; raises ``MLOpsError``."""
 
-    def recorder(self, series: SeriesKey, revision: int) -> Recorder:
-        """The hot path for one variant."""
+    def recorder(self, series: SeriesKey, revision: int, *, shadow: bool = False) -> Recorder:
+        """The hot path for one variant, or for a shadow, whose predictions count in no figure over all versions."""
 
     def authenticate(self, token: str | None) -> str | None:
         """The tenant of a token; None where no tokens are configured. Raises ``DeploymentError`` for a wrong or missing one."""

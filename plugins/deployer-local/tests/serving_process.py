@@ -127,7 +127,7 @@ class Host:
             os._exit(9)
         return Scripted(version.version, script, self.folder)
 
-    def recorder(self, series: SeriesKey, revision: int) -> Recorder:
+    def recorder(self, series: SeriesKey, revision: int, *, shadow: bool = False) -> Recorder:
         return (Lines if (self.folder / "record").exists() else Silent)(self.folder / "records.jsonl", series, revision)
 
     def authenticate(self, token: str | None) -> str | None:

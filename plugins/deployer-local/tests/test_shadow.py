@@ -91,3 +91,12 @@ def test_it_is_there_again_after_a_crash_and_after_a_restart(rig: Any, how: str)
 def test_its_metadata_is_not_served(rig: Any) -> None:
     shadow(rig)
     assert rig.get("/v2/models/delays/versions/2.0.0", x_mlops_tenant="acme")[0] == 404
+
+
+def test_every_process_gives_its_copies(make_rig: Any) -> None:
+    rig = make_rig(workers=2)
+    shadow(rig)
+    for _ in range(60):  # each request comes by a connection of its own, to either process
+        rig.ask(rig.endpoint)
+    until(lambda: rig.shadowed("2.0.0").total == 60)
+    assert rig.shadowed("2.0.0").dropped == 0

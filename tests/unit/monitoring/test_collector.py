@@ -96,10 +96,18 @@ def test_what_is_counted_reaches_every_sink(start: Callable[..., Collector], sin
 
 def test_copies_that_a_shadow_dropped_reach_the_sink_also_without_a_prediction(start: Callable[..., Collector], sink: MemorySink) -> None:
     collector = start(memory=sink)
-    collector.recorder(SERIES, 3).drop()
+    collector.recorder(SERIES, 3, shadow=True).drop()
     collector.flush(SOON)
     (found,) = segments_of(sink)
     assert (found.total, found.values[SHADOW_DROPPED].sum) == (0, 1)
+
+
+def test_every_segment_of_a_shadow_says_so(start: Callable[..., Collector], sink: MemorySink) -> None:
+    collector = start(memory=sink)
+    collector.recorder(SERIES, 3, shadow=True).count(0.5, success=True)
+    collector.recorder(SERIES, 4).count(0.5, success=True)
+    collector.flush(SOON)
+    assert {one.revision: [value.sum for value in one.values.values()] for one in segments_of(sink)} == {3: [0], 4: []}
 
 
 def test_the_flusher_needs_no_one_to_ask(start: Callable[..., Collector], sink: MemorySink) -> None:

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mlops_core.exceptions import MonitoringError
 from mlops_core.monitoring.reading import Reader, check_window
-from mlops_core.records import SeriesKey
+from mlops_core.records import SeriesKey, ValueSum
+from mlops_core.records.threshold import SHADOW_DROPPED
 from mlops_core.testing.memory_sink import MemorySink
 from mlops_core.testing.sink_suite import segment
 
@@ -50,6 +52,17 @@ def test_series_are_chosen_by_what_was_asked() -> None:
     assert reader.series("acme", "other") == []
     window = reader.window(keys[:3], AT, AT + HOUR)
     assert (window.total, window.end) == (3, AT + HOUR)
+
+
+def test_what_a_shadow_did_counts_where_its_version_is_asked_for_only() -> None:
+    sink = MemorySink()
+    copies = evolve(segment(1), values={SHADOW_DROPPED: ValueSum(1, 0, 0)})
+    sink.write([copies, segment(2)])
+    told = {shadows: Reader("memory", sink, shadows=shadows) for shadows in (False, True)}
+    keys = [copies.series]
+
+    assert {shadows: reader.window(keys, AT, AT + HOUR).total for shadows, reader in told.items()} == {False: 1, True: 2}
+    assert {shadows: len(reader.segments(keys, AT, AT + HOUR)) for shadows, reader in told.items()} == {False: 1, True: 2}
 
 
 def test_what_a_sink_raises_is_chained() -> None:

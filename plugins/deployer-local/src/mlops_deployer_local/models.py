@@ -124,7 +124,7 @@ class Table:
         copied = models.get(plain.get("shadow") or "")
         if copied is None:
             return cls(endpoint, revision, variants, models, recorders)
-        counted = host.recorder(SeriesKey(*names, copied.version.version), revision)
+        counted = host.recorder(SeriesKey(*names, copied.version.version), revision, shadow=True)
         return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted))
 
     def copy(self, form: Form, request: Any, prediction: str) -> None:
