@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mlops_deployer_local.bodies import INVOCATIONS
 from mlops_deployer_local.process import is_alive
+from mlops_deployer_local.shadow import Shadow
+
+from .conftest import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _PATIENCE = 30.0
 
@@ -91,6 +98,24 @@ def test_it_is_there_again_after_a_crash_and_after_a_restart(rig: Any, how: str)
 def test_its_metadata_is_not_served(rig: Any) -> None:
     shadow(rig)
     assert rig.get("/v2/models/delays/versions/2.0.0", x_mlops_tenant="acme")[0] == 404
+
+
+def test_one_that_computes_gives_the_interpreter_back_soon(tmp_path: Path) -> None:
+    before, done = sys.getswitchinterval(), threading.Event()
+
+    def run(columns: Any) -> Any:
+        done.set()
+        raise ValueError("it was asked, and that is all")
+
+    version = scripted().make_version("2.0.0")
+    shadow = Shadow(version, run, scripted().Silent(tmp_path / "records", None, 1))
+    try:
+        shadow.offer(INVOCATIONS, {"inputs": {"x": [1.0], "carrier": ["UA"]}}, "p1")
+        assert done.wait(_PATIENCE)
+        assert sys.getswitchinterval() <= 0.0005
+    finally:
+        sys.setswitchinterval(before)
+        shadow.close()
 
 
 def test_every_process_gives_its_copies(make_rig: Any) -> None:

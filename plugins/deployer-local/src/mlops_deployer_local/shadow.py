@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ __all__ = ["Shadow"]
 
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
 _ROOM: Final = 100
+_TURN: Final = 0.0005  # seconds; at Python's own 5 ms a shadow that computes in Python made answers take 11 ms, and so 3 to 4
 _NONE: Final[Mapping[str, Any]] = {}
 
 
@@ -43,6 +45,7 @@ class Shadow:
             self.recorder.drop()
             return
         if self._thread is None:
+            sys.setswitchinterval(min(sys.getswitchinterval(), _TURN))
             self._thread = threading.Thread(target=self._work, name=f"shadow-{self.version.version}", daemon=True)
             self._thread.start()
         try:
