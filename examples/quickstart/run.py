@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,7 @@ MODEL: Final = "flight_delay"
 FEATURES: Final = ("carrier", "origin", "hour", "weekday", "distance", "temp", "humid", "wind_speed", "precip", "visib")
 WATCHED: Final = ("carrier", "origin", "hour", "distance", "temp", "humid", "wind_speed", "dep_delay")
 CANARY: Final = CanarySettings(steps=(0.2, 0.5, 1.0), step_time=timedelta(seconds=2), min_requests=50, slo={"error_rate": 0.02})
+TEST, EACH = timedelta(seconds=20), 5  # of an A/B test: its length, and how many flights there are for one that takes part
 APRIL, JULY = 4, 7
 
 
@@ -147,6 +148,26 @@ def roll_out(project: Project, version: str, flights: pa.Table) -> Deployment:
     return canary
 
 
+def compare(project: Project, old: str, new: str, flights: pa.Table) -> Deployment:
+    """An A/B test: half of the flights to each version, what became of them recorded later, and a verdict at the end that was named."""
+    shares, outcomes = {old: 0.5, new: 0.5}, dict[str, int]()
+    test = project.deployment.set_traffic(MODEL, "staging", shares, until=TEST, then="best", metric="live.accuracy")
+    for columns, late in islice(requests(flights, 1), 0, None, EACH):
+        prediction = project.deployment.predict(MODEL, "staging", columns)
+        outcomes[prediction.prediction_id] = late[0]
+    project.monitoring.record_outcomes(outcomes, model_id=MODEL)
+    while test.test is not None and test.test.ended is None:  # what `mlops watch` does all the time
+        time.sleep(0.5)
+        project.monitoring.flush()
+        project.monitoring.evaluate()
+        project.deployment.advance()
+        test = project.deployment.get(test.deployment_id)
+    for version in (old, new):
+        found = project.monitoring.get_metrics(MODEL, 2 * TEST, environment="staging", version=version).live["accuracy"]
+        say(f"version {version}: accuracy {found.value:.3f}, between {found.low:.3f} and {found.high:.3f}, of {found.n} flights")
+    return test
+
+
 def tidy(project: Project) -> None:
     """Roll back what an interrupted run of this script left on its way."""
     for endpoint in project.deployment.list():
@@ -175,13 +196,17 @@ def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
     heading(4, "Drift of April against January to March")
     april_delay = show_drift(project, new, month(flights, APRIL), REPORTS / "drift-april.html")
 
-    heading(5, f"Canary of version {new} in production, beside version {old}")
+    heading(5, f"An A/B test in staging: {TEST.total_seconds():.0f} s, versions {old} and {new}, April's flights and what became of them")
+    test = compare(project, old, new, month(flights, APRIL))
+    say(test.reason)
+
+    heading(6, f"Canary of version {new} in production, beside version {old}")
     canary = roll_out(project, new, month(flights, APRIL))
     if canary.status != "live":
         raise SystemExit(f"the canary ended {canary.status.value}: {canary.reason}")
     project.versioning.set_alias(MODEL, "champion", new)
 
-    heading(6, "July's flights in production: the season changes")
+    heading(7, "July's flights in production: the season changes")
     july = replay(project, "production", month(flights, JULY), 25)
     show_health(project, "production", new, july["sent"])
     july_delay = show_drift(project, new, month(flights, JULY), REPORTS / "drift-july.html")
@@ -193,7 +218,7 @@ def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
         say(f"alert: {incident.rule} is {incident.state} ({incident.condition})")
     show_monitor()
 
-    heading(7, "Roll back")
+    heading(8, "Roll back")
     project.deployment.rollback_deployment(canary.deployment_id, reason="the season changed: train again with summer data")
     serving = project.deployment.status(MODEL, "production").live
     say(f"production serves version {serving.version if serving else 'none'} again")
@@ -215,11 +240,11 @@ def main() -> None:
         try:
             tidy(project)
             figures = life(project, flights)
-            heading(8, "What happened")
+            heading(9, "What happened")
             for name, value in figures:
                 say(f"{name:<45} {value}")
             say(f"{'seconds of work':<45} {time.monotonic() - began:.0f}")
-            heading(9, "Where to look")
+            heading(10, "Where to look")
             say(f"cd {HERE}")
             say("mlops status; mlops runs; mlops models; mlops deployments; mlops monitor flight_delay --live")
             say(f"mlflow ui --backend-store-uri {project.tracker.tracking_uri}")
