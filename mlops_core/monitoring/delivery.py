@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,7 @@ __all__ = ["Delivery", "deliver", "put"]
 _log = logging.getLogger(__name__)
 _BATCH: Final = 500
 _FIRST_PAUSE: Final = 0.2
+_GATHER: Final = 0.5  # seconds between two batches that nobody waits for
 _LONGEST_PAUSE: Final = 10.0
 _MOST_SPOOLS: Final = 8
 _PATIENCE: Final = 3
@@ -110,6 +112,7 @@ class Delivery:
     _at: int = field(default=0, init=False)
     _passed: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)
+    _delivered: float = field(default=0.0, init=False)
     _wanted: int = field(default=0, init=False)
     _hurry: bool = field(default=False, init=False)
     _waiting: int = field(default=0, init=False)
@@ -172,7 +175,12 @@ class Delivery:
         """Wait for work; False when there will be no more."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._passed < self._wanted or len(self._spools) > 1)  # one is to be left
+            self._changed.wait_for(self._is_pressed, max(0.0, self._delivered + _GATHER - time.monotonic()))
             return not self._stopping
+
+    def _is_pressed(self) -> bool:
+        """Whether what is there cannot wait for more: a batch of one segment costs a sink as much as one of many."""
+        return self._stopping or self._waiting > 0 or len(self._spools) > 1 or self._wanted - self._passed >= _BATCH
 
     def _advance(self) -> None:
         """Deliver one batch, or go on to the next spool."""
@@ -189,6 +197,7 @@ class Delivery:
             spool.set_mark(self.name, Mark(self._at, self._at))
             self._pass(len(self._batch))
             self._batch = []
+            self._delivered = time.monotonic()
         elif len(self._spools) > 1:
             self._leave()
         else:

@@ -57,7 +57,7 @@ class ModelMonitoring(Counting, Alerts):
     ) -> Metrics:
         """Figures of the window [end - time_window, end).
 
-        This facade's own earlier calls are in it, whatever other processes counted follows within 100 ms.
+        This facade's own earlier calls are in it, whatever other processes counted follows within a second.
 
         Args:
             model_id: The model.

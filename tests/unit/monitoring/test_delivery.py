@@ -75,6 +75,24 @@ def test_segments_carry_the_spools_writer_and_number(tmp_path: Path, delivery: D
     spool.close()
 
 
+def test_what_nobody_waits_for_is_gathered(tmp_path: Path, delivery: Delivery, sink: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_core.monitoring.delivery._GATHER", 3600.0)
+    spool = spooled(tmp_path, "a", 1)
+    delivery.start()
+    delivery.follow(spool)
+    delivery.announce(1)
+    assert sink.asked.acquire(timeout=SOON), "the first goes at once"
+    for number in range(2, 6):
+        spool.append(segment().to_dict())
+        delivery.announce(number)
+    assert not sink.asked.acquire(timeout=0.2)
+    assert delivery.wait(SOON)
+    assert sink.asked.acquire(timeout=0)
+    assert not sink.asked.acquire(timeout=0), "all that had gathered went together"
+    assert sink.kept() == [1, 2, 3, 4, 5]
+    spool.close()
+
+
 def test_an_outage_is_waited_out(tmp_path: Path, delivery: Delivery, sink: Guarded, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     sink.away.set()
