@@ -27,6 +27,10 @@ class Tokens:
     """Tenants by token. The tokens themselves show in no ``repr``."""
 
     by_tenant: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    _digests: tuple[tuple[str, bytes], ...] = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_digests", tuple((tenant, _digest(token)) for tenant, token in self.by_tenant))  # frozen
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -66,8 +70,8 @@ class Tokens:
         if not self.by_tenant:
             return None
         given, found = _digest(token or ""), None
-        for tenant, known in self.by_tenant:
-            if hmac.compare_digest(given, _digest(known)):
+        for tenant, known in self._digests:
+            if hmac.compare_digest(given, known):
                 found = tenant
         if found is None:
             raise DeploymentError("token: it is missing or wrong - send the header Authorization: Bearer TOKEN")

@@ -44,12 +44,12 @@ class SklearnPredictor:
     _frame: bool = field(init=False, default=False)
     _probable: bool = field(init=False, default=False)
     _classes: Any = field(init=False, default=None)
-    _threads: Any = field(init=False)
+    _openmp: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         from threadpoolctl import ThreadpoolController
 
-        self._threads = ThreadpoolController()
+        self._openmp = [one for one in ThreadpoolController().lib_controllers if one.user_api == "openmp"]
         if not hasattr(self.model, "predict"):
             raise DeploymentError(f"model: {type(self.model).__qualname__} has no 'predict' - deploy an estimator or pipeline that has")
         fitted = getattr(self.model, "feature_names_in_", None)
@@ -66,8 +66,15 @@ class SklearnPredictor:
             DeploymentError: A column is missing.
         """
         rows = self._rows(columns)
-        with self._threads.limit(limits=1, user_api="openmp") if len(rows) <= _FEW else contextlib.nullcontext():
+        # Not by the controller's own `limit`, which looks at every library each time: 25 us where these calls take one.
+        several = [(one, count) for one in self._openmp if len(rows) <= _FEW and (count := one.get_num_threads()) != 1]
+        for one, _ in several:
+            one.set_num_threads(1)
+        try:
             return self._answer(rows)
+        finally:
+            for one, count in several:
+                one.set_num_threads(count)
 
     def _answer(self, rows: Any) -> Mapping[str, NDArray[Any]]:
         import numpy as np
@@ -94,9 +101,14 @@ class SklearnPredictor:
 def _matrix(arrays: list[NDArray[Any]]) -> NDArray[Any]:
     import numpy as np
 
+    if all(array.ndim == 1 and array.dtype.kind in _NUMBERS for array in arrays):
+        table = np.empty((len(arrays[0]), len(arrays)))
+        for at, array in enumerate(arrays):
+            table[:, at] = array
+        return table
     flat = [array.reshape(len(array), -1) for array in arrays]
     if all(array.dtype.kind in _NUMBERS for array in flat):
-        return np.hstack(flat).astype(np.float64, copy=False)
+        return np.concatenate(flat, axis=1, dtype=np.float64)
     rows = np.empty((len(flat[0]), sum(array.shape[1] for array in flat)), dtype=object)
     at = 0
     for array in flat:
