@@ -413,6 +413,15 @@ def test_nothing_deployed_is_a_404(rig: Any) -> None:
     assert rig.post(INFER, infer())[0] == 404
 
 
+def test_a_model_that_was_withdrawn_is_gone_for_those_who_used_it(rig: Any) -> None:
+    rig.serve()
+    assert [rig.post(path, infer())[0] for path in (INFER, INFER)] == [200, 200]
+    rig.deployer.set_routes(rig.endpoint, (), None, 1)
+
+    assert rig.post(INFER, infer())[0] == 404
+    assert rig.post(INFER, b"{")[0] == 404
+
+
 def test_the_control_port_answers_nobody_without_its_secret(rig: Any) -> None:
     rig.serve()
     info = json.loads((rig.context.workdir / "server" / "server.json").read_text())

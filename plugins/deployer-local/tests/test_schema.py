@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_core.records import Column, Schema
-from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of
+from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of, matrix_of
 
 DEEP: list[Any] = []
 for _ in range(5000):
@@ -140,3 +140,24 @@ def test_no_value_ends_in_anything_but_an_array_or_a_refusal(values: Any) -> Non
             assert "\n" not in error.message  # noqa: PT017  the message is checked beside the class
         else:
             assert len(found["c"]) == 1
+
+
+@given(
+    st.lists(
+        st.lists(st.one_of(st.floats(), st.integers(-(10**400), 10**400), st.booleans(), st.none()), min_size=2, max_size=2), max_size=3
+    )
+)
+def test_rows_in_one_step_are_the_columns_one_by_one(rows: list[list[Any]]) -> None:
+    schema = Schema((Column("a", "float64"), Column("b", "float64")))
+    found = matrix_of(schema, ["a", "b"], rows)
+    if found is not None:
+        expected = columns_of(schema, {name: [row[at] for row in rows] for at, name in enumerate("ab")})
+        assert list(found) == list(expected)
+        for name in "ab":
+            np.testing.assert_array_equal(found[name], expected[name])
+            assert found[name].dtype == expected[name].dtype
+    assert matrix_of(schema, ["b", "a"], [[1.0, 2.0]]) is None
+    assert matrix_of(Schema((Column("a", "float32"),)), ["a"], [[1.0]]) is None
+    whole = matrix_of(schema, ["a", "b"], [[1, 2.5], [3, 4.5]])
+    assert whole is not None
+    assert {name: values.tolist() for name, values in whole.items()} == {"a": [1.0, 3.0], "b": [2.5, 4.5]}

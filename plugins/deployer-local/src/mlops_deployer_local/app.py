@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from mlops_core.exceptions import MLOpsError
 from mlops_core.records import EndpointKey
-from mlops_core.records.routing import pick, share_of
 from mlops_core.roles import ServingHost
-from mlops_deployer_local.bodies import INFER, INVOCATIONS, Form, dump, metadata, parse
-from mlops_deployer_local.models import Table, one_line
+from mlops_deployer_local.answers import Answer, Reply, ServerFaultError, told
+from mlops_deployer_local.bodies import INFER, INVOCATIONS, Form, metadata
+from mlops_deployer_local.models import Table
+from mlops_deployer_local.prediction import predict
 from mlops_deployer_local.schema import BadRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     Scope = Mapping[str, Any]
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Limits"]
 
-_LOG: Final = logging.getLogger("mlops_core.deployer.local")
 _JSON: Final = (b"content-type", b"application/json")
+_KNOWN, _LONG = 1024, 1024  # heads that were looked up and let in, and their length: tokens are the same as long as the process lives
 _CLOSE: Final = (b"connection", b"close")
 
 
@@ -42,21 +40,14 @@ class Limits:
     patience: float = 10.0
 
 
-@define(frozen=True)
-class _Answer:
-    """A status, a body, as JSON or as values for it, and further headers."""
+@frozen
+class _Call:
+    """A prediction that is asked for: how it is written, and of which endpoint; None is the tenant's only one."""
 
-    status: int
-    body: Any
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class _ServerFaultError(Exception):
-    """The model's or the server's failure; the message is shown."""
-
-    def __init__(self, message: str, status: int = 500, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        super().__init__(message)
-        self.answer = _Answer(status, {"error": message}, headers)
+    headers: Mapping[bytes, bytes]
+    form: Form
+    tenant: str
+    key: EndpointKey | None
 
 
 @define(eq=False)
@@ -71,63 +62,102 @@ class App:
     limits: Limits = field(factory=Limits)
     tables: Mapping[EndpointKey, Table] = field(factory=dict)
     rng: random.Random = field(factory=random.Random)
+    _known: dict[tuple[object, ...], tuple[EndpointKey, Form]] = field(factory=dict, init=False, repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """One request whose body may still be on its way."""
         if scope["type"] != "http":
             raise RuntimeError(f"no such protocol: {scope['type']}")
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
-            answer = await self._answer(scope, receive)
-        except BadRequestError as error:
-            answer = _Answer(error.status, {"error": error.message}, error.headers)
-        except _ServerFaultError as error:
-            answer = error.answer
+            call = self._call(scope)
+            body = await self._body(call, receive) if isinstance(call, _Call) else b""
         except ConnectionError:
             return
         except Exception as error:  # noqa: BLE001  whatever it is, the client hears of it as of everything else
-            _LOG.exception("a request failed in the server")
-            answer = _Answer(500, {"error": f"the server failed: {type(error).__name__} - its log says more"})
-        body = answer.body if isinstance(answer.body, bytes) else dump(answer.body)
-        length = (b"content-length", str(len(body)).encode())
+            waiting.set_result(told(error))
+        else:
+            self._begin(call, body, lambda answer: None if waiting.done() else waiting.set_result(answer))
+        answer = await waiting
+        length = (b"content-length", str(len(answer.body)).encode())
         await send({"type": "http.response.start", "status": answer.status, "headers": [_JSON, length, *answer.headers]})
-        await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+        await send({"type": "http.response.body", "body": answer.body if scope["method"] != "HEAD" else b""})
+
+    def begin(self, scope: Scope, body: bytes, reply: Reply) -> None:
+        """The same of a request that is complete, without the cost of a task: ``reply`` takes its answer, now or later."""
+        try:
+            call = self._call(scope)
+            if isinstance(call, _Call):
+                self._check(call.headers, len(body))
+        except Exception as error:  # noqa: BLE001  as above
+            reply(told(error))
+        else:
+            self._begin(call, body, reply)
+
+    def _begin(self, call: _Call | Answer, body: bytes, reply: Reply) -> None:
+        if isinstance(call, Answer):
+            reply(call)
+            return
+        try:
+            table = self._only(call.tenant) if call.key is None else self._table(call.key)  # routes may have changed while the body arrived
+            predict(table, call.form, call.headers, body, self.rng, reply)
+        except Exception as error:  # noqa: BLE001  as above
+            reply(told(error))
 
     # --- paths
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    def _call(self, scope: Scope) -> _Call | Answer:
+        """What a request asks for, by its head: a prediction, or what can be answered now."""
         headers = dict(scope["headers"])
+        asked = (scope["path"], scope["method"], headers.get(b"authorization"), headers.get(b"x-mlops-tenant"))
+        known = self._known.get(asked)
+        if known is None:
+            call = self._look_up(scope, headers)
+            if isinstance(call, _Call) and call.key is not None and sum(len(one) for one in asked if one) < _LONG:
+                if len(self._known) >= _KNOWN:
+                    self._known.clear()
+                self._known[asked] = (call.key, call.form)
+            return call
+        key, form = known
+        return _Call(headers, form, key.tenant, key)
+
+    def _look_up(self, scope: Scope, headers: dict[bytes, bytes]) -> _Call | Answer:
         tenant = self._tenant(headers)
         parts = scope["path"].strip("/").split("/")
         match parts:
-            case ["v2", "models", model, *rest]:
-                return await self._model(scope, receive, headers, EndpointKey(tenant, self.environment, model), rest)
             case ["endpoints", model, "invocations"]:
                 self._method(scope, "POST")
-                key = EndpointKey(tenant, self.environment, model)
-                return await self._predict(lambda: self._table(key), INVOCATIONS, headers, receive)
+                return self._prediction(EndpointKey(tenant, self.environment, model), INVOCATIONS, headers)
+            case ["v2", "models", model, "infer"]:
+                self._method(scope, "POST")
+                return self._prediction(EndpointKey(tenant, self.environment, model), INFER, headers)
+            case ["v2", "models", model, *rest]:
+                return self._model(scope, EndpointKey(tenant, self.environment, model), rest)
             case ["invocations"]:
                 self._method(scope, "POST")
-                return await self._predict(lambda: self._only(tenant), INVOCATIONS, headers, receive)
+                self._only(tenant)
+                return _Call(headers, INVOCATIONS, tenant, None)
         return self._state(scope, parts, tenant)
 
-    def _state(self, scope: Scope, parts: list[str], tenant: str) -> _Answer:
+    def _prediction(self, key: EndpointKey, form: Form, headers: Mapping[bytes, bytes]) -> _Call:
+        self._table(key)
+        return _Call(headers, form, key.tenant, key)
+
+    def _state(self, scope: Scope, parts: list[str], tenant: str) -> Answer:
         known = {("v2",), ("v2", "health", "live"), ("v2", "health", "ready"), ("ping",)}
         if tuple(parts) not in known:
             raise BadRequestError(f"no such path: {scope['path'][:100]} - predictions are at /v2/models/MODEL/infer", 404)
         self._method(scope, "GET")
         if parts == ["v2"]:
-            return _Answer(200, {"name": "motadata-mlops-deployer-local", "version": "0.1.0", "extensions": []})
+            return Answer.of(200, {"name": "motadata-mlops-deployer-local", "version": "0.1.0", "extensions": []})
         if parts == ["v2", "health", "live"]:
-            return _Answer(200, {"live": True})
+            return Answer.of(200, {"live": True})
         mine = [table for key, table in self.tables.items() if key.tenant == tenant and table.variants]
         faults = [f"{table.endpoint.model}: {fault}" for table in mine if (fault := table.fault())]
-        return _Answer(503, {"ready": False, "error": "; ".join(faults)}) if faults else _Answer(200, {"ready": True})
+        return Answer.of(503, {"ready": False, "error": "; ".join(faults)}) if faults else Answer.of(200, {"ready": True})
 
-    async def _model(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], key: EndpointKey, rest: list[str]) -> _Answer:
+    def _model(self, scope: Scope, key: EndpointKey, rest: list[str]) -> Answer:
         table = self._table(key)
-        if rest == ["infer"]:
-            self._method(scope, "POST")
-            return await self._predict(lambda: self._table(key), INFER, headers, receive)
         version = None
         if rest[:1] == ["versions"] and len(rest) > 1:
             version, rest = rest[1], rest[2:]
@@ -138,10 +168,10 @@ class App:
         self._method(scope, "GET")
         if rest == ["ready"]:
             fault = table.fault() if version is None else "" if model else f"version {version} is not loaded"
-            return _Answer(503, {"ready": False, "error": fault}) if fault else _Answer(200, {"name": key.model, "ready": True})
+            return Answer.of(503, {"ready": False, "error": fault}) if fault else Answer.of(200, {"name": key.model, "ready": True})
         if model is None:
-            raise _ServerFaultError(f"model {key.model}: version {wanted} is not loaded", 503)
-        return _Answer(200, metadata(model.version, list(table.recorders)))
+            raise ServerFaultError(f"model {key.model}: version {wanted} is not loaded", 503)
+        return Answer.of(200, metadata(model.version, list(table.recorders)))
 
     # --- who asks, and for what
 
@@ -178,49 +208,24 @@ class App:
         if scope["method"] not in allowed:
             raise BadRequestError(f"method {scope['method']} is not for this path - use {wanted}", 405, (b"allow", wanted.encode()))
 
-    # --- predictions
+    # --- the body
 
-    async def _predict(self, find: Callable[[], Table], form: Form, headers: dict[bytes, bytes], receive: Receive) -> _Answer:
-        find()
-        request = parse(await self._body(headers, receive))
-        table = find()  # the routes may have changed while the body arrived
-        begun = time.perf_counter()
-        unit = headers.get(b"x-mlops-unit")
-        share = self.rng.random() if unit is None else share_of(unit.decode("latin-1"), table.variants)
-        chosen = pick(table.variants, share)
-        recorder = table.recorders[chosen.version]
-        model = table.models.get(chosen.version)
-        if model is None:
-            recorder.count(time.perf_counter() - begun, False, "NotLoaded")
-            raise _ServerFaultError(f"model {table.endpoint.model}: version {chosen.version} is not loaded", 503, _named(chosen.version))
-        columns = form.read(request, model.version.schema)
-        prediction = uuid.uuid4().hex
-        try:
-            outputs = await model.predict(columns)
-            answer = dump(form.write(request, model.version, outputs, prediction))
-        except Exception as error:
-            recorder.count(time.perf_counter() - begun, False, type(error).__name__)
-            recorder.failed(prediction, columns, type(error).__name__)
-            if recorder.wants(prediction, _rows(columns)):
-                recorder.sample(prediction, columns, {})
-            table.copy(form, request, prediction)
-            said = f"model {table.endpoint.model}: version {chosen.version} failed: {one_line(error)}"
-            raise _ServerFaultError(said, 500, _named(chosen.version)) from error
-        recorder.count(time.perf_counter() - begun, True)
-        if recorder.wants(prediction, _rows(columns)):
-            recorder.sample(prediction, columns, outputs)
-        table.copy(form, request, prediction)
-        return _Answer(200, answer, (*_named(chosen.version), (b"x-mlops-prediction-id", prediction.encode())))
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-        if kind != b"application/json":
+    def _check(self, headers: Mapping[bytes, bytes], size: int) -> None:
+        if size > self.limits.body:
+            raise self._too_large()
+        kind = headers.get(b"content-type", b"application/json")
+        if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
             raise BadRequestError("the body is not declared as JSON - send Content-Type: application/json", 415)
-        declared = headers.get(b"content-length", b"0")
-        too_large = BadRequestError(f"the body is larger than {self.limits.body} bytes - send fewer rows at a time", 413, _CLOSE)
+
+    def _too_large(self) -> BadRequestError:
+        return BadRequestError(f"the body is larger than {self.limits.body} bytes - send fewer rows at a time", 413, _CLOSE)
+
+    async def _body(self, call: _Call, receive: Receive) -> bytes:
+        self._check(call.headers, 0)
+        declared = call.headers.get(b"content-length", b"0")
         over = declared.isdigit() and int(declared) > self.limits.body
-        if over and b"expect" in headers:
-            raise too_large
+        if over and b"expect" in call.headers:
+            raise self._too_large()
         body = bytearray()
         try:
             async with asyncio.timeout(self.limits.patience):
@@ -236,15 +241,7 @@ class App:
                         body += message["body"]
                     more = message["more_body"]
         except TimeoutError as error:
-            raise too_large if over else BadRequestError("the body took too long to arrive", 408, _CLOSE) from error
+            raise self._too_large() if over else BadRequestError("the body took too long to arrive", 408, _CLOSE) from error
         if over:
-            raise too_large
+            raise self._too_large()
         return bytes(body)
-
-
-def _rows(columns: Mapping[str, Any]) -> int:
-    return len(next(iter(columns.values()), ()))
-
-
-def _named(version: str) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"x-mlops-version", version.encode()),)

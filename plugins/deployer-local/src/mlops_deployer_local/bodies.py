@@ -12,7 +12,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from mlops_core.records import ModelVersion, Schema
-from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of, short
+from mlops_deployer_local.schema import BadRequestError, columns_of, kind_of, matrix_of, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -177,7 +177,9 @@ def _read_invocation(data: dict[str, Any], schema: Schema | None) -> dict[str, N
         raise BadRequestError(f"give exactly one of {', '.join(_FORMS)} - the body has {', '.join(map(repr, forms)) or 'none'}", 400)
     value = data[forms[0]]
     if forms[0] == "dataframe_split":
-        return columns_of(schema, _split(value))
+        names, rows = _split(value)
+        found = matrix_of(schema, names, rows)
+        return columns_of(schema, {name: [row[at] for row in rows] for at, name in enumerate(names)}) if found is None else found
     if isinstance(value, dict) and forms[0] == "inputs":
         if not all(isinstance(values, list) for values in value.values()):
             raise BadRequestError("'inputs' has a column that is not a list - give a list with one value per row", 400)
@@ -191,7 +193,7 @@ def _read_invocation(data: dict[str, Any], schema: Schema | None) -> dict[str, N
     raise BadRequestError(f"{forms[0]!r} is not a list of objects - give each row as {{column: value}}", 400)
 
 
-def _split(value: Any) -> dict[str, list[Any]]:
+def _split(value: Any) -> tuple[list[str], list[list[Any]]]:
     names, rows = (value.get("columns"), value.get("data")) if isinstance(value, dict) else (None, None)
     if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
         raise BadRequestError("'dataframe_split' needs 'columns', a list of names, and 'data', a list of rows", 400)
@@ -200,7 +202,7 @@ def _split(value: Any) -> dict[str, list[Any]]:
     for at, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
             raise BadRequestError(f"'dataframe_split': row {at} is not a list of {len(names)} values - give one per column")
-    return {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    return names, rows
 
 
 def _records(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

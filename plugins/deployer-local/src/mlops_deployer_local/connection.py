@@ -6,29 +6,35 @@ stays silent is closed only after a second of silence.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from mlops_deployer_local.answers import Answer, Reply
 from mlops_deployer_local.parser import Parser
 
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 __all__ = ["Connection", "Gate"]
 
 _HEAD_LIMIT: Final = 64 << 10
 _SILENCE: Final = 1.0
+_CLOSE: Final = (b"connection", b"close")
+Begin = Callable[[Mapping[str, Any], bytes, Reply], None]
 
 
 class Gate:
     """What all connections of a process share."""
 
-    def __init__(self, head_timeout: float) -> None:
-        self.head_timeout = head_timeout
+    def __init__(self, head_timeout: float, begin: Begin) -> None:
+        self.head_timeout, self.begin = head_timeout, begin
         self.draining = False
 
 
@@ -41,7 +47,12 @@ class Connection(HttpToolsProtocol):
         self.gate = gate
         self.head = 0
         self.receiving = False
+        self.awaiting = False
+        self.parsing = False
+        self.arrived: RequestResponseCycle | None = None
         self.deadline: asyncio.TimerHandle | None = None
+        self.resting = 0.0
+        self.keeper: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there: it has a while to say what it wants."""
@@ -53,19 +64,30 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self._stop_waiting()
+        if self.keeper is not None:
+            self.keeper.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; behind those it began with, the head of a request may have only so many."""
         self.head += len(data)
+        self.parsing = True
         super().data_received(data)
-        if self.deadline is not None and self.head > _HEAD_LIMIT and not self.transport.is_closing():
-            self._refuse(431, "the head of the request is too large")
+        self.parsing = False
+        if self.arrived is not None:
+            cycle, self.arrived = self.arrived, None
+            self._begin(cycle)
+        if self.awaiting and not self.transport.is_closing():
+            if self.head > _HEAD_LIMIT:
+                self._refuse(431, "the head of the request is too large")
+            elif self.deadline is None:
+                self._await_head()
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self.receiving, self.head = True, 0
-        self._await_head()
+        self._stop_waiting()
+        self.awaiting = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -73,6 +95,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._stop_waiting()
+        self.awaiting = False
         super().on_headers_complete()
         if self.gate.draining:
             self.cycle.keep_alive = False
@@ -108,8 +131,58 @@ class Connection(HttpToolsProtocol):
         if not self.receiving and not self._busy() and not self.transport.is_closing():
             self.transport.close()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Wait for the end of what is being parsed: a request that is there as a whole needs no task."""
+        if self.parsing and self.arrived is None:
+            self.arrived = cycle
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle) -> None:
+        if cycle.more_body or self.flow.write_paused or self.transport.is_closing():
+            super()._start_asgi_task(cycle, self.app)
+        else:
+            self.gate.begin(cycle.scope, bytes(cycle.body), partial(self._reply, cycle))
+
+    def _reply(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+        """Write head and body in one piece: each write is a call of the system and a packet."""
+        cycle.response_started = cycle.response_complete = True
+        if cycle.disconnected:
+            return
+        closing = not cycle.keep_alive or _CLOSE in answer.headers
+        head = [STATUS_LINE[answer.status], b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body)]
+        head += [b"%b: %b\r\n" % one for one in answer.headers]
+        if closing and _CLOSE not in answer.headers:
+            head.append(b"connection: close\r\n")
+        head += [b"\r\n", answer.body if cycle.scope["method"] != "HEAD" else b""]
+        self.transport.write(b"".join(head))
+        if closing:
+            self.transport.close()
+        elif self.pipeline:
+            self.on_response_complete()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Keep the connection while it is silent, for a while: by one timer for many requests, where uvicorn has one for each."""
+        self.flow.resume_reading()
+        self.resting = self.loop.time()
+        if self.keeper is None:
+            self.keeper = self.loop.call_later(self.timeout_keep_alive, self._let_go)
+
+    def _let_go(self) -> None:
+        self.keeper = None
+        if self.receiving or self._busy() or self.timeout_keep_alive_task is not None:
+            return  # whoever answers keeps it then
+        left = self.resting + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.keeper = self.loop.call_later(left, self._let_go)
+        else:
+            self.transport.close()
+
     def _await_head(self) -> None:
         self._stop_waiting()
+        self.awaiting = True
         self.deadline = self.loop.call_later(self.gate.head_timeout, self._expire)
 
     def _stop_waiting(self) -> None:

@@ -39,6 +39,9 @@ _BOUNDS: Final[dict[str, tuple[float, int]]] = {
     "port": (0, 65_535),
     "workers": (1, 1_000),
     "threads": (1, 1_000),
+    "batch": (1, 10_000),
+    "deadline": (0.001, _DAY),
+    "backlog": (1, 1_000_000),
     "body_limit": (1, 1 << 40),
     "request_timeout": (0.001, _DAY),
     "keep_alive": (0, _DAY),
@@ -65,6 +68,11 @@ class LocalDeployer(Deployer):
     host: str = field(default="127.0.0.1", metadata={"help": "address to listen on; any but the loopback needs tokens"})
     workers: int = field(default=1, metadata={"help": "serving processes, each with every routed version in memory"})
     threads: int = field(default=1, metadata={"help": "predictions of one version that run at a time in a process"})
+    batch: int = field(
+        default=1, metadata={"help": "requests joined to one prediction, at most, of those that wait while a version is busy"}
+    )
+    deadline: float = field(default=30.0, metadata={"help": "seconds that a prediction may take; longer is answered with 504"})
+    backlog: int = field(default=256, metadata={"help": "requests of one version that may wait in a process; more are answered with 503"})
     body_limit: int = field(default=1_000_000, metadata={"help": "bytes of a request's body; more is answered with 413"})
     request_timeout: float = field(default=10.0, metadata={"help": "seconds until a request has arrived; later is answered with 408"})
     keep_alive: float = field(default=5.0, metadata={"help": "seconds after which a silent connection is closed"})

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from mlops_core.records import EndpointKey, ModelVersion, SeriesKey, Variant
 from mlops_core.roles import Predictor, Recorder
+from mlops_deployer_local.runner import Pace, Runner
 from mlops_deployer_local.schema import kind_of
 from mlops_deployer_local.shadow import Shadow
 
@@ -40,11 +39,15 @@ class Model:
 
     version: ModelVersion
     predictor: Predictor
-    pool: ThreadPoolExecutor
+    pace: Pace
     fault: str = ""
+    runner: Runner = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.runner = Runner(f"{self.version.model}-{self.version.version}", self.run, self.pace)
 
     @classmethod
-    def load(cls, host: ServingHost, endpoint: EndpointKey, version: str, threads: int) -> Model:
+    def load(cls, host: ServingHost, endpoint: EndpointKey, version: str, pace: Pace) -> Model:
         """Load a version and let it predict once; what that raises is kept as ``fault``.
 
         Raises:
@@ -52,19 +55,14 @@ class Model:
         """
         found = host.version(endpoint.tenant, endpoint.model, version)
         predictor = host.load(found)
-        pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{endpoint.model}-{version}")
-        return cls(found, predictor, pool, _warm_up(found, predictor))
+        return cls(found, predictor, pace, _warm_up(found, predictor))
 
-    async def predict(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """One request; answers arrays of one value per row.
+    def run(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Predict in the thread of the caller; answers arrays of one value per row.
 
         Raises:
             ValueError: The model answered something else.
         """
-        return await asyncio.get_running_loop().run_in_executor(self.pool, self.run, columns)
-
-    def run(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """The same in the thread of the caller."""
         outputs = self.predictor.predict(columns)
         rows = len(next(iter(columns.values())))
         arrays = {name: np.asarray(values) for name, values in outputs.items()}
@@ -74,7 +72,7 @@ class Model:
 
     def close(self) -> None:
         """Let go of the threads; predictions that have begun end."""
-        self.pool.shutdown(wait=False)
+        self.runner.close()
 
 
 def _warm_up(version: ModelVersion, predictor: Predictor) -> str:
@@ -137,4 +135,6 @@ class Table:
         for one in self.variants:
             if one.weight > 0 and one.version not in self.models:
                 return f"version {one.version} is not loaded"
+            if one.weight > 0 and self.models[one.version].runner.stuck:
+                return f"version {one.version} is busy with predictions that take too long"
         return "" if self.variants else "nothing is routed"

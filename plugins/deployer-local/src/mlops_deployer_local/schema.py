@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import functools
 import math
 import re
 import reprlib
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from mlops_core.records import Column, Schema
 
-__all__ = ["BadRequestError", "columns_of", "kind_of", "short"]
+__all__ = ["BadRequestError", "columns_of", "kind_of", "matrix_of", "short"]
 
 _SHOWN: Final = 40
 _ISO: Final = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII)
@@ -30,6 +32,7 @@ _TYPES: Final = {
     "time": (frozenset({str}), "times as ISO 8601 text"),
 }
 _NONE: Final = type(None)
+_NUMBERS: Final = _TYPES["float"][0]
 
 
 class BadRequestError(Exception):
@@ -42,6 +45,7 @@ class BadRequestError(Exception):
         self.headers = headers
 
 
+@functools.cache
 def kind_of(dtype: str) -> str:
     """What a column of this dtype holds: float, int, bool, time or text."""
     try:
@@ -71,6 +75,20 @@ def columns_of(schema: Schema | None, given: Mapping[str, Sequence[Any]]) -> dic
     return {column.name: _array(column, given[column.name]) for column in schema.inputs}
 
 
+def matrix_of(schema: Schema | None, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, NDArray[Any]] | None:
+    """The same of rows of equal length in one step, where all columns are single float64 values in the schema's order; None elsewhere."""
+    if schema is None or not rows or [column.name for column in schema.inputs] != names:
+        return None
+    if any(column.dtype != "float64" or column.shape for column in schema.inputs):
+        return None
+    if not all(_NUMBERS.issuperset(map(type, row)) for row in rows):
+        return None
+    try:
+        return dict(zip(names, np.ascontiguousarray(np.array(rows, dtype=np.float64).T), strict=True))
+    except OverflowError:
+        return None
+
+
 def _misfit(wanted: Sequence[str], given: Mapping[str, object]) -> BadRequestError:
     for name in wanted:
         if name not in given:
@@ -90,6 +108,9 @@ def _untyped(name: str, values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _array(column: Column, values: Sequence[Any]) -> NDArray[Any]:
+    if column.dtype == "float64" and not column.shape and _NUMBERS.issuperset(map(type, values)):  # most columns of most models
+        with contextlib.suppress(OverflowError):  # it is told below
+            return np.array(values, dtype=np.float64)
     kind = kind_of(column.dtype)
     flat = _flat(column, values) if column.shape else values
     types = set(map(type, flat))
@@ -131,14 +152,13 @@ def _convert(column: Column, kind: str, values: Sequence[Any]) -> NDArray[Any]:
         _check_range(column, values)
     if kind == "time":
         values = ["NaT" if value is None else _iso(column, value) for value in values]
+    dtype = np.dtype(column.dtype)
     try:
-        with np.errstate(over="ignore"):  # what overflows is looked for below
-            array = np.array(values, dtype=column.dtype)
+        if kind == "float" and dtype.itemsize < _DOUBLE:
+            return _narrowed(column, dtype, values)
+        return np.array(values, dtype=dtype)
     except (OverflowError, ValueError) as error:
         raise BadRequestError(f"column {column.name!r}: a value is not of type {column.dtype} - give {_TYPES[kind][1]}") from error
-    if kind == "float" and array.itemsize < _DOUBLE:
-        _check_finite(column, values, array)
-    return array
 
 
 def _iso(column: Column, value: str) -> str:
@@ -148,11 +168,14 @@ def _iso(column: Column, value: str) -> str:
     return value
 
 
-def _check_finite(column: Column, values: Sequence[float], array: NDArray[Any]) -> None:
+def _narrowed(column: Column, dtype: np.dtype[Any], values: Sequence[float]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):  # what overflows is looked for
+        array = np.array(values, dtype=dtype)
     for at in np.flatnonzero(np.isinf(array)).tolist():
         if math.isfinite(values[at]):
             most = np.finfo(column.dtype).max
             raise BadRequestError(f"column {column.name!r}: {values[at]} does not fit {column.dtype} - it holds up to {most}")
+    return array
 
 
 def _check_range(column: Column, values: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from mlops_core.exceptions import DeploymentError
 from mlops_core.records import EndpointKey
 from mlops_deployer_local.app import App, Limits
 from mlops_deployer_local.listening import address_of, bind
+from mlops_deployer_local.runner import Pace
 from mlops_deployer_local.worker import Worker
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ _LOG: Final = logging.getLogger("mlops_core.deployer.local")
 
 def _worker(options: LocalDeployer, host: ServingHost, environment: str, listener: socket.socket) -> Worker:
     app = App(host, environment, Limits(options.body_limit, options.request_timeout))
-    return Worker(host, app, options.threads, options.keep_alive, listener)
+    pace = Pace(options.threads, options.batch, options.deadline, options.backlog)
+    return Worker(host, app, pace, options.keep_alive, listener)
 
 
 async def serve_under(options: LocalDeployer, host: ServingHost, environment: str, control: int, listener: int) -> None:

@@ -23,6 +23,7 @@ from mlops_deployer_local.channel import LIMIT, answer_all
 from mlops_deployer_local.connection import Connection, Gate
 from mlops_deployer_local.door import Door
 from mlops_deployer_local.models import Model, Table, one_line
+from mlops_deployer_local.runner import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,11 +36,11 @@ _POLL: Final = 0.02
 
 @define(eq=False)
 class Worker:
-    """The process behind ``app``; ``threads`` predictions of one version run at a time."""
+    """The process behind ``app``, whose versions predict at this ``pace``."""
 
     host: ServingHost
     app: App
-    threads: int
+    pace: Pace
     keep_alive: float
     listener: socket.socket
     models: dict[tuple[EndpointKey, str], Model] = field(factory=dict, init=False)
@@ -50,7 +51,7 @@ class Worker:
     _ending: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._gate = Gate(self.app.limits.patience)
+        self._gate = Gate(self.app.limits.patience, self.app.begin)
         self._door = Door(self.listener, self._connect)
         self._config = Config(
             self.app,
@@ -58,6 +59,7 @@ class Worker:
             ws="none",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             timeout_keep_alive=round(self.keep_alive),
@@ -83,11 +85,14 @@ class Worker:
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.drain()
-        while self._state.connections or self._state.tasks:  # noqa: ASYNC110  uvicorn offers no event for it
+        while self._is_busy():  # noqa: ASYNC110  uvicorn offers no event for it
             await asyncio.sleep(_POLL)
         for table in self.app.tables.values():
             if table.shadow is not None:
                 table.shadow.close()
+
+    def _is_busy(self) -> bool:
+        return bool(self._state.connections or self._state.tasks) or any(model.runner.busy for model in self.models.values())
 
     async def _leave_new_ones(self) -> None:
         self._gate.draining = True
@@ -98,7 +103,7 @@ class Worker:
         if (endpoint, version) in self.models:
             return ""
         try:
-            self.models[endpoint, version] = Model.load(self.host, endpoint, version, self.threads)
+            self.models[endpoint, version] = Model.load(self.host, endpoint, version, self.pace)
         except MLOpsError as error:
             return error.message
         except Exception as error:  # noqa: BLE001  a model file may raise anything

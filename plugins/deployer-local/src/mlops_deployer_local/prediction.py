@@ -1,0 +1,127 @@
+"""One prediction: from the body of a request to its answer, counted and sampled."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define
+
+from mlops_core.records.routing import pick, share_of
+from mlops_core.roles import Recorder
+from mlops_deployer_local.answers import Answer, Headers, Reply, ServerFaultError, told
+from mlops_deployer_local.bodies import Form, dump, parse
+from mlops_deployer_local.models import Model, Table, one_line
+from mlops_deployer_local.runner import Columns, DeadlineError, OverloadError
+from mlops_deployer_local.schema import BadRequestError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping, Sequence
+
+    from mlops_core.records import Variant
+
+__all__ = ["predict"]
+
+_RETRY: Final = (b"retry-after", b"1")
+
+
+def predict(table: Table, form: Form, headers: Mapping[bytes, bytes], body: bytes, rng: random.Random, reply: Reply) -> None:
+    """Read a request, choose a version and have it predict; ``reply`` is called later.
+
+    Raises:
+        BadRequestError: The request is not one.
+        ServerFaultError: The version is not loaded, or takes no more.
+    """
+    request = parse(body)
+    within = _within(headers.get(b"x-mlops-timeout"))
+    begun = time.perf_counter()
+    version = _chosen(table.variants, headers.get(b"x-mlops-unit"), rng)
+    recorder = table.recorders[version]
+    named: Headers = ((b"x-mlops-version", version.encode()),)
+    model = table.models.get(version)
+    if model is None:
+        recorder.count(time.perf_counter() - begun, False, "NotLoaded")
+        raise ServerFaultError(f"model {table.endpoint.model}: version {version} is not loaded", 503, named)
+    columns = form.read(request, model.version.schema)
+    # Unique, but no secret: what the system gives for secrets costs a call of it each time.
+    one = _Prediction(f"{rng.getrandbits(128):032x}", begun, table, form, request, columns, model, recorder, named, reply)
+    try:
+        model.runner.submit(columns, one.settle, within)
+    except OverloadError as error:
+        one.lose(error)
+        said = f"model {table.endpoint.model}: version {version} takes no more now: {error} - try again later"
+        raise ServerFaultError(said, 503, (*named, _RETRY)) from error
+
+
+@define(eq=False)
+class _Prediction:
+    """A prediction on its way."""
+
+    id: str
+    begun: float
+    table: Table
+    form: Form
+    request: dict[str, Any]
+    columns: Columns
+    model: Model
+    recorder: Recorder
+    named: Headers
+    reply: Reply
+
+    def settle(self, outputs: Columns | None, error: BaseException | None) -> None:
+        """Answer, whatever the end was."""
+        try:
+            self.reply(self._ended(outputs, error))
+        except Exception as odd:  # noqa: BLE001  whatever it is, the client hears of it as of everything else
+            self.reply(told(odd))
+
+    def lose(self, error: BaseException) -> None:
+        """Count it as a failure of its version."""
+        kind = type(error).__name__
+        self.recorder.count(time.perf_counter() - self.begun, False, kind)
+        self.recorder.failed(self.id, self.columns, kind)
+        self._keep({})
+
+    def _ended(self, outputs: Columns | None, error: BaseException | None) -> Answer:
+        if outputs is not None:
+            try:
+                answer = dump(self.form.write(self.request, self.model.version, outputs, self.id))
+            except Exception as odd:  # noqa: BLE001  JSON has no form for what the model answered
+                error = odd
+            else:
+                self.recorder.count(time.perf_counter() - self.begun, True)
+                self._keep(outputs)
+                self.table.copy(self.form, self.request, self.id)
+                return Answer(200, answer, (*self.named, (b"x-mlops-prediction-id", self.id.encode())))
+        error = error or ValueError("it gave nothing")
+        self.lose(error)
+        self.table.copy(self.form, self.request, self.id)
+        late = isinstance(error, DeadlineError)
+        what = "took too long - ask for fewer rows, or for more time" if late else f"failed: {one_line(error)}"
+        said = f"model {self.table.endpoint.model}: version {self.model.version.version} {what}"
+        return ServerFaultError(said, 504 if late else 500, self.named).answer
+
+    def _keep(self, outputs: Columns) -> None:
+        if self.recorder.wants(self.id, len(next(iter(self.columns.values()), ()))):
+            self.recorder.sample(self.id, self.columns, outputs)
+
+
+def _chosen(variants: Sequence[Variant], unit: bytes | None, rng: random.Random) -> str:
+    if len(variants) == 1:
+        return variants[0].version
+    return pick(variants, rng.random() if unit is None else share_of(unit.decode("latin-1"), variants)).version
+
+
+def _within(said: bytes | None) -> float | None:
+    """Seconds that the client waits at most."""
+    if said is None:
+        return None
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise BadRequestError("X-MLOps-Timeout is no number of seconds above zero - give one such as 0.5", 400)
+    return seconds

@@ -1,0 +1,143 @@
+"""Models that hang and requests that are joined, over real connections."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mlops_core.exceptions import DeploymentError
+from mlops_core.records import EndpointKey
+from mlops_deployer_local.deployer import LocalDeployer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CALL = "/endpoints/delays/invocations"
+GLOBEX = EndpointKey("globex", "staging", "delays")
+
+
+def rows(*values: float) -> dict[str, Any]:
+    return {"inputs": {"x": list(values), "carrier": ["UA"] * len(values)}}
+
+
+def records(rig: Any) -> list[list[Any]]:
+    """What was counted: success and error of each prediction."""
+    return [json.loads(line)[-2:] for line in (rig.folder / "records.jsonl").read_text().splitlines()]
+
+
+def wait(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_model_that_hangs_is_told_and_harms_no_other(make_rig: Any) -> None:
+    rig = make_rig(deadline=0.5)
+    (rig.folder / "record").touch()
+    rig.serve("1.0.0")
+    rig.load("2.0.0", endpoint=GLOBEX)
+    rig.route(("2.0.0", 1.0), endpoint=GLOBEX)
+    try:
+        status, answer, headers = rig.post(CALL, rows(-3.0))
+        assert (status, headers["x-mlops-version"]) == (504, "1.0.0")
+        assert answer == {"error": "model delays: version 1.0.0 took too long - ask for fewer rows, or for more time"}
+        begun = time.monotonic()
+        status, answer, headers = rig.post(CALL, rows(1.0))
+        assert time.monotonic() - begun < 0.5, "it is refused at once, since it would only wait"
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert answer["error"] == (
+            "model delays: version 1.0.0 takes no more now: it is busy with predictions that take too long - try again later"
+        )
+        assert rig.get("/v2/models/delays/ready")[:2] == (
+            503,
+            {"ready": False, "error": "version 1.0.0 is busy with predictions that take too long"},
+        )
+        assert rig.ask(GLOBEX) == "2.0.0"
+        assert rig.get("/v2/health/live")[0] == 200
+    finally:
+        (rig.folder / "go-on").touch()
+    wait(lambda: rig.post(CALL, rows(1.0))[0] == 200)
+    assert [one for one in records(rig) if not one[0]][:2] == [[False, "DeadlineError"], [False, "OverloadError"]]
+
+
+def test_a_server_whose_model_hangs_for_good_ends_when_it_is_told_to(make_rig: Any) -> None:
+    rig = make_rig(deadline=0.2)
+    rig.serve("1.0.0")
+    assert rig.post(CALL, rows(-3.0))[0] == 504
+    begun = time.monotonic()
+    rig.deployer.shutdown()
+    assert time.monotonic() - begun < 20, "the thread that hangs is left behind, not waited for"
+
+
+def test_a_connection_is_kept_while_it_is_used_and_let_go_when_it_is_silent(make_rig: Any) -> None:
+    rig = make_rig(keep_alive=1)
+    rig.serve("1.0.0")
+    connection = rig.connect()
+    connection.connect()
+    last = 0.0
+    for _ in range(4):
+        connection.request("POST", CALL, json.dumps(rows(1.0)), {"Content-Type": "application/json"})
+        assert connection.getresponse().read()
+        last = time.monotonic()
+        time.sleep(0.4)
+    connection.sock.settimeout(20)
+    assert connection.sock.recv(1) == b""
+    assert 0.9 < time.monotonic() - last < 10
+    connection.close()
+
+
+def test_a_client_may_ask_for_less_time(rig: Any) -> None:
+    rig.serve("1.0.0")
+    try:
+        begun = time.monotonic()
+        assert rig.post(CALL, rows(-3.0), x_mlops_timeout="0.2")[0] == 504
+        assert time.monotonic() - begun < 10
+    finally:
+        (rig.folder / "go-on").touch()
+    wait(lambda: rig.post(CALL, rows(1.0), x_mlops_timeout="20")[0] == 200)
+    for wrong in ("0", "-1", "nan", "inf", "soon"):
+        status, answer, _ = rig.post(CALL, rows(1.0), x_mlops_timeout=wrong)
+        assert (status, answer["error"]) == (400, "X-MLOps-Timeout is no number of seconds above zero - give one such as 0.5")
+
+
+def test_joined_requests_are_counted_and_answered_one_by_one(make_rig: Any) -> None:
+    rig = make_rig(batch=64)
+    (rig.folder / "record").touch()
+    rig.serve("1.0.0")
+    held = threading.Thread(target=rig.post, args=(CALL, rows(-3.0)))
+    held.start()
+    wait((rig.folder / "begun").exists)
+    values = [[float(number), number + 0.5][: 1 + number % 2] for number in range(19)]
+    values[7] = [-1.0]
+    with ThreadPoolExecutor(len(values)) as clients:
+        asked = [clients.submit(rig.post, CALL, rows(*some)) for some in values]
+        time.sleep(0.5)
+        (rig.folder / "go-on").touch()
+        answers = [one.result() for one in asked]
+    held.join()
+
+    assert [status for status, _, _ in answers] == [500 if some == [-1.0] else 200 for some in values]
+    good = [(some, answer, headers) for some, (status, answer, headers) in zip(values, answers, strict=True) if status == 200]
+    assert [[row["double"] for row in answer["predictions"]] for _, answer, _ in good] == [[2 * one for one in some] for some, _, _ in good]
+    assert len({answer["prediction_id"] for _, answer, _ in good}) == len(good)
+    assert all(answer["prediction_id"] == headers["x-mlops-prediction-id"] for _, answer, headers in good)
+    assert sorted(map(str, records(rig))) == sorted(map(str, [[True, None]] * 19 + [[False, "ValueError"]]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("batch", 0, "batch is 0 - give 1 to 10000"),
+        ("deadline", 0.0, "deadline is 0.0 - give 0.001 to 86400"),
+        ("backlog", 0, "backlog is 0 - give 1 to"),
+    ],
+)
+def test_options_out_of_bounds_are_one_line(name: str, value: Any, said: str) -> None:
+    with pytest.raises(DeploymentError, match=f"deployer local: {said}"):
+        LocalDeployer(**{name: value})
