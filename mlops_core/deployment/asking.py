@@ -29,12 +29,12 @@ def ask(desk: Desk, lists: Mapping[str, Sequence[Any]], unit: str | None, timeou
         DeploymentError: Nothing is deployed there, the columns do not fit, or the model failed.
     """
     key = desk.endpoint
-    if "in-process" in desk.deployer.capabilities:
+    if desk.deployer.capabilities & {"in-process", "predict"}:
         import numpy as np
 
         arrays = {name: np.asarray(values) for name, values in lists.items()}
-        seen = desk.deployer.observe(key)
-        if not seen.routes or not {one.version for one in seen.routes} <= set(seen.loaded):
+        seen = desk.deployer.observe(key) if "in-process" in desk.deployer.capabilities else None
+        if seen is not None and not (seen.routes and {one.version for one in seen.routes} <= set(seen.loaded)):
             _revive(desk)
         return desk.deployer.predict(key, arrays, unit=unit)
     url = desk.deployer.observe(key).url

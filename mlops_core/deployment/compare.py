@@ -38,7 +38,7 @@ def report(desk: Desk, number: int) -> RolloutReport:
     timed = kind == "test" and over  # a test ends at a time, the others with a routing revision
     end = ended if timed and ended is not None else now + MARGIN
     span = Span(started - MARGIN, end, first, one.revision if over and not timed else None)
-    seen = desk.deployer.observe(desk.endpoint)
+    seen = desk.deployer.observe(desk.endpoint, since=first)
     beside = () if one.replaced is None or kind == "test" else desk.ledger.deployment(one.replaced).variants
     mine = shares_of(one.variants)
     roles: dict[str, Role] = {version: "live" for version in shares_of(beside) if version not in mine}

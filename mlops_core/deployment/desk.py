@@ -32,7 +32,7 @@ __all__ = ["Desk", "EndpointBusyError"]
 
 _NOTHING_SAID: Final = EnvironmentSettings(Use(""))
 _LEASE: Final = timedelta(seconds=5)
-_POLL: Final = 0.1
+_POLL, _LONGEST_POLL = 0.1, 5.0
 _TIMEOUT: Final = 300.0
 
 
@@ -121,18 +121,32 @@ class Desk:
         decision = self.stack.parts.gate(request)
         return "" if decision.allow else f"vetoed by a gate: {decision.reason or 'no reason given'}"
 
-    def route(self, wanted: tuple[Variant, ...], shadow: str | None, known: int) -> int:
-        """Have these routes and this shadow, whoever set them; ``known`` is the revision that the ledger knows. Answers the revision.
+    def route(self, wanted: tuple[Variant, ...], shadow: str | None, known: int, *, again: bool = False) -> Observed:
+        """Have these routes and this shadow, whoever set them; ``known`` is the revision that the ledger knows. Answers the endpoint.
+
+        ``again``: set those that failed to hold once more.
 
         Raises:
             ConflictError: The traffic was moved by somebody else meanwhile.
         """
         seen = self.deployer.observe(self.endpoint)
-        if (seen.routes, seen.shadow) == (wanted, shadow) and seen.operation != "failed":
-            return seen.revision
+        if (seen.routes, seen.shadow) == (wanted, shadow) and not (again and seen.operation == "failed"):
+            return seen
+        if seen.revision == known:
+            known = self.deployer.set_routes(self.endpoint, wanted, shadow, known)
+            seen = self.deployer.observe(self.endpoint)
         if seen.revision != known:
             raise ConflictError(f"endpoint {self.endpoint.model}: traffic was moved meanwhile", head=seen.revision)
-        return self.deployer.set_routes(self.endpoint, wanted, shadow, known)
+        return seen
+
+    def settled(self, patience: float) -> Observed:
+        """The endpoint once its routes hold or have failed to; or as it is after ``patience`` seconds."""
+        clock, pause = self.stack.clock, _POLL
+        deadline = clock.monotonic() + patience
+        while (seen := self.deployer.observe(self.endpoint)).operation == "applying" and clock.monotonic() < deadline:
+            clock.sleep(min(pause, deadline - clock.monotonic()))
+            pause = min(2 * pause, _LONGEST_POLL)
+        return seen
 
     def load(self, versions: Iterable[str]) -> None:
         """Have these versions loaded."""

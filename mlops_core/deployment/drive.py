@@ -33,15 +33,18 @@ class Driver:
     """Does what the states of one endpoint's open deployment stand for; the caller holds the endpoint's lease.
 
     Each state is entered in the journal before its effect, and the next one, or its confirmation, after it; so a process that dies
-    between the two repeats an effect that may be repeated, and never a deployment. ``cause``: what made one fail.
+    between the two repeats an effect that may be repeated, and never a deployment. ``cause``: what made one fail. ``waits``: its routes
+    are set and do not hold yet; to be run again once they do.
     """
 
     desk: Desk
     now: datetime
     cause: Exception | None = field(default=None, init=False)
+    waits: bool = field(default=False, init=False)
 
     def run(self, number: int) -> Deployment:
         """Go on until the deployment is over, is live, or has to wait."""
+        self.waits = False
         steps: dict[S, Callable[[EndpointState, Deployment], bool]] = {
             S.PENDING: lambda _, one: self._enter(one, S.LOADING),
             S.LOADING: self._load,
@@ -143,7 +146,7 @@ class Driver:
             return False
         first = revision if plan.step == 0 else plan.first_revision
         weights = {**plan.weights, revision: plan.steps[plan.step]}
-        confirmed = evolve(plan, step_revision=revision, first_revision=first, weights=weights)
+        confirmed = evolve(plan, step_started=self.now, step_revision=revision, first_revision=first, weights=weights)
         self._enter(one, one.status, revision=revision, rollout=confirmed)
         return False
 
@@ -161,18 +164,27 @@ class Driver:
     # --- how
 
     def _route(self, state: EndpointState, one: Deployment) -> int | None:
-        """The revision with the routes that the state asks for; None: the deployer refused them, and the deployment is rolled back.
+        """The revision with the routes that the state asks for. None: they do not hold yet, or the deployment is rolled back.
 
-        An outage, which is any other error than a refusal, is raised: whoever comes next tries again.
+        It is if the deployer refused them, or they failed to hold. An outage, which is any other error than a refusal, is raised: whoever
+        comes next tries again.
         """
         try:
-            return self.desk.route(planned(state), shadow_of(state), state.revision)
+            seen = self.desk.route(planned(state), shadow_of(state), state.revision)
         except ConflictError as error:
             raise DeploymentError(f"{one_line(error)} - look at its status and try again") from error
         except DeploymentError as error:
-            self._roll_back(one, f"its routes were refused: {one_line(error)}")
-            self.cause = error
+            self._refused(one, f"its routes were refused: {one_line(error)}", error)
             return None
+        if seen.operation == "failed":
+            reason = seen.detail.get("reason") or "the deployer gives no reason"
+            self._refused(one, f"its routes failed to hold: {reason}", DeploymentError(reason))
+        self.waits = seen.operation == "applying"
+        return seen.revision if seen.operation == "applied" else None
+
+    def _refused(self, one: Deployment, reason: str, cause: Exception) -> None:
+        self._roll_back(one, reason)
+        self.cause = cause
 
     def _enter(self, one: Deployment, to: S, **changes: Any) -> bool:
         """Write the next state down. Raises if the deployment was moved by somebody else meanwhile, such as by a rollback."""

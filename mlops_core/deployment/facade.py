@@ -73,7 +73,7 @@ class ModelDeployment:
             version: Its version, or ``@alias``.
             environment: Where; ``prod`` is accepted for ``production``.
             wait: False: only write the deployment down; ``advance`` (the control loop) carries it out.
-            timeout: Seconds that the load may take, and that another caller at this endpoint is waited for.
+            timeout: Seconds that the load may take, that routes may take to hold, and that another caller at this endpoint is waited for.
             key: Names the request, so that repeating it deploys nothing twice.
 
         Raises:

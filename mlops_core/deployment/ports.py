@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define
 
 from mlops_core.artifacts import Artifacts
+from mlops_core.deployment.bundle import write_bundle
 from mlops_core.exceptions import ConfigError
 from mlops_core.records import canonical_json
 from mlops_core.stack import Stack
@@ -82,6 +83,10 @@ class Ports:
     def load(self, version: ModelVersion) -> Predictor:
         """Fetch, verify and load a model in this process."""
         return self.artifacts.predictor(version)
+
+    def bundle(self, version: ModelVersion, into: Path) -> Path:
+        """A version in a folder of its own, with its record."""
+        return write_bundle(self.stack, version, into)
 
 
 def _age(path: Path) -> float:

@@ -31,7 +31,7 @@ def reconcile(desk: Desk) -> EndpointState:
     """Bring journal and deployer together; the caller holds the endpoint's lease.
 
     Traffic that was moved since is a fact, and the journal follows it. A deployer that lost its routes, or whose server is down, gets
-    back what the journal asks for. A server that a person shut down stays down.
+    back what the journal asks for, and routes that failed to hold are set again. A server that a person shut down stays down.
     """
     state = desk.ledger.read()
     if state.number == 0:
@@ -44,7 +44,7 @@ def reconcile(desk: Desk) -> EndpointState:
         _LOG.warning("endpoint %s: its routes are lost, set again from the journal", desk.endpoint.model)
         state = desk.ledger.change(lambda before: forget(before, seen.revision))
     _restore(desk, state, seen)
-    return state if is_as_planned(state, seen) else _settle(desk, state)
+    return state if is_as_planned(state, seen) and seen.operation != "failed" else _settle(desk, state)
 
 
 def adopt(state: EndpointState, seen: Observed, *, now: datetime) -> EndpointState:
@@ -109,14 +109,14 @@ def _restore(desk: Desk, state: EndpointState, seen: Observed) -> None:
 
 
 def _settle(desk: Desk, state: EndpointState) -> EndpointState:
-    """Do what the journal still owes: routes that were written down and not set. An open deployment's own are its driver's to set."""
+    """Do what the journal still owes: routes that were written down and do not hold. An open deployment's own are its driver's to set."""
     wanted = planned(state)
     seen = desk.deployer.observe(desk.endpoint)
     owed = bool(wanted) or all(_is_draining(state, number_of(variant)) for variant in seen.routes)
     busy = state.open is not None and not (state.open.status in ROUTED and state.open.confirmed)
     if seen.revision != state.revision or not owed or busy or seen.detail.get("server") == "stopped":
         return state
-    revision = desk.route(wanted, shadow_of(state), seen.revision)
+    revision = desk.route(wanted, shadow_of(state), seen.revision, again=True).revision
     return desk.ledger.change(lambda before: evolve(before, revision=max(before.revision, revision)))
 
 

@@ -117,7 +117,7 @@ def _decide(desk: Desk, live: Deployment, test: SplitTest) -> Finding:
     if test.then != "best":
         return Finding(test.then, f"{test.then} takes all, as was named")
     span = Span((test.started or live.created) - MARGIN, test.ends, live.revision)
-    seen = desk.deployer.observe(desk.endpoint)
+    seen = desk.deployer.observe(desk.endpoint, since=live.revision)
     return best({one.version: window_of(desk, seen, {one.version}, span) for one in live.variants}, test.metric)
 
 

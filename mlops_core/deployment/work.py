@@ -102,10 +102,26 @@ def deploy(desk: Desk, order: Order, patience: float) -> Deployment:
         if known.status is S.LIVE:
             _wake(desk, known)
         driver = Driver(desk, desk.stack.clock.now())
-        done = driver.run(known.number)
+        done = _carry_out(driver, known.number, patience)
         sweep(desk, desk.stack.clock.now())
     if done.status is S.FAILED or driver.cause is not None:
         raise DeploymentError(f"deployment {done.deployment_id}: {done.reason}") from driver.cause
+    return done
+
+
+def _carry_out(driver: Driver, number: int, patience: float) -> Deployment:
+    """Take it as far as it goes, also past routes that take their time to hold: ``patience`` seconds at most."""
+    desk, clock = driver.desk, driver.desk.stack.clock
+    deadline = clock.monotonic() + patience
+    done = driver.run(number)
+    while driver.waits and (left := deadline - clock.monotonic()) > 0:
+        desk.settled(left)
+        driver.now = clock.now()
+        done = driver.run(number)
+    if driver.waits:
+        raise DeploymentError(
+            f"deployment {done.deployment_id}: its routes do not hold after {patience:g} s - the control loop goes on with it"
+        )
     return done
 
 
@@ -165,8 +181,17 @@ def roll_back(desk: Desk, number: int, reason: str, patience: float) -> Deployme
         raise
     if done.status is not S.ROLLED_BACK:
         raise DeploymentError(f"deployment {done.deployment_id}: is {done.status} and takes no requests - there is nothing to roll back")
+    _check_settled(desk, f"deployment {done.deployment_id}: rolled back", patience)
     _tidy(desk)
     return done
+
+
+def _check_settled(desk: Desk, said: str, patience: float) -> None:
+    """Wait for routes that take their time to hold; those that fail are told, and set again by the next pass of the control loop."""
+    seen = desk.settled(patience)
+    if seen.operation == "failed":
+        reason = seen.detail.get("reason") or "the deployer gives no reason"
+        raise DeploymentError(f"{said}, but the endpoint does not follow: {reason} - the control loop, `mlops watch`, tries again")
 
 
 def _tidy(desk: Desk) -> None:
@@ -249,9 +274,8 @@ def _has_work(desk: Desk, state: EndpointState, now: datetime) -> bool:
     wanted = planned(state)
     if due(state, seen, now) or desk.unneeded(state, seen):
         return True
-    return seen.detail.get("server") != "stopped" and (
-        not is_as_planned(state, seen) or not {one.version for one in wanted} <= set(seen.loaded)
-    )
+    amiss = not is_as_planned(state, seen) or seen.operation == "failed" or not {one.version for one in wanted} <= set(seen.loaded)
+    return amiss and seen.detail.get("server") != "stopped"
 
 
 def withdraw(desk: Desk, reason: str, patience: float) -> Deployment:
@@ -271,8 +295,9 @@ def withdraw(desk: Desk, reason: str, patience: float) -> Deployment:
             raise DeploymentError(f"endpoint {desk.endpoint.environment}/{desk.endpoint.model}: nothing is live here")
         number = state.live.number
         state = desk.ledger.change(lambda before: move(before, number, S.DRAINING, now=now, reason=reason, retire_at=now))
-        revision = desk.route((), None, state.revision)
+        revision = desk.route((), None, state.revision, again=True).revision
         desk.ledger.change(lambda before: evolve(before, revision=revision))
+        _check_settled(desk, f"deployment {desk.name(number)}: withdrawn", patience)
         sweep(desk, now)
     return desk.ledger.deployment(number)
 

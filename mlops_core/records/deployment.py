@@ -78,9 +78,10 @@ class VariantCount(Record):
 class Observed(Record):
     """An endpoint as it is. ``revision`` 0: nothing routed yet; ``previous`` are those before they changed last.
 
-    ``detail`` is the deployer's own, but for three keys: ``server`` is ``stopped`` where a person shut it down, ``crashes`` maps a
-    routing revision, as text, to the number of serving processes that ended unexpectedly under it, and ``memory`` is what the server's
-    processes have resident, in bytes.
+    ``routes`` are those that were set last; ``operation`` tells whether they hold yet, or failed to. ``counters``: totals per version and
+    routing revision. ``detail`` is the deployer's own, but for four keys: ``server`` is ``stopped`` where a person shut it down,
+    ``crashes`` maps a routing revision, as text, to the number of serving processes that ended unexpectedly under it, ``memory`` is what
+    the server's processes have resident, in bytes, and ``reason`` says in one line why the operation failed.
     """
 
     url: str = ""
@@ -91,7 +92,6 @@ class Observed(Record):
     previous: tuple[Variant, ...] = ()
     loaded: tuple[str, ...] = ()
     counters: tuple[VariantCount, ...] = ()
-    cursor: str | None = None
     detail: Mapping[str, Any] = field(factory=dict)
 
 

@@ -23,10 +23,10 @@ __all__ = ["Deployer"]
 class Deployer(Backend):
     """Mechanism of one environment. The core adds the state machine, promotion, canary steps, gates and rollback.
 
-    Capabilities: ``process`` (it serves in processes of its own, ``serve`` is implemented), ``in-process`` (``predict`` is implemented),
-    ``shadow`` (each routed request is also given to the shadow of the routes, which delays and fails no answer: what it answers goes
-    nowhere, what it has no time for is dropped, and both are counted under its version), ``counters`` (``observe`` counts the requests of
-    each version).
+    Capabilities: ``process`` (it serves in processes of its own, ``serve`` is implemented), ``in-process`` (``predict`` answers in this
+    very process), ``predict`` (``predict`` sends the request its own way, and no url is asked), ``shadow`` (each routed request is also
+    given to the shadow of the routes, which delays and fails no answer: what it answers goes nowhere, what it has no time for is dropped,
+    and both are counted under its version), ``counters`` (``observe`` counts the requests of each version).
     """
 
     __slots__ = ()
@@ -51,7 +51,9 @@ class Deployer(Backend):
         """Replace the routes in one atomic step and answer the new revision. No variants: the endpoint is withdrawn.
 
         The routes before are kept as ``previous``; the same variants again, with whatever ``shadow``, make a new revision and keep what
-        ``previous`` was. Only a deployer that declares ``shadow`` is given one: a loaded version.
+        ``previous`` was. Only a deployer that declares ``shadow`` is given one: a loaded version. Where a change takes time, this returns
+        once it has begun, and ``observe`` tells by ``operation`` when it is done. One that was begun before and cannot be interrupted is
+        waited for.
 
         Raises:
             ConflictError: The revision is not ``expected_revision``.
@@ -60,14 +62,24 @@ class Deployer(Backend):
 
     @abstractmethod
     def unload(self, endpoint: EndpointKey, version: str) -> None:
-        """Release a version that no route names; unknown versions are ignored."""
+        """Release a version that no route names; unknown versions are ignored.
+
+        What cannot be released now stays ``loaded`` in what ``observe`` answers, and is asked to go again.
+        """
 
     @abstractmethod
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
-        """The endpoint as it is now. An endpoint that never was answers revision 0."""
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
+        """The endpoint as it is now. An endpoint that never was answers revision 0.
+
+        Args:
+            endpoint: Which.
+            since: Count the requests of this routing revision and of later ones, for ``counters``: totals per version and revision since
+                that revision began, so that counts which come late come in at the next look and a look that was lost loses none. None:
+                nobody asks for counts, and where counting costs a call none is made.
+        """
 
     def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
-        """Answer a request in this process, by the routes; ``unit`` always meets the same variant of one set of routes.
+        """Answer a request by the routes; ``unit`` always meets the same variant of one set of routes.
 
         Raises:
             DeploymentError: Nothing is routed, the columns do not fit, or the model failed.

@@ -118,6 +118,12 @@ class DeployContext(Protocol):
     def load(self, version: ModelVersion) -> Predictor:
         """Fetch, verify and load a model in this process, for deployers that answer here; raises ``MLOpsError``."""
 
+    def bundle(self, version: ModelVersion, into: Path) -> Path:
+        """Write what ``python -m mlops_core.serve --bundle`` serves into a new or empty folder, and answer it; raises ``MLOpsError``.
+
+        The same version makes the same files.
+        """
+
 
 class ServingHost(Protocol):
     """What a serving process is handed: the same stack, recomposed there."""

@@ -26,6 +26,7 @@ _UNITS: Final = 400
 _CLIENTS: Final = 3
 _ENOUGH: Final = 20
 _PATIENCE: Final = 60.0
+_LONGEST, _POLL = 86_400.0, 0.02  # seconds of the deployer's own clock, which need not be the wall's
 
 
 class DeployerRig(ABC):
@@ -61,15 +62,26 @@ class DeployerRig(ABC):
             version, 0, sum(one.total for one in found), sum(one.errors for one in found), sum(one.dropped for one in found)
         )
 
+    def settle(self, endpoint: EndpointKey | None = None) -> None:
+        """Wait until the routes that were set hold."""
+        clock = self.context.clock
+        deadline = clock.monotonic() + _LONGEST
+        while (seen := self.deployer.observe(endpoint or self.endpoint)).operation == "applying":
+            assert clock.monotonic() < deadline, f"the routes do not hold: {seen}"
+            clock.sleep(_POLL)
+        assert seen.operation == "applied", seen
+
     def load(self, name: str, endpoint: EndpointKey | None = None) -> None:
         """Load a healthy version."""
         self.deployer.load(endpoint or self.endpoint, self.version(name), self.context)
 
     def route(self, *weights: tuple[str, float], endpoint: EndpointKey | None = None, shadow: str | None = None) -> int:
-        """Route by weights, at whatever revision the endpoint is; answers the new one."""
+        """Route by weights, at whatever revision the endpoint is, until they hold; answers the new revision."""
         wanted = endpoint or self.endpoint
         variants = tuple(Variant(f"{number}-{version}", version, weight) for number, (version, weight) in enumerate(weights, 1))
-        return self.deployer.set_routes(wanted, variants, shadow, self.deployer.observe(wanted).revision)
+        revision = self.deployer.set_routes(wanted, variants, shadow, self.deployer.observe(wanted).revision)
+        self.settle(wanted)
+        return revision
 
 
 class DeployerSuite:
@@ -180,6 +192,7 @@ class DeployerSuite:
         previous = rig.again().observe(rig.endpoint).previous
         assert [one.version for one in previous] == ["1.0.0"]
         rig.again().set_routes(rig.endpoint, previous, None, 3)
+        rig.settle()
         assert rig.ask(rig.endpoint) == "1.0.0"
 
     def test_no_routes_withdraw_the_endpoint(self, rig: DeployerRig) -> None:
@@ -228,6 +241,7 @@ class DeployerSuite:
             rig.route(("2.0.0", 1.0))
             load.wait_for("2.0.0")
             rig.deployer.set_routes(rig.endpoint, (Variant("1-1.0.0", "1.0.0", 1.0),), None, 3)
+            rig.settle()
             rig.deployer.unload(rig.endpoint, "2.0.0")
             load.wait_for("1.0.0")
 

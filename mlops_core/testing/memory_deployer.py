@@ -40,16 +40,21 @@ class _Loaded:
 class MemoryDeployer(Deployer):
     """An environment that lives and dies with its process. Thread-safe. A shadow gets its copies in a thread, 100 of which may wait.
 
-    It counts the requests of each version itself (capability ``counters``), so that a canary needs no monitoring to be judged.
+    It counts the requests of each version itself (capability ``counters``), so that a canary needs no monitoring to be judged. With a
+    ``delay`` it is one whose routes take time to hold, and ``fault``, where it is set, says why the next ones fail to.
     """
 
     contract: ClassVar[int] = 1
     capabilities: ClassVar[frozenset[str]] = frozenset({"in-process", "counters", "shadow"})
 
     seed: int = field(default=0, metadata={"help": "for the choice among weighted variants"})
+    delay: int = field(default=0, metadata={"help": "looks at an endpoint until its new routes hold; 0: they hold at once"})
+    fault: str = field(default="", init=False, repr=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _context: DeployContext | None = field(default=None, init=False, repr=False)
     _endpoints: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
+    _serving: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
+    _looks: dict[EndpointKey, int] = field(factory=dict, init=False, repr=False)
     _models: dict[tuple[EndpointKey, str], _Loaded] = field(factory=dict, init=False, repr=False)
     _counts: dict[tuple[EndpointKey, str, int], tuple[int, int, int]] = field(factory=dict, init=False, repr=False)
     _random: random.Random = field(init=False, repr=False)
@@ -82,7 +87,7 @@ class MemoryDeployer(Deployer):
         return Health(HealthStatus.UNKNOWN, f"version {version} is not loaded")
 
     def set_routes(self, endpoint: EndpointKey, variants: tuple[Variant, ...], shadow: str | None, expected_revision: int) -> int:
-        """Replace the routes under the lock."""
+        """Replace the routes under the lock; those of before answer until the new ones hold."""
         check_routes(variants)
         with self._lock:
             seen = self._endpoints.get(endpoint, Observed())
@@ -92,8 +97,11 @@ class MemoryDeployer(Deployer):
                 if (endpoint, version) not in self._models:
                     raise DeploymentError(f"deployer memory: version {version} is not loaded - load it before it is routed")
             previous = seen.previous if variants == seen.routes else seen.routes
-            self._endpoints[endpoint] = Observed(revision=seen.revision + 1, routes=variants, shadow=shadow, previous=previous)
-            return seen.revision + 1
+            wanted = Observed(revision=seen.revision + 1, operation="applying", routes=variants, shadow=shadow, previous=previous)
+            self._endpoints[endpoint], self._looks[endpoint] = wanted, self.delay
+            if not self.delay:
+                self._settle(endpoint)
+            return wanted.revision
 
     def unload(self, endpoint: EndpointKey, version: str) -> None:
         """Drop a version that is not routed."""
@@ -101,11 +109,16 @@ class MemoryDeployer(Deployer):
             routed = self._endpoints.get(endpoint, Observed())
             if version in {variant.version for variant in routed.routes} or version == routed.shadow:
                 raise DeploymentError(f"deployer memory: version {version} is routed - route around it before it is unloaded")
-            self._models.pop((endpoint, version), None)
+            serving = self._serving.get(endpoint, Observed())
+            if version not in {*(variant.version for variant in serving.routes), serving.shadow}:
+                self._models.pop((endpoint, version), None)
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
-        """Routes, versions and counts; ``since`` is of no use here: the counts are totals."""
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
+        """Routes, versions and counts: all of them, since they cost nothing."""
         with self._lock:
+            self._looks[endpoint] = self._looks.get(endpoint, 0) - 1
+            if self._looks[endpoint] <= 0:
+                self._settle(endpoint)
             loaded = tuple(sorted(version for owner, version in self._models if owner == endpoint))
             counts = tuple(VariantCount(*key[1:], *found) for key, found in self._counts.items() if key[0] == endpoint)
             return evolve(self._endpoints.get(endpoint, Observed()), loaded=loaded, counters=counts)
@@ -113,7 +126,7 @@ class MemoryDeployer(Deployer):
     def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
         """Answer by the routes, and count it."""
         with self._lock:
-            seen = self._endpoints.get(endpoint, Observed())
+            seen = self._serving.get(endpoint, Observed())
             share = self._random.random() if unit is None else share_of(unit, seen.routes)
             chosen = pick(seen.routes, share)
             model = self._models.get((endpoint, chosen.version))
@@ -141,6 +154,17 @@ class MemoryDeployer(Deployer):
         """Forget everything that was loaded; the routes stay, as a stopped server's do."""
         with self._lock:
             self._models.clear()
+
+    def _settle(self, endpoint: EndpointKey) -> None:
+        """The routes that were set hold from now on, or have failed to."""
+        wanted = self._endpoints.get(endpoint)
+        if wanted is None or wanted.operation != "applying":
+            return
+        if self.fault:
+            self._endpoints[endpoint] = evolve(wanted, operation="failed", detail={"reason": self.fault})
+            self.fault = ""
+        else:
+            self._endpoints[endpoint] = self._serving[endpoint] = evolve(wanted, operation="applied")
 
     def _copy(self, endpoint: EndpointKey, shadow: _Loaded, revision: int, columns: Mapping[str, NDArray[Any]]) -> None:
         """Give a request to the shadow, beside its answer; one too many is dropped."""

@@ -51,6 +51,9 @@ class Context:
     def load(self, version: ModelVersion) -> Predictor:
         raise AssertionError("this deployer loads in other processes")
 
+    def bundle(self, version: ModelVersion, into: Path) -> Path:
+        raise AssertionError("this deployer fetches models by itself")
+
 
 class LocalRig(DeployerRig):
     """One server in a folder of its own, and what a client does."""

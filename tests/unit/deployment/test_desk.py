@@ -15,6 +15,7 @@ from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
 from mlops_core.records import EndpointKey, NewEntry, Variant
 from mlops_core.stack.keys import write_pair
 from mlops_core.stack.signing import Signing
+from mlops_core.testing.memory_deployer import MemoryDeployer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +37,32 @@ def test_routes_are_set_once_whoever_repeats_it(world: Any) -> None:
     desk = Desk(world.stack, KEY)
     desk.load(["1.0.0"])
 
-    assert desk.route(ROUTES, None, 0) == 1
-    assert desk.route(ROUTES, None, 0) == 1
+    assert desk.route(ROUTES, None, 0).revision == 1
+    assert desk.route(ROUTES, None, 0).revision == 1
     with pytest.raises(ConflictError, match="endpoint delays: traffic was moved meanwhile"):
         desk.route((), None, 0)
+
+
+def test_routes_that_failed_to_hold_are_set_again_where_asked(world: Any) -> None:
+    desk = Desk(world.stack, KEY)
+    desk.load(["1.0.0"])
+    world.deployer().fault = "no instance is left"
+
+    assert [(seen.revision, seen.operation) for seen in (desk.route(ROUTES, None, 0), desk.route(ROUTES, None, 1))] == [(1, "failed")] * 2
+    seen = desk.route(ROUTES, None, 1, again=True)
+    assert (seen.revision, seen.operation) == (2, "applied")
+
+
+def test_routes_that_take_their_time_are_waited_for_and_not_for_ever(world: Any) -> None:
+    world.deployers["production"] = MemoryDeployer(delay=20)
+    desk = Desk(world.compose("acme"), KEY)
+    desk.load(["1.0.0"])
+    desk.route(ROUTES, None, 0)
+
+    assert desk.settled(1.0).operation == "applying"
+    assert world.clock.monotonic() == pytest.approx(1.0)
+    assert desk.settled(600.0).operation == "applied"
+    assert world.clock.monotonic() < 100
 
 
 def test_one_at_a_time(world: Any) -> None:

@@ -153,3 +153,117 @@ def test_a_first_deployment_that_was_rolled_back_meanwhile_serves_nothing(world:
 def test_a_deployment_that_is_over_is_answered_as_it_is(world: Any) -> None:
     done = world.deployment.deploy_model("delays", "1.0.0", "production")
     assert Driver(Desk(world.stack, KEY), world.clock.now()).run(1) == done
+
+
+class Slow:
+    """A world whose production takes two looks to apply routes, and its first deployment."""
+
+    def __init__(self, world: Any) -> None:
+        self.deployer = world.deployers["production"] = MemoryDeployer(delay=0)
+        world.deployment.deploy_model("delays", "1.0.0", "production")
+        self.deployer.delay = 3
+        self.deployment = world.deployment
+
+    def statuses(self) -> list[S]:
+        return [one.status for one in self.deployment.history("delays", "production")]
+
+
+@pytest.fixture
+def slow(world: Any) -> Slow:
+    return Slow(world)
+
+
+def test_a_deployment_is_live_once_its_routes_hold(world: Any, slow: Slow) -> None:
+    done = world.deployment.deploy_model("delays", "2.0.0", "production")
+
+    assert (done.status, done.revision, done.confirmed) == (S.LIVE, 2, True)
+    assert world.ask(5) == ["2.0.0"] * 5
+    assert slow.deployer.observe(KEY).operation == "applied"
+
+
+def test_a_deployment_whose_routes_take_too_long_is_told_and_goes_on(world: Any, slow: Slow) -> None:
+    slow.deployer.delay = 60
+    with pytest.raises(DeploymentError, match=r"deployment production/delays/2: its routes do not hold after 20 s - the control loop"):
+        world.deployment.deploy_model("delays", "2.0.0", "production", timeout=20.0)
+    assert slow.statuses() == [S.LIVE, S.PROMOTING]
+    assert world.ask(5) == ["1.0.0"] * 5
+
+    for _ in range(60):
+        world.deployment.advance()
+    assert slow.statuses() == [S.DRAINING, S.LIVE]
+    assert world.deployment.get("production/delays/2").revision == 2
+
+
+def test_a_pass_of_the_control_loop_waits_for_nothing(world: Any, slow: Slow) -> None:
+    slow.deployer.delay = 6
+    world.deployment.deploy_model("delays", "2.0.0", "production", wait=False)
+    world.deployment.advance()
+    assert (slow.statuses(), world.clock.monotonic()) == ([S.LIVE, S.PROMOTING], 0.0)
+    while slow.statuses()[-1] is S.PROMOTING:
+        world.deployment.advance()
+    assert slow.statuses() == [S.DRAINING, S.LIVE]
+
+
+def test_a_canary_begins_when_its_share_holds(world: Any, slow: Slow, plan: Any) -> None:
+    canary = world.deployment.start_canary("delays", "2.0.0", "production", canary=plan)
+
+    assert (canary.status, canary.confirmed, canary.weight) == (S.CANARY, True, 0.1)
+    assert canary.rollout is not None
+    assert canary.rollout.step_started == world.clock.now() > canary.rollout.started
+    assert canary.rollout.weights == {2: 0.1}
+
+
+def test_routes_that_fail_to_hold_take_the_deployment_back_with_the_reason(world: Any, slow: Slow) -> None:
+    slow.deployer.fault = "no instance of ml.m5.large is left"
+    with pytest.raises(DeploymentError) as raised:
+        world.deployment.deploy_model("delays", "2.0.0", "production")
+
+    assert raised.value.message == "deployment production/delays/2: its routes failed to hold: no instance of ml.m5.large is left"
+    assert slow.statuses() == [S.LIVE, S.ROLLED_BACK]
+    assert world.ask(5) == ["1.0.0"] * 5
+    assert world.deployment.deploy_model("delays", "3.0.0", "production").status is S.LIVE
+
+
+def test_a_step_of_a_canary_that_fails_to_hold_ends_it(world: Any, slow: Slow, plan: Any) -> None:
+    slow.deployer.delay = 0
+    canary = world.deployment.start_canary("delays", "2.0.0", "production", canary=plan)
+    world.ask(1000)
+    world.clock.advance(61)
+    slow.deployer.delay, slow.deployer.fault = 3, "an alarm rang"
+    for _ in range(4):
+        world.deployment.advance()
+
+    ended = world.deployment.get(canary.deployment_id)
+    assert (ended.status, ended.reason) == (S.ROLLED_BACK, "its routes failed to hold: an alarm rang")
+
+
+def test_a_rollback_while_routes_are_applied_wins(world: Any, slow: Slow) -> None:
+    slow.deployer.delay = 8
+    world.deployment.deploy_model("delays", "2.0.0", "production", wait=False)
+    world.deployment.advance()
+    assert slow.deployer.observe(KEY).operation == "applying"
+    done = world.deployment.rollback_deployment("production/delays/2")
+
+    assert (done.status, slow.deployer.observe(KEY).operation) == (S.ROLLED_BACK, "applied")
+    assert slow.statuses() == [S.LIVE, S.ROLLED_BACK]
+    assert world.ask(5) == ["1.0.0"] * 5
+
+
+def test_a_rollback_that_fails_to_hold_is_told_and_set_again(world: Any, slow: Slow) -> None:
+    world.deployment.deploy_model("delays", "2.0.0", "production")
+    slow.deployer.fault = "the service is down"
+    with pytest.raises(
+        DeploymentError, match=r"delays/2: rolled back, but the endpoint does not follow: the service is down - the control"
+    ):
+        world.deployment.rollback_deployment("production/delays/2")
+    assert world.ask(5) == ["2.0.0"] * 5
+
+    for _ in range(5):
+        world.deployment.advance()
+    assert world.ask(5) == ["1.0.0"] * 5
+    assert slow.statuses() == [S.LIVE, S.ROLLED_BACK]
+
+
+def test_a_withdrawal_is_done_when_nothing_answers(world: Any, slow: Slow) -> None:
+    world.deployment.withdraw("delays", "production")
+    assert (slow.deployer.observe(KEY).operation, slow.deployer.observe(KEY).loaded) == ("applied", ())

@@ -128,7 +128,7 @@ class Stoppable(MemoryDeployer):
         super().shutdown()
         self.stopped = True
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         seen = super().observe(endpoint, since=since)
         return evolve(seen, url=f"http://host:{8000 + self.starts}", detail={"server": "stopped" if self.stopped else "running"})
 
@@ -657,7 +657,7 @@ class Away(MemoryDeployer):
 
     contract = 1
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         raise RuntimeError("no credentials")
 
 
@@ -713,7 +713,7 @@ class Crashing(MemoryDeployer):
     contract = 1
     crashes: ClassVar[dict[str, int]] = {}
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         return evolve(super().observe(endpoint, since=since), detail={"crashes": dict(self.crashes)})
 
 

@@ -292,7 +292,7 @@ def test_what_a_rollback_could_not_release_the_next_pass_does(mortal: World) -> 
 
 def test_a_server_that_a_person_stopped_stays_stopped(mortal: World) -> None:
     class Stopped(CountingDeployer):
-        def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+        def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
             return evolve(super().observe(endpoint, since=since), loaded=(), detail={"server": "stopped"})
 
     deployer = Stopped()

@@ -210,7 +210,7 @@ class Crashing(MemoryDeployer):
     contract = 1
     crashes: ClassVar[dict[str, int]] = {}
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         return evolve(super().observe(endpoint, since=since), detail={"crashes": dict(self.crashes)})
 
 

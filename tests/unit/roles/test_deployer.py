@@ -29,7 +29,7 @@ class Elsewhere(Deployer):
     def unload(self, endpoint: EndpointKey, version: str) -> None:
         """Nothing is loaded."""
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         return Observed()
 
 

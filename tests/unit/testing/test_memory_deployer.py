@@ -11,7 +11,7 @@ import pytest
 
 from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ArtifactError, DeploymentError
-from mlops_core.records import Column, EndpointKey, ModelVersion, Schema, VariantCount
+from mlops_core.records import Column, EndpointKey, ModelVersion, Schema, Variant, VariantCount
 from mlops_core.testing.deployer_suite import DeployerRig, DeployerSuite
 from mlops_core.testing.memory_deployer import MemoryDeployer, mlops_deployer
 
@@ -51,10 +51,15 @@ class Context:
             raise ArtifactError("artifact delays 2.0.0: does not match its sha256")
         return Echo(version)
 
+    def bundle(self, version: ModelVersion, into: Path) -> Path:
+        raise AssertionError("this deployer answers in process")
+
 
 class Rig(DeployerRig):
-    def __init__(self) -> None:
-        self.deployer = MemoryDeployer()
+    deployer: MemoryDeployer
+
+    def __init__(self, delay: int = 0) -> None:
+        self.deployer = MemoryDeployer(delay=delay)
         self.context = Context()
         self.deployer.attach("staging", self.context)
 
@@ -76,6 +81,40 @@ class TestMemoryDeployer(DeployerSuite):
     @pytest.fixture
     def rig(self) -> Rig:
         return Rig()
+
+
+class TestRoutesThatTakeTheirTime(DeployerSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return Rig(delay=3)
+
+
+def test_new_routes_answer_once_they_hold_and_old_ones_until_then() -> None:
+    rig = Rig(delay=2)
+    for name in ("1.0.0", "2.0.0"):
+        rig.load(name)
+    rig.route(("1.0.0", 1.0))
+    rig.deployer.set_routes(rig.endpoint, (Variant("2-2.0.0", "2.0.0", 1.0),), None, 1)
+    seen = rig.deployer.observe(rig.endpoint)
+
+    assert (seen.revision, seen.operation, seen.routes[0].version, rig.ask(rig.endpoint)) == (2, "applying", "2.0.0", "1.0.0")
+    rig.deployer.unload(rig.endpoint, "1.0.0")
+    assert rig.ask(rig.endpoint) == "1.0.0"
+    assert rig.deployer.observe(rig.endpoint).operation == "applied"
+    assert rig.ask(rig.endpoint) == "2.0.0"
+
+
+def test_routes_that_fail_to_hold_say_why_and_change_nothing() -> None:
+    rig = Rig(delay=1)
+    for name in ("1.0.0", "2.0.0"):
+        rig.load(name)
+    rig.route(("1.0.0", 1.0))
+    rig.deployer.fault = "no instance is left"
+    rig.deployer.set_routes(rig.endpoint, (Variant("2-2.0.0", "2.0.0", 1.0),), None, 1)
+    seen = rig.deployer.observe(rig.endpoint)
+
+    assert (seen.revision, seen.operation, seen.detail) == (2, "failed", {"reason": "no instance is left"})
+    assert rig.ask(rig.endpoint) == "1.0.0"
 
 
 def test_requests_are_counted_by_version_and_revision() -> None:

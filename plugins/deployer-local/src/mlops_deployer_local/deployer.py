@@ -131,7 +131,7 @@ class LocalDeployer(Deployer):
                 return
         self._ask("unload", endpoint=_name(endpoint), version=version)
 
-    def observe(self, endpoint: EndpointKey, *, since: str | None = None) -> Observed:
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         """The endpoint as the state file has it, which is written before routes change. Starts nothing, and asks nobody."""
         info = self._server()
         running = info is not None
