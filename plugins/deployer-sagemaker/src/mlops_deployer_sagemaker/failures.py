@@ -1,0 +1,84 @@
+"""What went wrong at AWS, in words that say what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from botocore.exceptions import (
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as Unreachable
+
+__all__ = ["code_of", "exists_already", "is_busy", "is_missing", "reason"]
+
+_DENIED: Final = frozenset({"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_REFUSED: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_QUOTA: Final = frozenset({"ResourceLimitExceeded", "ServiceQuotaExceededException"})
+_BUSY: Final = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "ServiceUnavailable"})
+_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "ResourceNotFound"})
+_LONGEST: Final = 300  # characters of AWS's own words
+
+
+def code_of(error: BaseException) -> str:
+    """The error's code, such as ``ValidationException``; empty if nobody answered."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def is_missing(error: ClientError) -> bool:
+    """What was asked for is not there. SageMaker has no code of its own for that, only words."""
+    return code_of(error) in _MISSING or (code_of(error) == "ValidationException" and "Could not find" in _words(error))
+
+
+def exists_already(error: ClientError) -> bool:
+    """What was to be created is there."""
+    return code_of(error) == "ValidationException" and "already existing" in _words(error)
+
+
+def is_busy(error: ClientError) -> bool:
+    """The endpoint is changing, and takes no other change before it is done."""
+    return code_of(error) == "ValidationException" and "in-progress" in _words(error)
+
+
+def reason(error: BaseException, operation: str) -> str:
+    """One line: the cause and the remedy."""
+    if isinstance(error, ClientError):
+        return _refusal(error, operation)
+    match error:
+        case NoCredentialsError() | PartialCredentialsError() | TokenRetrievalError() | ProfileNotFound():
+            return f"no credentials ({type(error).__name__}) - run `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        case NoRegionError():
+            return "no region - set the option `region`, or AWS_DEFAULT_REGION"
+        case Unreachable() | HTTPClientError():
+            return f"AWS cannot be reached ({type(error).__name__}) - is there a network, and is endpoint_url right?"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"
+
+
+def _refusal(error: ClientError, operation: str) -> str:
+    code = code_of(error)
+    words = {
+        _DENIED: f"AWS denies {operation} ({code}) - allow it to whoever runs this, by an IAM policy",
+        _REFUSED: f"AWS does not know these credentials ({code}) - log in anew, or correct AWS_ACCESS_KEY_ID and its secret",
+        _QUOTA: f"{_words(error)} ({code}) - ask for more in Service Quotas, or take another instance_type",
+        _BUSY: f"AWS takes no more calls at present ({code}) - try again later",
+        frozenset({"NoSuchBucket"}): "there is no such bucket - create it, or correct `bucket`",
+    }
+    return next((said for codes, said in words.items() if code in codes), f"AWS answers {code} to {operation}: {_words(error)}")
+
+
+def _words(error: ClientError) -> str:
+    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:_LONGEST]
