@@ -215,7 +215,8 @@ def _from_bundle(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
     folder = Path(options.bundle).absolute()
     version = read_bundle(folder)
     _check_format(version.format, options.trust)
-    deployer = Use(options.deployer, {"port": options.port, "host": options.host}, key="environments.bundle")
+    chosen = {"port": options.port, "host": options.host, **dict(map(_option, options.option))}
+    deployer = Use(options.deployer, chosen, key="environments.bundle")
     settings = Settings(
         project=version.model,
         tenant=version.tenant,
@@ -227,7 +228,16 @@ def _from_bundle(options: argparse.Namespace) -> tuple[ProjectHost, list[str]]:
     stack = compose(settings, folder)
     stack.signing.check(version)
     host = BundleHost(stack, "bundle", folder=folder, bundled=version)
-    return host, ["alone", f"{version.tenant}/{version.model}/{version.version}"]
+    return host, ["alone", f"{version.tenant}/{version.model}/{version.version}", *(["open"] if options.open else [])]
+
+
+def _option(text: str) -> tuple[str, float]:
+    """An option of the deployer that is a number."""
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value) if value.isdigit() else float(value)
+    except ValueError as error:
+        raise DeploymentError(f"serve: --option {quoted(text)} is not NAME=NUMBER - write body_limit=6000000") from error
 
 
 def _check_format(named: str, trusted: Sequence[str]) -> None:
@@ -247,8 +257,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--environment", default="production", help="with --stack: whose server this is")
     parser.add_argument("--deployer", default="local", help="with --bundle: which deployer serves")
     parser.add_argument("--port", type=int, default=8080, help="with --bundle; 0 takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="with --bundle; any but the loopback needs --tokens")
+    parser.add_argument("--host", default="127.0.0.1", help="with --bundle; any but the loopback needs --tokens or --open")
+    parser.add_argument(
+        "--option", action="append", default=[], help="with --bundle: a number of the deployer's, such as body_limit=6000000"
+    )
     parser.add_argument("--tokens", type=os.path.abspath, help="with --bundle: a file with one tenant:token per line")
+    parser.add_argument("--open", action="store_true", help="with --bundle: need no token at any --host; whoever reaches the port may ask")
     parser.add_argument("--trust", action="append", default=[], help="with --bundle: a format that may run code when it is loaded")
     parser.add_argument(
         "--public",
@@ -257,7 +271,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=os.path.abspath,
         help="with --bundle: file of a public key that must have signed it",
     )
-    parser.add_argument("args", nargs="*", help="the deployer's own arguments, behind --")
+    parser.add_argument("args", nargs="*", help="the deployer's own arguments, behind --; with --bundle nothing is made of them")
     return parser.parse_args(arguments)
 
 

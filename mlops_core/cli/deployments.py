@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlops_core.cli.group import DefaultGroup
-from mlops_core.cli.options import Session, project_options
-from mlops_core.cli.output import age
+from mlops_core.cli.options import SHARE, Session, project_options
+from mlops_core.cli.output import age, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +59,39 @@ def _shutdown(session: Session, environment: str) -> None:
     """Stop the servers of ENVIRONMENT; its routes stay, and the next deployment starts it with them."""
     session.project.deployment.shutdown(environment)
     session.out.line(f"{environment}: stopped")
+
+
+@command.command("plan")
+@click.argument("model")
+@click.argument("version")
+@click.option("--to", "environment", required=True, help="The environment, such as production.")
+@click.option("--weight", type=SHARE, default=1.0, help="Its share of the requests beside what is live, such as 10%. Default: all.")
+@project_options
+def _plan(session: Session, model: str, version: str, environment: str, weight: float) -> None:
+    """What deploying VERSION (a name or @ALIAS) of MODEL would call, and what would serve then. Changes nothing."""
+    found = session.project.deployment.plan(model, version, environment, weight=weight)
+    session.out.record(found)
+    rows = [(number, call.name, json.dumps(plain(dict(call.arguments)))) for number, call in enumerate(found.calls, 1)]
+    session.out.table(f"Calls to deploy {model} {version} to {environment}", ("", "call", "arguments"), rows, empty="none are needed")
+    for kind, count in found.instances.items():
+        session.out.line(f"serving then: {count} x {kind}")
+    for note in found.notes:
+        session.out.line(note)
+
+
+@command.command("image")
+@click.argument("model")
+@click.argument("version")
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="A new folder for the Dockerfile and what it needs.")
+@project_options
+def _image(session: Session, model: str, version: str, into: Path) -> None:
+    """Write the Dockerfile of a server for VERSION of MODEL, and for all versions of its format."""
+    from mlops_core.deployment.image import write_image
+
+    project = session.project
+    folder = write_image(project.versioning.get_version(model, version), into, project.stack.settings.models.trust)
+    session.out.record({"folder": str(folder)})
+    session.out.line(f"{folder}: Dockerfile, requirements.txt, wheels - build it with: docker build {folder}")
 
 
 def show_endpoints(session: Session, found: Sequence[Endpoint]) -> None:

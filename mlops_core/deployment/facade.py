@@ -17,9 +17,10 @@ from mlops_core.deployment.counts import check_countable
 from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
+from mlops_core.deployment.plan import plan_of
 from mlops_core.deployment.split import check_end
 from mlops_core.exceptions import CapabilityError, DeploymentError
-from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Prediction, RolloutReport
+from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Plan, Prediction, RolloutReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,6 +197,19 @@ class ModelDeployment:
             raise CapabilityError(f"environments.{desk.endpoint.environment}: {name} has no shadows - start a canary instead")
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), shadow=True)
         return work.deploy(desk, order, desk.timeout) if wait else work.place(desk, order)
+
+    @guarded()
+    def plan(self, model_id: str, version: str, environment: str, *, weight: float = 1.0) -> Plan:
+        """What deploying a version would call, and the instances that would serve then. Changes nothing.
+
+        Args:
+            model_id: The registered model.
+            version: Its version, or ``@alias``.
+            environment: Where.
+            weight: Its share of the requests, above 0; what is live keeps the rest, as in a step of a canary.
+        """
+        desk = self._desk(model_id, environment, _TIMEOUT)
+        return plan_of(desk, desk.version(version), weight)
 
     # --- taking back
 

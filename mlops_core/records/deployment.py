@@ -19,6 +19,8 @@ __all__ = [
     "Health",
     "HealthStatus",
     "Observed",
+    "Plan",
+    "PlannedCall",
     "Prediction",
     "Rollout",
     "ShadowRun",
@@ -232,6 +234,23 @@ class Endpoint(Record):
     live: Deployment | None = None
     open: Deployment | None = None
     detail: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class PlannedCall(Record):
+    """A call that a deployer would make, by the name that its backend has for it."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class Plan(Record):
+    """What new routes would take: ``calls`` in their order, the ``instances`` that would serve then by kind, and what else to know."""
+
+    calls: tuple[PlannedCall, ...]
+    instances: Mapping[str, int] = field(factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @frozen

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mlops_core.records import EndpointKey, Health, ModelVersion, Observed, Prediction, Variant
+    from mlops_core.records import EndpointKey, Health, ModelVersion, Observed, Plan, Prediction, Variant
     from mlops_core.roles.ports import DeployContext, ServingHost
 
 __all__ = ["Deployer"]
@@ -85,6 +85,17 @@ class Deployer(Backend):
             DeploymentError: Nothing is routed, the columns do not fit, or the model failed.
         """
         raise CapabilityError(f"deployer: {type(self).__name__} does not answer in this process - send the request to its url")
+
+    def plan(self, endpoint: EndpointKey, version: ModelVersion, variants: tuple[Variant, ...], shadow: str | None) -> Plan:
+        """What loading a version and then setting routes would call, which may look and changes nothing.
+
+        By default the calls of this role, for deployers that have nothing to add.
+        """
+        from mlops_core.records import Plan, PlannedCall
+
+        load = PlannedCall("load", {"version": version.version})
+        routes = PlannedCall("set_routes", {"weights": {one.version: one.weight for one in variants}, "shadow": shadow})
+        return Plan((routes,) if version.version in self.observe(endpoint).loaded else (load, routes))
 
     def serve(self, host: ServingHost, args: Sequence[str]) -> None:
         """Run a serving process until it is told to end; called by ``python -m mlops_core.serve`` with the deployer's own ``args``."""

@@ -26,7 +26,7 @@ _UNITS: Final = 400
 _CLIENTS: Final = 3
 _ENOUGH: Final = 20
 _PATIENCE: Final = 60.0
-_LONGEST, _POLL = 86_400.0, 0.02  # seconds of the deployer's own clock, which need not be the wall's
+_LONGEST, _POLL, _LONGEST_POLL = 86_400.0, 0.02, 5.0  # seconds of the deployer's own clock, which need not be the wall's
 
 
 class DeployerRig(ABC):
@@ -64,11 +64,12 @@ class DeployerRig(ABC):
 
     def settle(self, endpoint: EndpointKey | None = None) -> None:
         """Wait until the routes that were set hold."""
-        clock = self.context.clock
+        clock, pause = self.context.clock, _POLL
         deadline = clock.monotonic() + _LONGEST
         while (seen := self.deployer.observe(endpoint or self.endpoint)).operation == "applying":
             assert clock.monotonic() < deadline, f"the routes do not hold: {seen}"
-            clock.sleep(_POLL)
+            clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL)
         assert seen.operation == "applied", seen
 
     def load(self, name: str, endpoint: EndpointKey | None = None) -> None:

@@ -250,9 +250,34 @@ def test_a_bundle_on_a_free_port_tells_its_address(stack: Stack, tmp_path_factor
         assert process.wait(timeout=30) == 0
 
 
+def test_a_bundle_is_open_to_other_machines_only_where_that_is_said(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = write_bundle(stack, register(stack, "1.0.0", 5), tmp_path_factory.mktemp("elsewhere") / "bundle")
+    (folder / "factor.py").write_text(FORMAT)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["version"]["format"] = "./factor.py:Factor"
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    command = [sys.executable, "-m", "mlops_core.serve", "--bundle", str(folder), "--host", "0.0.0.0", "--port", "0"]  # noqa: S104
+    command += ["--trust", "./factor.py:Factor", "--option", "body_limit=30"]
+    refused = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert (refused.returncode, refused.stderr.count("is open to other machines, and no tokens are set")) == (1, 1)
+
+    with subprocess.Popen([*command, "--open", "serve"], cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            port = int(next(line for line in process.stderr if "is served at" in line).rpartition(":")[2])
+            assert ask(port, 2.0)["predictions"] == [10.0]
+            with pytest.raises(urllib.error.HTTPError, match="413"):
+                ask(port, 1.2345678901234567e-123)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
+        ("--option", "body_limit=much", "serve: --option 'body_limit=much' is not NAME=NUMBER - write body_limit=6000000"),
+        ("--option", "body_limi=1", "environments.bundle: unknown key 'body_limi' - did you mean 'body_limit'?"),
         ("--port", "70000", "environments.bundle: deployer local: port is 70000 - give 0 to 65535"),
         ("--host", "no-such-host.invalid", "environment bundle: host 'no-such-host.invalid' is no address of a machine"),
     ],

@@ -16,14 +16,13 @@ import threading
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field
 from botocore.response import StreamingBody
 from botocore.validate import ParamValidator
 
-if TYPE_CHECKING:
-    from mlops_core.testing.clock import FakeClock
+from mlops_core.testing.clock import FakeClock
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
 _BUSY = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
@@ -123,7 +122,11 @@ class Cloud:
 
     def _describe_model(self, ModelName: str) -> Any:  # noqa: N803
         found = self.models.get(ModelName) or missing("model", ModelName)
-        return {**{name: value for name, value in found.items() if name != "Tags"}, "CreationTime": self.clock.now(), "ModelArn": f"{ARN}:model/x"}
+        return {
+            **{name: value for name, value in found.items() if name != "Tags"},
+            "CreationTime": self.clock.now(),
+            "ModelArn": f"{ARN}:model/x",
+        }
 
     def _delete_model(self, ModelName: str) -> None:  # noqa: N803
         self.models.pop(ModelName, None) or missing("model", ModelName)
@@ -216,14 +219,14 @@ class Cloud:
 
     def _begin(self, one: Endpoint, kind: str, status: str, then: Any) -> None:
         one.status, one.modified, one.reason = status, self.clock.now(), ""
-        one.due = one.modified + timedelta(seconds=self.slow[kind])
+        due = one.due = one.modified + timedelta(seconds=self.slow[kind])
         outcome, reason = self.faults[kind].pop(0) if self.faults[kind] else ("InService", "")
 
         def finish() -> None:
             if outcome == "InService" and not reason:
                 then()
             if outcome == "RollingBack":
-                one.status, one.due, one.then = outcome, one.due + timedelta(seconds=60), lambda: settle("InService")
+                one.status, one.due, one.then = outcome, due + timedelta(seconds=60), lambda: settle("InService")
                 return
             settle(outcome)
 
@@ -253,10 +256,10 @@ class Cloud:
         self.counts[EndpointName, chosen, "Invocations", minute] += 1
         if "y" in columns:
             self.counts[EndpointName, chosen, "Invocation4XXErrors", minute] += 1
-            raise RefusedError("ModelError", "it failed", 424, OriginalStatusCode=422, OriginalMessage='{"error": "column \'y\' is unknown"}')
+            raise failed(422, "column 'y' is unknown")
         if version in self.broken:
             self.counts[EndpointName, chosen, "Invocation5XXErrors", minute] += 1
-            raise RefusedError("ModelError", "it failed", 424, OriginalStatusCode=500, OriginalMessage='{"error": "the model\\nfails"}')
+            raise failed(500, "the model\nfails")
         answer = {"predictions": columns["x"], "version": version, "prediction_id": f"p{len(self.calls)}"}
         return {"Body": stream(json.dumps(answer).encode()), "InvokedProductionVariant": chosen, "ContentType": "application/json"}
 
@@ -318,6 +321,10 @@ def initial(config: Any) -> dict[str, float]:
 
 def missing(kind: str, name: str) -> Any:
     raise RefusedError("ValidationException", f'Could not find {kind} "{ARN}:{kind.replace(" ", "-")}/{name}".')
+
+
+def failed(status: int, words: str) -> RefusedError:
+    return RefusedError("ModelError", "it failed", 424, OriginalStatusCode=status, OriginalMessage=json.dumps({"error": words}))
 
 
 def stream(body: bytes) -> StreamingBody:

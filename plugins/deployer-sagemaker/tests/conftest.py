@@ -25,7 +25,7 @@ from mlops_deployer_sagemaker.names import endpoint_name
 if TYPE_CHECKING:
     from tests.cloud import Cloud
 
-    from mlops_core.roles import ArtifactStore, Deployer, Predictor
+    from mlops_core.roles import ArtifactStore, Predictor
 
 OPTIONS: dict[str, Any] = {
     "role": "arn:aws:iam::123456789012:role/serving",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mlops_core.project import Project
 
@@ -32,3 +33,28 @@ def test_history_and_shutdown(mlops: Callable[..., Answer], versions: tuple[str,
     assert mlops("deployments", "list", "--environment", "production", "--json").json == []
     assert mlops("deployments", "shutdown", "staging").out == "staging: stopped\n"
     assert mlops("deployments", "shutdown", "nowhere").code != 0
+
+
+def test_a_plan_is_shown_and_nothing_is_done(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    mlops("deploy", "line", "1", "--to", "staging")
+    shown = mlops("deployments", "plan", "line", "2", "--to", "staging", "--weight", "10%").out
+    assert "load" in shown
+    assert '{"weights": {"1": 0.9, "2": 0.1}, "shadow": null}' in shown
+    assert [call["name"] for call in mlops("deployments", "plan", "line", "2", "--to", "staging", "--json").json["calls"]] == [
+        "load",
+        "set_routes",
+    ]
+    assert [one["version"] for one in mlops("deployments", "history", "line", "staging", "--json").json] == ["1"]
+
+
+def test_an_image_is_written_for_a_format_that_can_be_installed(
+    mlops: Callable[..., Answer], project: Project, versions: tuple[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "image"
+    refused = mlops("deployments", "image", "line", "1", "--into", str(folder))
+    assert (refused.code, "format.line: no installed distribution" in refused.err, folder.exists()) == (2, True, False)
+
+    project.versioning.version_model("table", model={"a": 1})
+    assert f"docker build {folder}" in mlops("deployments", "image", "table", "1", "--into", str(folder)).out
+    assert sorted(path.name for path in folder.iterdir()) == ["Dockerfile", "requirements.txt", "wheels"]
+    assert mlops("deployments", "image", "table", "1", "--into", str(folder)).code == 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from attrs import asdict, define, field
 
 from mlops_core.exceptions import ConflictError, DeploymentError
-from mlops_core.records import EndpointKey, Health, HealthStatus, Observed, Variant
+from mlops_core.records import EndpointKey, Health, HealthStatus, Observed, Plan, Variant
 from mlops_core.records.routing import check_routes
 from mlops_core.roles import DeployContext, Deployer
 from mlops_deployer_local.channel import RefusalError, ask_once
@@ -151,12 +151,26 @@ class LocalDeployer(Deployer):
             detail=detail,
         )
 
+    def plan(self, endpoint: EndpointKey, version: ModelVersion, variants: tuple[Variant, ...], shadow: str | None) -> Plan:
+        """The calls of the role, and the processes that serve afterwards."""
+        calls = super().plan(endpoint, version, variants, shadow).calls
+        note = f"a load starts {self.workers} fresh serving processes, which then take the place of those that run"
+        processes = {"supervisor": 1, "serving process": self.workers}
+        return Plan(calls, processes, (note,) if calls[0].name == "load" else ())
+
     def serve(self, host: ServingHost, args: Sequence[str]) -> None:
-        """Run a serving process: ``worker CONTROL LISTENER`` under a supervisor, or ``alone TENANT/MODEL/VERSION`` in the foreground."""
+        """Run a serving process: ``worker CONTROL LISTENER`` under a supervisor, or ``alone TENANT/MODEL/VERSION`` in the foreground.
+
+        ``open`` behind that: others may ask without a token, as in a container whose port only its own proxy reaches.
+        """
         from mlops_deployer_local.serving import serve_alone, serve_under
 
-        self._check_open(host)
-        match list(args):
+        words = list(args)
+        if words[2:] == ["open"] and words[0] == "alone":
+            words.pop()
+        else:
+            self._check_open(host)
+        match words:
             case ["worker", control, listener]:
                 asyncio.run(serve_under(self, host, self._environment, int(control), int(listener)))
             case ["alone", name]:

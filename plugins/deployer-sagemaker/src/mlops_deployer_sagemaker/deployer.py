@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from attrs import define, evolve, field
 
 from mlops_core.exceptions import ConflictError, DeploymentError
-from mlops_core.records import EndpointKey, Health, HealthStatus, Observed, Prediction, Variant
+from mlops_core.records import EndpointKey, Health, HealthStatus, Observed, Plan, PlannedCall, Prediction, Variant
 from mlops_core.records.routing import check_routes
 from mlops_core.roles import DeployContext
 from mlops_deployer_sagemaker.asking import Asking
@@ -148,6 +148,21 @@ class SageMakerDeployer(Options):
     def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
         """By ``invoke_endpoint``, signed; a ``unit`` meets its variant because the request names it."""
         return self._asking.predict(endpoint, self._name(endpoint), {name: values.tolist() for name, values in columns.items()}, unit)
+
+    def plan(self, endpoint: EndpointKey, version: ModelVersion, variants: tuple[Variant, ...], shadow: str | None) -> Plan:
+        """The calls of AWS, of an endpoint as it is now."""
+        record, seen = self._look(endpoint)
+        making, calls = self._making(endpoint, version), []
+        if record.loaded.get(version.version) != making.arguments["ModelName"]:
+            record = evolve(record, loaded={**record.loaded, version.version: making.arguments["ModelName"]})
+            address = making.arguments["PrimaryContainer"]["ModelDataUrl"]
+            calls = [PlannedCall("s3:PutObject", {"Address": address}), PlannedCall("sagemaker:create_model", making.arguments)]
+        change = decide(self._fleet(endpoint), record, variants, shadow, seen)
+        calls += [PlannedCall(f"sagemaker:{call.operation}", call.arguments) for call in change.calls]
+        hosted = len(change.setup.variants) + (change.setup.beside is not None)
+        anew = any(call.operation == "update_endpoint" for call in change.calls)
+        note = "SageMaker starts all instances of the new configuration beside those that run, and then ends these"
+        return Plan(tuple(calls), {self.instance_type: hosted * self.instance_count}, (note,) if anew else ())
 
     def shutdown(self) -> None:
         """Delete every endpoint of this environment, so that no instance costs any more; models, archives and routes stay."""
