@@ -21,7 +21,7 @@ from mlops_deployer_sagemaker.options import Options
 from mlops_deployer_sagemaker.record import Bucket, EndpointRecord, Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -122,7 +122,9 @@ class SageMakerDeployer(Options):
             self._commit(endpoint, kept, after(record, seen, change, self._now()), change.calls)
             return
         self._models.delete(endpoint, record.loaded[version])
-        self._bucket.change(endpoint, lambda before: _without(before, version))
+        unused = sorted(record.configs.keys() - {record.config, "" if seen is None else seen.config})
+        self._bucket.change(endpoint, lambda before: _without(before, version, unused))
+        hosting.forget(unused)
 
     def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         """The record, and whether SageMaker follows it; counts from CloudWatch where they are asked for."""
@@ -263,8 +265,9 @@ class SageMakerDeployer(Options):
         return self._context
 
 
-def _without(record: EndpointRecord, version: str) -> EndpointRecord:
-    return evolve(record, loaded={name: model for name, model in record.loaded.items() if name != version})
+def _without(record: EndpointRecord, version: str, configs: Sequence[str] = ()) -> EndpointRecord:
+    loaded = {name: model for name, model in record.loaded.items() if name != version}
+    return evolve(record, loaded=loaded, configs={name: setup for name, setup in record.configs.items() if name not in configs})
 
 
 def _refused(message: str) -> DeploymentError:
