@@ -70,6 +70,11 @@ class Cloud:
     rng: random.Random = field(factory=lambda: random.Random(3))
     lock: threading.RLock = field(factory=threading.RLock)
 
+    @staticmethod
+    def stream(body: bytes) -> StreamingBody:
+        """A body as botocore hands it over."""
+        return stream(body)
+
     def attach(self, client: Any) -> Any:
         """Answer this client's calls."""
         client.meta.events.register_first("before-parameter-build", self._keep)

@@ -8,6 +8,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from mlops_deployer_sagemaker.deployer import SageMakerDeployer
 from mlops_deployer_sagemaker.names import endpoint_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cloud import Cloud
 
     from mlops_core.roles import ArtifactStore, Predictor
@@ -131,6 +134,21 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 def make_rig(tmp_path: Path, cloud: Cloud) -> Any:
     """Rigs by option."""
     return lambda **options: SageMakerRig(tmp_path, cloud, **options)
+
+
+@pytest.fixture
+def moto_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SageMakerRig]:
+    """A rig whose account is moto's, with an empty bucket."""
+    import boto3
+    from moto import mock_aws
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        s3: Any = boto3.client("s3", "eu-central-1")
+        s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        clock: Any = SimpleNamespace(clock=FakeClock(datetime.now(UTC)))
+        yield SageMakerRig(tmp_path, clock)
 
 
 @pytest.fixture

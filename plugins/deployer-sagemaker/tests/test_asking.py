@@ -52,15 +52,13 @@ def test_a_unit_meets_the_old_version_until_the_new_routes_hold(shared: Any) -> 
 
 
 def test_rows_of_several_outputs_become_columns_and_a_strangers_version_is_its_variants(shared: Any, monkeypatch: Any) -> None:
-    import cloud
-
     (first, *_) = shared.cloud.configs[shared.cloud.endpoints[shared.name].config]["ProductionVariants"]
     answers = {"predictions": [{"late": 1, "risk": 0.9}, {"late": 0, "risk": 0.1}]}
     body = json.dumps(answers).encode()
     monkeypatch.setattr(
         type(shared.cloud),
         "_invoke_endpoint",
-        lambda *_, **__: {"Body": cloud.stream(body), "InvokedProductionVariant": first["VariantName"]},
+        lambda *_, **__: {"Body": shared.cloud.stream(body), "InvokedProductionVariant": first["VariantName"]},
     )
     found = shared.deployer.predict(shared.endpoint, {"x": np.ones(2)})
     assert (found.outputs, found.version, found.prediction_id) == ({"late": [1, 0], "risk": [0.9, 0.1]}, "1.0.0", "")
