@@ -9,7 +9,7 @@ import click
 from attrs import evolve
 
 from mlops_core.cli.deployments import show_deployment
-from mlops_core.cli.options import DURATION, SHARE, Session, project_options
+from mlops_core.cli.options import DURATION, SHARE, Session, patience, project_options
 from mlops_core.cli.rollout import RolloutView, show
 from mlops_core.exceptions import ConfigError, MLOpsError
 
@@ -39,6 +39,7 @@ def command() -> None:
 @click.option("--min-requests", type=click.IntRange(1), default=100, show_default=True, help="Requests that a step must have seen.")
 @click.option("--max-error-rate", type=SHARE, help="The share of errors that it must keep to, such as 1%.")
 @click.option("--wait", is_flag=True, help="Stay until it is live, rolled back or held; else `mlops watch` advances it.")
+@patience
 @project_options
 def _start(
     session: Session,
@@ -50,10 +51,11 @@ def _start(
     min_requests: int,
     max_error_rate: float | None,
     wait: bool,  # noqa: FBT001  click passes flags so
+    timeout: timedelta,
 ) -> None:
     """Begin a canary of VERSION of MODEL."""
     plan = _plan(steps, step_time, min_requests, max_error_rate)
-    deployment = session.project.deployment
+    deployment, longest = session.project.deployment, timeout.total_seconds()
     if wait and session.out.fancy:
         from rich.live import Live
 
@@ -61,9 +63,9 @@ def _start(
             shown.update(RolloutView(deployment.compare(one.deployment_id)), refresh=True)
 
         with Live(console=session.out.console, auto_refresh=False) as shown:
-            done = deployment.start_canary(model, version, environment, canary=plan, wait=True, told=look)
+            done = deployment.start_canary(model, version, environment, canary=plan, wait=True, told=look, timeout=longest)
     else:
-        done = deployment.start_canary(model, version, environment, canary=plan, wait=wait)
+        done = deployment.start_canary(model, version, environment, canary=plan, wait=wait, timeout=longest)
     show_deployment(session, done)
 
 

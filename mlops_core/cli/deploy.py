@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlops_core.cli.deployments import show_deployment
-from mlops_core.cli.options import DEADLINE, SHARE, Session, project_options
+from mlops_core.cli.options import DEADLINE, SHARE, Session, patience, project_options
 from mlops_core.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = ["command"]
 @click.option("--metric", help="What best is decided by. Default: error_rate.")
 @click.option("--shadow", is_flag=True, help="Give it copies of the requests only, and its answers to nobody.")
 @click.option("--no-wait", is_flag=True, help="Only write it down; `mlops watch` carries it out.")
+@patience
 @project_options
 def command(
     session: Session,
@@ -38,19 +39,22 @@ def command(
     metric: str | None,
     shadow: bool,  # noqa: FBT001  click passes flags so
     no_wait: bool,  # noqa: FBT001  click passes flags so
+    timeout: timedelta,
 ) -> None:
     """Deploy VERSION (a name or @ALIAS) of MODEL; with --weight, share the requests among versions."""
     deployment = session.project.deployment
+    longest = timeout.total_seconds()
     if weights and shadow:
         raise ConfigError("deploy: --shadow takes no requests and has no --weight - leave one of them out")
     if until is not None and not weights:
         raise ConfigError("deploy: --until is the end of an A/B test - name its versions with --weight")
     if shadow:
-        done = deployment.start_shadow(model, version, environment, wait=not no_wait)
+        done = deployment.start_shadow(model, version, environment, wait=not no_wait, timeout=longest)
     elif weights:
-        done = deployment.set_traffic(model, environment, _shares(weights, version), until=until, then=then, metric=metric)
+        shares = _shares(weights, version)
+        done = deployment.set_traffic(model, environment, shares, until=until, then=then, metric=metric, timeout=longest)
     else:
-        done = deployment.deploy_model(model, version, environment, wait=not no_wait)
+        done = deployment.deploy_model(model, version, environment, wait=not no_wait, timeout=longest)
     show_deployment(session, done)
 
 

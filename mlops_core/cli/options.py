@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["DEADLINE", "DURATION", "MOMENT", "SHARE", "Session", "project_options"]
+__all__ = ["DEADLINE", "DURATION", "MOMENT", "SHARE", "Session", "patience", "project_options"]
 
 
 class _Duration(click.ParamType["timedelta"]):
@@ -86,6 +86,10 @@ DURATION: Final = _Duration()
 MOMENT: Final = _Moment("ago")
 DEADLINE: Final = _Moment("from now")
 SHARE: Final = _Share()
+
+patience = click.option(
+    "--timeout", type=DURATION, default="5m", show_default=True, help="How long a load, and new routes until they hold, may take."
+)
 
 
 @define

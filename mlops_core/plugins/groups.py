@@ -84,6 +84,7 @@ FIRST_PARTY: Final[Mapping[str, str]] = {
     "registry.s3": "motadata-mlops-registry-s3",
     "registry.sqlite": "motadata-mlops-registry-sql",
     "deployer.local": "motadata-mlops-deployer-local",
+    "deployer.sagemaker": "motadata-mlops-deployer-sagemaker",
     "sink.otel": "motadata-mlops-sink-otel",
     "sink.postgres": "motadata-mlops-sink-sql",
     "sink.prometheus": "motadata-mlops-sink-prometheus",

@@ -125,6 +125,24 @@ def test_an_update_that_another_began_between_is_waited_for(rig: Any) -> None:
     assert rig.ask(rig.endpoint) == "2.0.0"
 
 
+def test_an_answer_that_was_lost_is_not_taken_for_another_writer(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore sends the call again: the record is there already, and the endpoint is busy with this very change."""
+    serve(rig, "1.0.0", "2.0.0")
+    put, update = type(rig.cloud)._put_object, type(rig.cloud)._update_endpoint  # noqa: SLF001  the service's side
+
+    def twice(call: Any) -> Any:
+        def made(*arguments: Any, **named: Any) -> Any:
+            call(*arguments, **named)
+            return call(*arguments, **named)
+
+        return made
+
+    monkeypatch.setattr(type(rig.cloud), "_put_object", twice(put))
+    monkeypatch.setattr(type(rig.cloud), "_update_endpoint", twice(update))
+    assert rig.route(("2.0.0", 1.0)) == 2
+    assert (rig.ask(rig.endpoint), rig.cloud.made("Update")) == ("2.0.0", ["UpdateEndpoint"])
+
+
 def test_who_comes_second_conflicts_and_calls_for_nothing(rig: Any) -> None:
     serve(rig, "1.0.0", "2.0.0")
     rig.cloud.calls.clear()

@@ -101,7 +101,9 @@ class Hosting:
                     raise
             else:
                 return
-            self.ready()
+            seen = self.ready()
+            if seen is not None and seen.config == call.arguments.get("EndpointConfigName"):
+                return  # it was this very change that was under way: the answer to the first call was lost
             still()
 
     def forget(self, configs: Sequence[str]) -> None:

@@ -135,7 +135,10 @@ class Bucket:
         return Kept(_decoded(answer["Body"].read(), f"s3://{self.name}/{key}"), answer["ETag"])
 
     def write(self, endpoint: EndpointKey, record: EndpointRecord, tag: str) -> bool:
-        """Replace the record that was read with this tag; False: another writer was faster."""
+        """Replace the record that was read with this tag; False: another writer was faster.
+
+        Of a write whose answer was lost botocore sends a second, which is refused: so what is there is compared with what was meant.
+        """
         only = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
         body = canonical_json(record.to_dict()).encode()
         with self.aws.errors("s3:PutObject"):
@@ -145,7 +148,7 @@ class Bucket:
                 )
             except ClientError as error:
                 if code_of(error) in _LOST or (tag and is_missing(error)):
-                    return False
+                    return self.read(endpoint).record == record
                 raise
         return True
 
