@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from mlops_core.records import EndpointKey
+    from mlops_core.records import EndpointKey, Rollout
 
 __all__ = [
     "FORMAT",
@@ -31,6 +31,7 @@ __all__ = [
     "move",
     "planned",
     "relocate",
+    "renewed",
     "replaced",
 ]
 
@@ -167,6 +168,19 @@ def _recounted(one: Deployment, revision: int) -> Deployment:
     rollout = None if one.rollout is None else evolve(one.rollout, first_revision=revision, step_revision=revision)
     shadow = None if one.shadow is None else evolve(one.shadow, first_revision=revision)
     return evolve(one, revision=min(one.revision, revision), rollout=rollout, shadow=shadow)
+
+
+def renewed(state: EndpointState, revision: int) -> EndpointState:
+    """The same state with its routes set once more, at another revision; an open canary has its share there too."""
+    deployments = tuple(
+        one if one.rollout is None or one is not state.open else evolve(one, rollout=_weighed(one.rollout, revision, one.weight))
+        for one in state.deployments
+    )
+    return evolve(state, revision=max(state.revision, revision), deployments=deployments)
+
+
+def _weighed(rollout: Rollout, revision: int, weight: float) -> Rollout:
+    return evolve(rollout, weights={**rollout.weights, revision: weight})
 
 
 def relocate(state: EndpointState, number: int, url: str) -> EndpointState:

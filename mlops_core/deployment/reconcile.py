@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned
+from mlops_core.deployment.endpoint import EndpointState, follow, forget, move, planned, renewed
 from mlops_core.deployment.routes import number_of, shares_of
 from mlops_core.deployment.shadow import is_as_planned, shadow_of
 from mlops_core.deployment.states import ROUTED, TERMINAL
@@ -117,7 +117,7 @@ def _settle(desk: Desk, state: EndpointState) -> EndpointState:
     if seen.revision != state.revision or not owed or busy or seen.detail.get("server") == "stopped":
         return state
     revision = desk.route(wanted, shadow_of(state), seen.revision, again=True).revision
-    return desk.ledger.change(lambda before: evolve(before, revision=max(before.revision, revision)))
+    return desk.ledger.change(lambda before: renewed(before, revision))
 
 
 def _is_draining(state: EndpointState, number: int) -> bool:

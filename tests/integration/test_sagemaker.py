@@ -7,7 +7,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -40,10 +40,13 @@ PLAN = CanarySettings(
 
 
 class World:
-    """A project whose production is on SageMaker."""
+    """A project whose production is on SageMaker, in an account of its own: that of the newest is the one that clients reach."""
+
+    newest: ClassVar[Any]
 
     def __init__(self, root: Path, cloud: Any) -> None:
         self.cloud, self.clock = cloud, cloud.clock
+        World.newest = cloud
         registry = MemoryRegistry(clock=self.clock)
         environments = {"production": EnvironmentSettings(Use("sagemaker"), rollback_window=timedelta(hours=1))}
         parts: dict[str, Any] = {"registry": registry, "environments": {"production": SageMakerDeployer(**OPTIONS)}}
@@ -77,6 +80,14 @@ class World:
             self.clock.advance(60)
             self.deployment.advance()
 
+    def make(self, call: str) -> object:
+        """One of the calls of the facade."""
+        if call == "deploy":
+            return self.deploy("2.0.0")
+        if call == "roll back":
+            return self.deployment.rollback_deployment("production/delays/2")
+        return self.deployment.advance()
+
     @property
     def statuses(self) -> list[S]:
         return [one.status for one in self.deployment.history("delays", "production")]
@@ -90,11 +101,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
-    cloud, connect = module.Cloud(FakeClock(datetime(2024, 5, 1, 12, tzinfo=UTC))), Aws.connect
+    connect = Aws.connect
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    monkeypatch.setattr(Aws, "connect", lambda self, service: cloud.attach(connect(self, service)))
-    return World(tmp_path, cloud)
+    monkeypatch.setattr(Aws, "connect", lambda self, service: World.newest.attach(connect(self, service)))
+    return World(tmp_path, module.Cloud(FakeClock(datetime(2024, 5, 1, 12, tzinfo=UTC))))
 
 
 def test_a_version_is_deployed_replaced_and_rolled_back(world: World) -> None:
@@ -170,3 +181,62 @@ def test_a_shutdown_costs_nothing_and_the_next_deployment_of_the_same_starts_it(
     assert (world.cloud.endpoints, world.deployment.advance()) == ({}, ())
     assert world.deploy("1.0.0").number == 1
     assert world.ask(3) == ["1.0.0"] * 3
+
+
+class Death:
+    """The caller dies at its ``nth`` call, before it is made or after."""
+
+    def __init__(self, nth: int, *, made: bool) -> None:
+        self.nth, self.made, self.seen = nth, made, 0
+
+    def __call__(self, name: str, given: Any, *, made: bool) -> bool:
+        if given.get("Key", "").endswith(".gz") and name == "PutObject":  # sent by a thread of boto3's own, which cannot be killed alone
+            return False
+        self.seen += made == self.made
+        return made == self.made and self.seen == self.nth
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", ["deploy", "roll back", "release"])
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_a_death_at_any_call_is_mended_by_the_control_loop(
+    tmp_path: Path,
+    world: World,
+    call: str,
+    stride: int,
+    made: bool,  # noqa: FBT001
+) -> None:
+    """Whatever was begun ends: one version is live, it answers, and in the end nothing else is left."""
+    died, nth = True, 1 - stride
+    while died:
+        died, nth = False, nth + stride
+        folder = tmp_path / f"{nth}"
+        folder.mkdir()
+        again = World(folder, type(world.cloud)(FakeClock(datetime(2024, 5, 1, 12, tzinfo=UTC))))
+        again.deploy("1.0.0")
+        if call != "deploy":
+            again.deploy("2.0.0")
+        again.clock.advance(7200 if call == "release" else 60)
+        again.cloud.dies = Death(nth, made=made)
+        try:
+            again.make(call)
+        except KeyboardInterrupt:
+            died = True
+        again.cloud.dies = lambda *_, **__: False
+        again.minutes(10, requests=0)
+        again.clock.advance(7200)
+        again.minutes(10, requests=0)
+        check_nothing_is_left(again, f"call {nth}")
+    assert nth > 5
+
+
+def check_nothing_is_left(world: World, said: str) -> None:
+    seen = world.deployment.status("delays", "production")
+    assert seen.live is not None, said
+    assert seen.open is None, said
+    version = seen.live.version
+    assert world.ask(3) == [version] * 3, said
+    assert (seen.loaded, [one.version for one in seen.routes]) == ((version,), [version]), said
+    archives = [key for key in world.cloud.objects if key.endswith(".gz")]
+    assert [len(kept) for kept in (world.cloud.models, world.cloud.configs, archives)] == [1, 1, 1], said
+    assert len(next(iter(world.cloud.endpoints.values())).weights) == 1, said

@@ -52,7 +52,10 @@ class Endpoint:
 
 @define(eq=False)
 class Cloud:
-    """One account. ``slow``: seconds that each kind of change takes. ``faults``: by kind, the outcomes of the next changes."""
+    """One account. ``slow``: seconds that each kind of change takes. ``faults``: by kind, the outcomes of the next changes.
+
+    ``dies``: asked before and after each call whether the caller dies there, with its name, arguments, and whether it was made.
+    """
 
     clock: FakeClock
     slow: dict[str, float] = field(factory=lambda: {"create": 240.0, "update": 180.0, "weights": 20.0, "delete": 10.0})
@@ -65,7 +68,7 @@ class Cloud:
     counts: Counter[tuple[str, str, str, datetime]] = field(factory=Counter)
     broken: set[str] = field(factory=set)
     calls: list[tuple[str, dict[str, Any]]] = field(factory=list)
-    before: Any = None
+    dies: Any = lambda *_, **__: False
     deployments: list[Any] = field(factory=list)
     rng: random.Random = field(factory=lambda: random.Random(3))
     lock: threading.RLock = field(factory=threading.RLock)
@@ -99,9 +102,8 @@ class Cloud:
         given = context["given"]
         if model.service_model.service_name in {"sagemaker", "sagemaker-runtime"}:
             check(model.input_shape, given, model.name)
-        if self.before is not None:
-            hook, self.before = self.before, None
-            hook()
+        if self.dies(model.name, given, made=False):
+            raise KeyboardInterrupt
         with self.lock:
             self.calls.append((model.name, given))
             try:
@@ -110,6 +112,8 @@ class Cloud:
                 answer = getattr(self, f"_{snake(model.name)}")(**given) or {}
             except RefusedError as error:
                 return SimpleNamespace(status_code=error.status), error.answer
+        if self.dies(model.name, given, made=True):
+            raise KeyboardInterrupt
         if model.output_shape is not None and model.name not in {"GetObject", "InvokeEndpoint"}:
             report = ParamValidator().validate(answer, model.output_shape)
             assert not report.has_errors(), report.generate_report()

@@ -88,6 +88,18 @@ def test_what_aws_refuses_is_one_line(shared: Any, code: str, message: str, said
         shared.ask(shared.endpoint)
 
 
+def test_a_unit_whose_variant_has_just_left_is_asked_of_who_took_its_place(make_rig: Any) -> None:
+    rig = make_rig(standby=False)
+    for name in ("1.0.0", "2.0.0"):
+        rig.load(name)
+    rig.route(("1.0.0", 1.0))
+    rig.begin(("2.0.0", 1.0))
+    rig.clock.advance(178)
+    assert rig.ask(rig.endpoint, unit="user-1") == "1.0.0"
+    rig.clock.advance(3)
+    assert rig.ask(rig.endpoint, unit="user-1") == "2.0.0"
+
+
 def test_other_routes_of_another_process_are_seen_a_little_later(shared: Any) -> None:
     units = [f"user-{number}" for number in range(20)]
     [shared.ask(shared.endpoint, unit=unit) for unit in units]

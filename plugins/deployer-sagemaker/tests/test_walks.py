@@ -262,6 +262,16 @@ def test_a_shutdown_deletes_every_endpoint_of_its_environment_and_no_other(rig: 
     assert (rig.ask(rig.endpoint), rig.seen.revision, list(rig.cloud.endpoints)) == ("1.0.0", 1, [rig.name])
 
 
+def test_a_shutdown_that_was_cut_off_shows_what_still_costs_and_can_be_repeated(rig: Any) -> None:
+    serve(rig, "1.0.0")
+    rig.cloud.refusals["DeleteEndpoint"].append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        rig.deployer.shutdown()
+    assert rig.seen.detail == {"server": "stopped", "endpoint": "InService"}
+    rig.deployer.shutdown()
+    assert (rig.seen.detail, rig.cloud.endpoints) == ({"server": "stopped"}, {})
+
+
 def test_an_endpoint_that_does_not_start_again_is_told(rig: Any) -> None:
     serve(rig, "1.0.0")
     rig.deployer.shutdown()

@@ -79,3 +79,12 @@ def test_mistakes_change_nothing(
     assert (answer.code, answer.err.count("\n")) == (code, 1)
     assert says in answer.err
     assert project.deployment.list() == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("deploy", "line", "1", "--to", "staging"), ("canary", "start", "line", "1", "--to", "staging"), ("rollback", "staging/line/1")],
+)
+def test_a_time_that_is_none_is_refused(mlops: Callable[..., Answer], versions: tuple[str, str], command: tuple[str, ...]) -> None:
+    refused = mlops(*command, "--timeout", "0s")
+    assert (refused.code, "timeout: 0.0 is no number of seconds above zero" in refused.err) == (2, True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlops_core.deployment.endpoint import EndpointState, create, deployment_id, forget, move, planned
+from mlops_core.deployment.endpoint import EndpointState, create, deployment_id, forget, move, planned, renewed
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import EndpointKey, Rollout, Variant
@@ -103,3 +103,16 @@ def test_a_lost_deployer_counts_anew_and_an_open_canary_with_it() -> None:
 def test_the_state_survives_its_json_form() -> None:
     state = canary(live(EndpointState(), "a"), "b", 0.25)
     assert EndpointState.from_dict(state.to_dict()) == state
+
+
+def test_routes_that_are_set_once_more_leave_a_canary_its_share_under_the_new_revision() -> None:
+    plan = Rollout((0.1, 1.0), timedelta(0), 1, HOUR, weights={2: 0.1})
+    begun = add(live(EndpointState(), "1.0.0"), "2.0.0", plan)
+    for status in (S.LOADING, S.WARMING, S.READY, S.CANARY):
+        begun = move(begun, 2, status, now=NOW, weight=0.1 if status is S.CANARY else 0.0)
+
+    after = renewed(begun, 3)
+    assert after.open is not None
+    assert after.open.rollout is not None
+    assert (after.revision, dict(after.open.rollout.weights)) == (3, {2: 0.1, 3: 0.1})
+    assert after.live == begun.live

@@ -679,6 +679,30 @@ def test_one_endpoint_that_fails_stops_no_other(world: World, caplog: pytest.Log
     assert ("endpoint production/delays: " in caplog.text) == (not failed)
 
 
+class Elsewhere(MemoryDeployer):
+    """A deployer that sends requests its own way, and for which each look is a call."""
+
+    capabilities = frozenset({"predict", "counters"})
+    contract = 1
+    looks = 0
+
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
+        self.looks += 1
+        return super().observe(endpoint, since=since)
+
+
+def test_a_deployer_with_a_way_of_its_own_is_asked_for_predictions_and_not_looked_at(world: World) -> None:
+    world.deployers["production"] = elsewhere = Elsewhere()
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    elsewhere.looks = 0
+    found = world.deployment.predict("delays", "production", {"x": [2.0, 3.0]}, unit="user-1")
+
+    assert (found.outputs, found.version, elsewhere.looks) == ({"double": [4.0, 6.0]}, "1.0.0", 0)
+    elsewhere.shutdown()
+    with pytest.raises(DeploymentError, match="is not loaded - the server was shut down, deploy again"):
+        world.deployment.predict("delays", "production", {"x": [2.0]})
+
+
 # --- what a canary is judged by
 
 

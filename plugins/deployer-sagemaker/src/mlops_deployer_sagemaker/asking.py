@@ -25,6 +25,7 @@ __all__ = ["Asking"]
 
 _FRESH: Final = 5.0  # seconds for which an endpoint is taken to be as it was seen
 _LONGEST: Final = 400  # characters of a model server's own words
+_INVALID: Final = frozenset({"ValidationError", "ValidationException"})
 _ONLY: Final = "prediction"  # what a single output is called where the answer does not name it
 
 View = tuple[EndpointRecord, Seen | None]
@@ -55,16 +56,29 @@ class Asking:
         Raises:
             DeploymentError: There is no endpoint, the columns do not fit, the model failed, or AWS denies the call.
         """
-        target = None if unit is None else self._variant_of(endpoint, unit)
-        asked = {"EndpointName": name, "ContentType": "application/json", "Accept": "application/json"}
-        asked |= {} if target is None else {"TargetVariant": target}
         with self.aws.errors("sagemaker:InvokeEndpoint"):
             body = json.dumps({"inputs": columns}, allow_nan=False).encode()
             try:
-                answer = self.aws.call("sagemaker-runtime", "invoke_endpoint", Body=body, **asked)
+                answer = self._invoke(endpoint, name, body, unit)
             except ClientError as error:
                 raise _explained(error, endpoint) from error
             return self._read(endpoint, answer["Body"].read(), answer.get("InvokedProductionVariant", ""))
+
+    def _invoke(self, endpoint: EndpointKey, name: str, body: bytes, unit: str | None) -> Any:
+        """Once more where the variant of a unit has left the endpoint since it was looked at."""
+        asked = {"EndpointName": name, "ContentType": "application/json", "Accept": "application/json", "Body": body}
+        target = None if unit is None else self._variant_of(endpoint, unit)
+        if unit is None or target is None:
+            return self.aws.call("sagemaker-runtime", "invoke_endpoint", **asked)
+        try:
+            return self.aws.call("sagemaker-runtime", "invoke_endpoint", TargetVariant=target, **asked)
+        except ClientError as error:
+            if code_of(error) not in _INVALID:
+                raise
+        self.forget(endpoint)
+        anew = self._variant_of(endpoint, unit)
+        further = {} if anew is None else {"TargetVariant": anew}
+        return self.aws.call("sagemaker-runtime", "invoke_endpoint", **asked, **further)
 
     def _variant_of(self, endpoint: EndpointKey, unit: str) -> str | None:
         """The variant of a unit, by the routes that hold now; SageMaker itself cannot keep a unit on one."""
@@ -118,6 +132,6 @@ def _explained(error: ClientError, endpoint: EndpointKey) -> Exception:
         except (ValueError, KeyError, TypeError):
             said = said or "no reason given"
         return DeploymentError(f"{where}: {' '.join(said.split())[:_LONGEST]} ({error.response.get('OriginalStatusCode', 500)})")
-    if code_of(error) in {"ValidationError", "ValidationException"} and "not found" in str(error):
+    if code_of(error) in _INVALID and "not found" in str(error):
         return DeploymentError(f"{where}: nothing is deployed here - deploy a version first")
     return error

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 
 from mlops_core.records import Record
 from mlops_deployer_sagemaker.names import config_name, variant_name
-from mlops_deployer_sagemaker.record import Serving, Setup, Span
+from mlops_deployer_sagemaker.record import KEPT, Serving, Setup, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,11 +151,10 @@ def span_of(record: EndpointRecord, seen: Seen | None, now: datetime) -> tuple[S
 
 
 def after(record: EndpointRecord, seen: Seen | None, change: Change, now: datetime) -> EndpointRecord:
-    """The record of a change: what held until now is over, and configurations that nobody needs are forgotten."""
-    configs = {name: setup for name, setup in record.configs.items() if seen is not None and name == seen.config}
-    configs |= {change.config: change.setup} if change.config else {}
-    spans = (*record.spans, *span_of(record, seen, now))[-_SPANS:]
-    return evolve(record, config=change.config, configs=configs, spans=spans, changed=now, stopped=False)
+    """The record of a change: what held until now is over."""
+    configs = {**record.configs, **({change.config: change.setup} if change.config else {})}
+    spans = [span for span in (*record.spans, *span_of(record, seen, now)) if now - span.ended < KEPT]
+    return evolve(record, config=change.config, configs=configs, spans=tuple(spans[-_SPANS:]), changed=now, stopped=False)
 
 
 def decide(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_core.records import VariantCount
+from mlops_deployer_sagemaker.record import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["count_requests", "whole_minutes"]
 
 _MINUTE: Final = timedelta(minutes=1)
-_KEPT: Final = timedelta(days=15)  # CloudWatch has minutes for that long
 _METRICS: Final = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
 _MOST: Final = 500  # queries of one request
 
@@ -36,7 +36,7 @@ def whole_minutes(begun: datetime, ended: datetime) -> tuple[datetime, datetime]
 
 def count_requests(aws: Aws, endpoint: str, spans: Sequence[Span], now: datetime) -> tuple[VariantCount, ...]:
     """Totals per version and revision. A request that the model's server called the client's mistake, 4XX, is counted in neither figure."""
-    kept = [(span, *whole_minutes(max(span.begun, now - _KEPT), span.ended)) for span in spans]
+    kept = [(span, *whole_minutes(max(span.begun, now - KEPT), span.ended)) for span in spans]
     kept = [one for one in kept if one[1] < one[2]]
     if not kept:
         return ()

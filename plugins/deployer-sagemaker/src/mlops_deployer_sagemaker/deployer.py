@@ -121,16 +121,18 @@ class SageMakerDeployer(Options):
             change = decide(self._fleet(endpoint), _without(record, version), record.routes, record.shadow, seen, anew=True)
             self._commit(endpoint, kept, after(record, seen, change, self._now()), change.calls)
             return
-        self._models.delete(endpoint, record.loaded[version])
         unused = sorted(record.configs.keys() - {record.config, "" if seen is None else seen.config})
-        self._bucket.change(endpoint, lambda before: _without(before, version, unused))
         hosting.forget(unused)
+        self._models.delete(endpoint, record.loaded[version])
+        self._bucket.change(endpoint, lambda before: _without(before, version, unused))  # last: until then it is asked for again
 
     def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         """The record, and whether SageMaker follows it; counts from CloudWatch where they are asked for."""
         record, seen = self._look(endpoint)
         operation, reason = operation_of(record, seen, self._now())
-        detail: dict[str, Any] = {"server": "stopped" if record.stopped else "none" if seen is None else seen.status}
+        detail: dict[str, Any] = {"server": "none" if seen is None else seen.status}
+        if record.stopped:  # an endpoint that is still there, since its shutdown was cut off, costs on and so is shown
+            detail = {"server": "stopped", **({} if seen is None else {"endpoint": seen.status})}
         counters: tuple[VariantCount, ...] = ()
         if since is not None:
             spans = [span for span in (*record.spans, *span_of(record, seen, self._now())) if span.revision >= since]
@@ -209,9 +211,7 @@ class SageMakerDeployer(Options):
         if not self._bucket.write(endpoint, record, kept.tag):
             return False
         self._asking.forget(endpoint)
-        hosting = self._hosting(endpoint)
-        hosting.carry_out(calls, lambda: self._expected(endpoint, record.revision))
-        hosting.forget(sorted(kept.record.configs.keys() - record.configs.keys()))
+        self._hosting(endpoint).carry_out(calls, lambda: self._expected(endpoint, record.revision))
         return True
 
     def _expected(self, endpoint: EndpointKey, revision: int) -> Kept:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
@@ -23,8 +23,10 @@ from mlops_deployer_sagemaker.names import folder_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Bucket", "EndpointRecord", "Kept", "Serving", "Setup", "Span"]
+__all__ = ["KEPT", "Bucket", "EndpointRecord", "Kept", "Serving", "Setup", "Span"]
 
+KEPT: Final = timedelta(days=15)
+"""For how long CloudWatch has figures by the minute, and older spans are of no use."""
 _FORMAT: Final = 1
 _FILE: Final = "endpoint.json"
 _LOST: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
