@@ -11,7 +11,7 @@ from attrs import evolve
 from mlops_core.deployment.counts import check_countable, look_at
 from mlops_core.deployment.desk import Desk
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import EndpointKey, Segment, SeriesKey, VariantCount
+from mlops_core.records import EndpointKey, Observed, Segment, SeriesKey, VariantCount
 from mlops_core.testing.memory_deployer import MemoryDeployer
 
 KEY = EndpointKey("acme", "production", "delays")
@@ -20,6 +20,18 @@ KEY = EndpointKey("acme", "production", "delays")
 class Uncounting(MemoryDeployer):
     contract = 1
     capabilities = frozenset({"in-process"})
+
+
+class Costly(MemoryDeployer):
+    """A deployer for which counting is a call of its own."""
+
+    contract = 1
+    asked: list[int | None]
+
+    def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
+        self.asked.append(since)
+        seen = super().observe(endpoint)
+        return evolve(seen, counters=tuple(one for one in seen.counters if since is not None and one.revision >= since))
 
 
 def begun(world: Any, plan: Any) -> tuple[Desk, Any, Any]:
@@ -37,6 +49,18 @@ def test_a_deployer_that_counts_is_believed(world: Any, plan: Any) -> None:
     assert look.canary.total + look.baseline.total == 200
     assert look.step_requests == look.canary.total > 0
     assert look.canary.errors == 0
+
+
+def test_counts_are_asked_for_by_the_look_alone_and_from_the_rollouts_beginning(world: Any, plan: Any) -> None:
+    world.deployers["production"] = costly = Costly()
+    costly.asked = []
+    desk, state, rollout = begun(world, plan)
+    assert set(costly.asked) == {None}
+    world.ask(100)
+    look = look_at(desk, state, rollout, world.clock.now())
+
+    assert [since for since in costly.asked if since is not None] == [rollout.first_revision] == [2]
+    assert look.canary.total + look.baseline.total == 100
 
 
 def test_only_the_step_in_force_counts_for_its_requests(world: Any, plan: Any) -> None:
