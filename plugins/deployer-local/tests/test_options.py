@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops_core.exceptions import DeploymentError
+from mlops_core.records import Variant
 from mlops_deployer_local.deployer import LocalDeployer
 from mlops_deployer_local.listening import address_of, bind
 
@@ -52,3 +53,12 @@ def test_an_address_is_one_that_can_be_called() -> None:
 def test_a_socket_of_a_taken_port_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="already in use"):
         bind("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_plan_names_the_processes_and_starts_none(make_rig: Any) -> None:
+    rig = make_rig(workers=3)
+    found = rig.deployer.plan(rig.endpoint, rig.version("1.0.0"), (Variant("1-1.0.0", "1.0.0", 1.0),), None)
+
+    assert [call.name for call in found.calls] == ["load", "set_routes"]
+    assert (dict(found.instances), len(found.notes)) == ({"supervisor": 1, "serving process": 3}, 1)
+    assert not (rig.context.workdir / "server" / "server.json").exists()

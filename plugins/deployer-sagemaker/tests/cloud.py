@@ -48,6 +48,7 @@ class Endpoint:
     reason: str = ""
     due: datetime | None = None
     then: Any = None
+    shown: str = ""
 
 
 @define(eq=False)
@@ -55,6 +56,7 @@ class Cloud:
     """One account. ``slow``: seconds that each kind of change takes. ``faults``: by kind, the outcomes of the next changes.
 
     ``dies``: asked before and after each call whether the caller dies there, with its name, arguments, and whether it was made.
+    ``eager``: an endpoint that is updating shows its new configuration already, of which AWS's documentation says nothing.
     """
 
     clock: FakeClock
@@ -67,6 +69,7 @@ class Cloud:
     objects: dict[str, tuple[bytes, dict[str, str], str]] = field(factory=dict)
     counts: Counter[tuple[str, str, str, datetime]] = field(factory=Counter)
     broken: set[str] = field(factory=set)
+    eager: bool = False
     calls: list[tuple[str, dict[str, Any]]] = field(factory=list)
     dies: Any = lambda *_, **__: False
     deployments: list[Any] = field(factory=list)
@@ -180,6 +183,7 @@ class Cloud:
             one.config, one.weights = EndpointConfigName, wanted
 
         self._begin(one, "update", "Updating", apply)
+        one.shown = EndpointConfigName if self.eager else ""
         return {"EndpointArn": f"{ARN}:endpoint/{EndpointName}"}
 
     def _update_endpoint_weights_and_capacities(self, EndpointName: str, DesiredWeightsAndCapacities: Any) -> Any:  # noqa: N803
@@ -203,7 +207,7 @@ class Cloud:
         return {
             "EndpointName": one.name,
             "EndpointArn": f"{ARN}:endpoint/{one.name}",
-            "EndpointConfigName": one.config,
+            "EndpointConfigName": one.shown or one.config,
             "EndpointStatus": one.status,
             "CreationTime": one.created,
             "LastModifiedTime": one.modified,
@@ -241,6 +245,7 @@ class Cloud:
 
         def settle(status: str) -> None:
             one.status, one.reason, one.modified, one.due = status, reason if status != "InService" else "", one.due or one.modified, None
+            one.shown = ""
 
         one.then = finish
 

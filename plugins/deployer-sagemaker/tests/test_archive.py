@@ -12,6 +12,8 @@ from mlops_deployer_sagemaker.archive import pack
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def fill(folder: Path, order: list[str]) -> Path:
     for name in order:
@@ -20,12 +22,15 @@ def fill(folder: Path, order: list[str]) -> Path:
     return folder
 
 
-def test_the_same_files_make_the_same_bytes_whenever_and_whoever_wrote_them(tmp_path: Path) -> None:
+def test_the_same_files_make_the_same_bytes_whenever_and_whoever_wrote_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["bundle.json", "model/weights.bin", "model/deep/x"]
     first, second = fill(tmp_path / "a", names), fill(tmp_path / "b", names[::-1])
     os.utime(second / "bundle.json", (1, 1))
     (second / "bundle.json").chmod(0o600)
-    digests = {pack(folder, tmp_path / f"{folder.name}.tar.gz") for folder in (first, second)}
+    digests = set()
+    for year, folder in enumerate((first, second), 50):
+        monkeypatch.setattr("time.time", lambda year=year: year * 31_556_952.0)
+        digests.add(pack(folder, tmp_path / f"{folder.name}.tar.gz"))
 
     assert digests == {hashlib.sha256((tmp_path / "a.tar.gz").read_bytes()).hexdigest()}
     with tarfile.open(tmp_path / "a.tar.gz") as archive:

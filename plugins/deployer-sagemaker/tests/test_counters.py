@@ -57,6 +57,21 @@ def test_requests_are_counted_by_version_and_revision_and_mixed_minutes_by_none(
     assert rig.again().observe(rig.endpoint, since=1).counters == rig.deployer.observe(rig.endpoint, since=1).counters
 
 
+def test_minutes_in_which_instances_are_replaced_are_nobodys(rig: Any) -> None:
+    for name in ("1.0.0", "2.0.0"):
+        rig.load(name)
+    rig.route(("1.0.0", 1.0))
+    rig.begin(("1.0.0", 0.5), ("2.0.0", 0.5))
+    for _ in range(3):
+        rig.clock.advance(59)
+        rig.asks(10)
+    assert rig.seen.operation == "applying"
+    rig.clock.advance(60)
+    ask(rig, 3, 10)
+    assert totals(rig, since=2).keys() == {("1.0.0", 2), ("2.0.0", 2)}
+    assert sum(total for total, _ in totals(rig, since=2).values()) in {20, 30}
+
+
 def test_a_clients_mistake_is_counted_in_neither_figure(rig: Any) -> None:
     import numpy as np
     import pytest

@@ -81,6 +81,17 @@ def test_an_update_and_its_rollback_that_both_fail_are_told_and_can_be_mended(ri
     assert rig.ask(rig.endpoint) == "2.0.0"
 
 
+def test_a_version_that_kept_its_name_and_was_taken_back_has_failed(make_rig: Any) -> None:
+    """Nothing but the configuration tells the two versions apart."""
+    rig = serve(make_rig(guardrails="canary", alarms=("errors",)), "1.0.0", "2.0.0")
+    rig.cloud.faults["update"].append(("RollingBack", "An alarm rang."))
+    rig.begin(("2.0.0", 1.0))
+    rig.clock.advance(300)
+
+    assert (rig.seen.operation, rig.ask(rig.endpoint), len(rig.cloud.deployments)) == ("failed", "1.0.0", 1)
+    assert rig.deployer.observe(rig.endpoint, since=2).counters == ()
+
+
 def test_weights_that_do_not_change_have_failed(rig: Any) -> None:
     for name in ("1.0.0", "2.0.0"):
         rig.load(name)
@@ -222,7 +233,9 @@ def test_another_image_makes_another_model_and_the_next_routes_take_it(rig: Any,
     assert newer.cloud.models[first["ModelName"]]["PrimaryContainer"]["Image"].endswith(":2")
 
 
-def test_what_is_released_leaves_the_endpoint_first(rig: Any) -> None:
+@pytest.mark.parametrize("eager", [False, True])
+def test_what_is_released_leaves_the_endpoint_first(rig: Any, eager: bool) -> None:  # noqa: FBT001
+    rig.cloud.eager = eager
     serve(rig, "1.0.0", "2.0.0")
     rig.route(("2.0.0", 1.0))
     rig.deployer.unload(rig.endpoint, "1.0.0")

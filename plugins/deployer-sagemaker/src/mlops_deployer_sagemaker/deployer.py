@@ -113,10 +113,10 @@ class SageMakerDeployer(Options):
         record, seen = kept.record, hosting.look()
         if version in {one.version for one in record.routes} or version == record.shadow:
             raise _refused(f"version {version} is routed - route around it before it is unloaded")
-        if version not in record.loaded or (seen is not None and seen.busy):
+        if version not in record.loaded or (seen is not None and seen.busy):  # what runs during a change, SageMaker does not say
             return
         if seen is not None and seen.config in record.configs and version in record.configs[seen.config].versions:
-            if not holds(record, seen):
+            if not holds(record, seen):  # it may be what serves in truth
                 return
             change = decide(self._fleet(endpoint), _without(record, version), record.routes, record.shadow, seen, anew=True)
             self._commit(endpoint, kept, after(record, seen, change, self._now()), change.calls)
