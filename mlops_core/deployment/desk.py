@@ -124,13 +124,16 @@ class Desk:
     def route(self, wanted: tuple[Variant, ...], shadow: str | None, known: int, *, again: bool = False) -> Observed:
         """Have these routes and this shadow, whoever set them; ``known`` is the revision that the ledger knows. Answers the endpoint.
 
-        ``again``: set those that failed to hold once more.
+        While another change is under way it is answered as it is, to be asked again. ``again``: wait for that, where it has to be waited
+        for, and set routes that failed to hold once more.
 
         Raises:
             ConflictError: The traffic was moved by somebody else meanwhile.
         """
         seen = self.deployer.observe(self.endpoint)
         if (seen.routes, seen.shadow) == (wanted, shadow) and not (again and seen.operation == "failed"):
+            return seen
+        if seen.operation == "applying" and not again:
             return seen
         if seen.revision == known:
             known = self.deployer.set_routes(self.endpoint, wanted, shadow, known)

@@ -267,3 +267,17 @@ def test_a_rollback_that_fails_to_hold_is_told_and_set_again(world: Any, slow: S
 def test_a_withdrawal_is_done_when_nothing_answers(world: Any, slow: Slow) -> None:
     world.deployment.withdraw("delays", "production")
     assert (slow.deployer.observe(KEY).operation, slow.deployer.observe(KEY).loaded) == ("applied", ())
+
+
+def test_routes_are_not_set_over_a_change_that_is_under_way(world: Any, slow: Slow) -> None:
+    """Such as the release of instances: a pass of the control loop comes back later."""
+    slow.deployer.delay = 30
+    slow.deployer.set_routes(KEY, slow.deployer.observe(KEY).routes, None, 1)
+    world.deployment.deploy_model("delays", "2.0.0", "production", wait=False)
+    world.deployment.advance()
+    seen = slow.deployer.observe(KEY)
+    assert (seen.revision, seen.operation, slow.statuses()) == (2, "applying", [S.LIVE, S.PROMOTING])
+
+    for _ in range(40):
+        world.deployment.advance()
+    assert (slow.statuses(), slow.deployer.observe(KEY).revision) == ([S.DRAINING, S.LIVE], 3)
