@@ -1,7 +1,7 @@
 """What has to be called so that an endpoint has other routes: pure functions, for whoever calls and for whoever only wants to see it.
 
-The cheapest change that does it: nothing, where the endpoint has them; weights alone, which takes seconds, where every version is on the
-endpoint; a new configuration, for which SageMaker starts a new fleet of instances, where one is not.
+The cheapest change that does it: nothing, where the endpoint has them; weights alone, which start no instance, where every version is on
+the endpoint; a new configuration, for which SageMaker starts a new fleet of instances, where one is not.
 """
 
 from __future__ import annotations

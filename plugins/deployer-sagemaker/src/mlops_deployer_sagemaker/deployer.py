@@ -36,7 +36,7 @@ _ATTEMPTS: Final = 20
 
 @define(eq=False, kw_only=True)
 class SageMakerDeployer(Options):
-    """Routes are written to a record in S3, compared and swapped, then brought to SageMaker, which takes seconds to minutes.
+    """Routes are written to a record in S3, compared and swapped, then brought to SageMaker, which takes its time.
 
     Loading a version uploads it and makes a model of it, which costs no instance. Instances come with its first request share and go when
     it is unloaded.

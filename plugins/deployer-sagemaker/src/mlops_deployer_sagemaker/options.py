@@ -39,7 +39,7 @@ class Options(Deployer):
     region: str | None = field(default=None, metadata={"help": "AWS region; by default as boto3 finds it"})
     endpoint_url: str | None = field(default=None, repr=False, metadata={"help": "URL of a compatible service; by default AWS"})
     standby: bool = field(
-        default=True, metadata={"help": "keep the instances of a replaced version while it is loaded, so that going back takes seconds"}
+        default=True, metadata={"help": "keep the instances of a replaced version while it is loaded, so that going back starts none"}
     )
     startup_timeout: int = field(default=300, metadata={"help": "seconds that a container has until it answers /ping, 60 to 3600"})
     patience: float = field(default=1800.0, metadata={"help": "seconds that a change which is under way is waited for before the next"})
