@@ -55,7 +55,9 @@ class DeploymentStage(Stage):
     version: str | None = field(default=None, metadata={"help": "the version's name; none: the next number"})
     metadata: Mapping[str, Any] = field(factory=dict, metadata={"help": "further metadata of the version, beside the run's metrics"})
     alias: str = field(default="", metadata={"help": "alias that points to the version once it is deployed, such as champion"})
-    load_timeout: float = field(default=300.0, metadata={"help": "seconds that loading the model may take in each environment"})
+    load_timeout: float = field(
+        default=300.0, metadata={"help": "seconds that a load, and new routes until they hold, may take in each environment"}
+    )
 
     def run(self, context: StageContext, model: Any, schema: Any = None, reference: Any = None) -> Any:
         """Register and deploy.
