@@ -11,7 +11,8 @@ from mlops_core.cli.options import DEADLINE, SHARE, Session, patience, project_o
 from mlops_core.exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
+    from typing import Any
 
 __all__ = ["command"]
 
@@ -34,25 +35,22 @@ def command(
     version: str,
     environment: str,
     weights: tuple[str, ...],
-    until: datetime | timedelta | None,
-    then: str,
-    metric: str | None,
     shadow: bool,  # noqa: FBT001  click passes flags so
     no_wait: bool,  # noqa: FBT001  click passes flags so
     timeout: timedelta,
+    **end: Any,
 ) -> None:
     """Deploy VERSION (a name or @ALIAS) of MODEL; with --weight, share the requests among versions."""
     deployment = session.project.deployment
     longest = timeout.total_seconds()
     if weights and shadow:
         raise ConfigError("deploy: --shadow takes no requests and has no --weight - leave one of them out")
-    if until is not None and not weights:
+    if end["until"] is not None and not weights:
         raise ConfigError("deploy: --until is the end of an A/B test - name its versions with --weight")
     if shadow:
         done = deployment.start_shadow(model, version, environment, wait=not no_wait, timeout=longest)
     elif weights:
-        shares = _shares(weights, version)
-        done = deployment.set_traffic(model, environment, shares, until=until, then=then, metric=metric, timeout=longest)
+        done = deployment.set_traffic(model, environment, _shares(weights, version), timeout=longest, **end)
     else:
         done = deployment.deploy_model(model, version, environment, wait=not no_wait, timeout=longest)
     show_deployment(session, done)

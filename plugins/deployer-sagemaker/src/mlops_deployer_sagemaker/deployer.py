@@ -200,7 +200,7 @@ class SageMakerDeployer(Options):
             change = decide(self._fleet(endpoint), kept.record, variants, shadow, seen)
             record = after(kept.record, seen, change, self._now())
             if not again:
-                previous = record.previous if (variants, shadow) == (record.routes, record.shadow) else record.routes
+                previous = record.previous if variants == record.routes else record.routes
                 record = evolve(record, revision=expected + 1, routes=variants, shadow=shadow, previous=previous)
             if self._commit(endpoint, kept, record, change.calls):
                 return record.revision
