@@ -18,8 +18,9 @@ from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
 from mlops_core.deployment.plan import plan_of
+from mlops_core.deployment.shadow import check_shadows
 from mlops_core.deployment.split import check_end
-from mlops_core.exceptions import CapabilityError, DeploymentError
+from mlops_core.exceptions import DeploymentError
 from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Plan, Prediction, RolloutReport
 
 if TYPE_CHECKING:
@@ -192,9 +193,7 @@ class ModelDeployment:
             DeploymentError: Nothing is live there, the version is live already, or another deployment is on its way.
         """
         desk = self._desk(model_id, environment, timeout)
-        if "shadow" not in desk.deployer.capabilities:
-            name = type(desk.deployer).__name__
-            raise CapabilityError(f"environments.{desk.endpoint.environment}: {name} has no shadows - start a canary instead")
+        check_shadows(desk)
         order = work.Order({desk.version(version).version: 1.0}, check_key(key), shadow=True)
         return work.deploy(desk, order, desk.timeout) if wait else work.place(desk, order)
 

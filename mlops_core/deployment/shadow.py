@@ -8,20 +8,33 @@ from attrs import evolve
 
 from mlops_core.deployment.endpoint import EndpointState, move, planned
 from mlops_core.deployment.routes import shares_of
+from mlops_core.exceptions import CapabilityError
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from mlops_core.deployment.desk import Desk
     from mlops_core.records import Deployment, Observed
 
-__all__ = ["is_as_planned", "open_shadow", "shadow_of", "told_to_go_on"]
+__all__ = ["check_shadows", "is_as_planned", "open_shadow", "shadow_of", "told_to_go_on"]
 
 
 def shadow_of(state: EndpointState) -> str | None:
     """The version that the state asks to be given copies of the requests."""
     return state.open.version if state.open is not None and state.open.status is S.SHADOW else None
+
+
+def check_shadows(desk: Desk) -> None:
+    """Refuse a shadow where the deployer has none.
+
+    Raises:
+        CapabilityError: It does not declare ``shadow``.
+    """
+    if "shadow" not in desk.deployer.capabilities:
+        name = type(desk.deployer).__name__
+        raise CapabilityError(f"environments.{desk.endpoint.environment}: {name} has no shadows - start a canary instead")
 
 
 def is_as_planned(state: EndpointState, seen: Observed) -> bool:

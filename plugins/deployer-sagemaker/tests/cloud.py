@@ -268,6 +268,10 @@ class Cloud:
         minute = self.clock.now().replace(second=0, microsecond=0)
         version, columns = self._version(one.config, chosen), json.loads(Body)["inputs"]
         self.counts[EndpointName, chosen, "Invocations", minute] += 1
+        for shadow in self.configs[one.config].get("ShadowProductionVariants", []):
+            self.counts[EndpointName, shadow["VariantName"], "Invocations", minute] += 1
+            if self._version(one.config, shadow["VariantName"]) in self.broken:
+                self.counts[EndpointName, shadow["VariantName"], "Invocation5XXErrors", minute] += 1
         if "y" in columns:
             self.counts[EndpointName, chosen, "Invocation4XXErrors", minute] += 1
             raise failed(422, "column 'y' is unknown")
@@ -279,7 +283,9 @@ class Cloud:
 
     def _version(self, config: str, variant: str) -> str:
         """What the unpacked archive says, as the server in the container would read it."""
-        one = next(item for item in self.configs[config]["ProductionVariants"] if item["VariantName"] == variant)
+        made = self.configs[config]
+        every = (*made["ProductionVariants"], *made.get("ShadowProductionVariants", []))
+        one = next(item for item in every if item["VariantName"] == variant)
         key = self.models[one["ModelName"]]["PrimaryContainer"]["ModelDataUrl"].removeprefix("s3://").partition("/")[2]
         with tarfile.open(fileobj=io.BytesIO(self.objects[key][0]), mode="r:gz") as archive:
             bundle = archive.extractfile("bundle.json")

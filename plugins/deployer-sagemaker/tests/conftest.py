@@ -16,7 +16,7 @@ import pytest
 from attrs import evolve
 
 from mlops_core.exceptions import ArtifactError, DeploymentError
-from mlops_core.records import EndpointKey, ModelVersion, Variant
+from mlops_core.records import EndpointKey, ModelVersion, Variant, VariantCount
 from mlops_core.testing.clock import FakeClock
 from mlops_core.testing.deployer_suite import DeployerRig
 from mlops_deployer_sagemaker.aws import Aws
@@ -81,10 +81,22 @@ class SageMakerRig(DeployerRig):
 
     def version(self, name: str, *, fault: Literal["", "load", "predict"] = "") -> ModelVersion:
         at = datetime(2024, 1, 1, tzinfo=UTC)
+        if fault == "predict":
+            self.cloud.broken.add(name)
         return ModelVersion("acme", "delays", name, name, f"sha-{name}", (), at, format="scripted", metadata={"fault": fault})
 
     def ask(self, endpoint: EndpointKey, *, unit: str | None = None) -> str:
         return self.deployer.predict(endpoint, {"x": np.ones(1)}, unit=unit).version
+
+    def settle(self, endpoint: EndpointKey | None = None) -> None:
+        """Also until the minute is whole, as one in which routes changed counts for nobody."""
+        super().settle(endpoint)
+        self.clock.advance(60 - self.clock.now().timestamp() % 60)
+
+    def shadowed(self, version: str) -> VariantCount:
+        self.clock.advance(60)  # CloudWatch's minute is over
+        found = [one for one in self.deployer.observe(self.endpoint, since=1).counters if one.version == version]
+        return VariantCount(version, 0, sum(one.total for one in found), sum(one.errors for one in found))
 
     def asks(self, count: int) -> None:
         for _ in range(count):
