@@ -19,7 +19,7 @@ from mlops_core.deployment.guard import guarded, one_line
 from mlops_core.deployment.ledger import PREFIX
 from mlops_core.deployment.plan import plan_of
 from mlops_core.deployment.shadow import check_shadows
-from mlops_core.deployment.split import check_end
+from mlops_core.deployment.split import by_version, check_end
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import Deployment, DeploymentStatus, Endpoint, EndpointKey, Plan, Prediction, RolloutReport
 
@@ -131,7 +131,7 @@ class ModelDeployment:
             key: As for ``deploy_model``.
         """
         desk = self._desk(model_id, environment, timeout)
-        shares = _shares(desk, check_weights(weights))
+        shares = by_version(desk, check_weights(weights))
         test = check_end(desk, shares, until, then, metric)
         return work.deploy(desk, work.Order(shares, check_key(key), test=test), desk.timeout)
 
@@ -383,17 +383,6 @@ class ModelDeployment:
                     yield from ((name, head.name.removeprefix(prefix)) for head in page.items)
                     if (cursor := page.cursor) is None:
                         break
-
-
-def _shares(desk: Desk, weights: dict[str, float]) -> dict[str, float]:
-    """Weights by registered version, of weights by version or ``@alias``."""
-    named: dict[str, str] = {}
-    for name in weights:
-        version = desk.version(name).version
-        if version in named:
-            raise DeploymentError(f"weights: {named[version]} and {name} are both version {version} - give each version once")
-        named[version] = name
-    return {version: weights[name] for version, name in named.items()}
 
 
 def _stack(stack: Stack | None, tenant: str | None) -> Stack:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlops_core.deployment.desk import Desk
     from mlops_core.records import Deployment, Window
 
-__all__ = ["ALPHA", "METRICS", "Finding", "best", "check_end", "finish", "is_due"]
+__all__ = ["ALPHA", "METRICS", "Finding", "best", "by_version", "check_end", "finish", "is_due"]
 
 ALPHA: Final = 0.05
 """The probability of naming a winner where there is none."""
@@ -49,6 +49,17 @@ class Finding(Record):
 
 
 @checks_input
+def by_version(desk: Desk, weights: dict[str, float]) -> dict[str, float]:
+    """Weights by registered version, of weights by version or ``@alias``."""
+    named: dict[str, str] = {}
+    for name in weights:
+        version = desk.version(name).version
+        if version in named:
+            raise DeploymentError(f"weights: {named[version]} and {name} are both version {version} - give each version once")
+        named[version] = name
+    return {version: weights[name] for version, name in named.items()}
+
+
 def check_end(desk: Desk, weights: Mapping[str, float], until: Any, then: Any, metric: Any) -> SplitTest | None:
     """How a test is to end, of what a person gave; None: it has no end.
 
