@@ -156,6 +156,7 @@ def compare(project: Project, old: str, new: str, flights: pa.Table) -> Deployme
         prediction = project.deployment.predict(MODEL, "staging", columns)
         outcomes[prediction.prediction_id] = late[0]
     project.monitoring.record_outcomes(outcomes, model_id=MODEL)
+    ends = test.test.ends if test.test is not None else test.created
     while test.test is not None and test.test.ended is None:  # what `mlops watch` does all the time
         time.sleep(0.5)
         project.monitoring.flush()
@@ -163,7 +164,7 @@ def compare(project: Project, old: str, new: str, flights: pa.Table) -> Deployme
         project.deployment.advance()
         test = project.deployment.get(test.deployment_id)
     for version in (old, new):
-        found = project.monitoring.get_metrics(MODEL, 2 * TEST, environment="staging", version=version).live["accuracy"]
+        found = project.monitoring.get_metrics(MODEL, TEST, environment="staging", version=version, end=ends).live["accuracy"]
         say(f"version {version}: accuracy {found.value:.3f}, between {found.low:.3f} and {found.high:.3f}, of {found.n} flights")
     return test
 
@@ -199,6 +200,7 @@ def life(project: Project, flights: pa.Table) -> list[tuple[str, str]]:
     heading(5, f"An A/B test in staging: {TEST.total_seconds():.0f} s, versions {old} and {new}, April's flights and what became of them")
     test = compare(project, old, new, month(flights, APRIL))
     say(test.reason)
+    say("production is another matter: what follows asks whether the new version does harm")
 
     heading(6, f"Canary of version {new} in production, beside version {old}")
     canary = roll_out(project, new, month(flights, APRIL))

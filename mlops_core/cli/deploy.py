@@ -45,8 +45,10 @@ def command(
     longest = timeout.total_seconds()
     if weights and shadow:
         raise ConfigError("deploy: --shadow takes no requests and has no --weight - leave one of them out")
-    if end["until"] is not None and not weights:
-        raise ConfigError("deploy: --until is the end of an A/B test - name its versions with --weight")
+    if not weights and (end["until"] is not None or end["then"] != "hold" or end["metric"] is not None):
+        raise ConfigError("deploy: --until, --then and --metric say how an A/B test ends - name its versions with --weight")
+    if weights and no_wait:
+        raise ConfigError("deploy: an A/B test is waited for - leave --no-wait out")
     if shadow:
         done = deployment.start_shadow(model, version, environment, wait=not no_wait, timeout=longest)
     elif weights:

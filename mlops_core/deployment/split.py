@@ -48,7 +48,6 @@ class Finding(Record):
     metrics: Mapping[str, float] = field(factory=dict)
 
 
-@checks_input
 def by_version(desk: Desk, weights: dict[str, float]) -> dict[str, float]:
     """Weights by registered version, of weights by version or ``@alias``."""
     named: dict[str, str] = {}
@@ -60,6 +59,7 @@ def by_version(desk: Desk, weights: dict[str, float]) -> dict[str, float]:
     return {version: weights[name] for version, name in named.items()}
 
 
+@checks_input
 def check_end(desk: Desk, weights: Mapping[str, float], until: Any, then: Any, metric: Any) -> SplitTest | None:
     """How a test is to end, of what a person gave; None: it has no end.
 

@@ -67,10 +67,13 @@ class Collector:
     _guarded: bool = field(default=False, init=False)
 
     def recorder(self, series: SeriesKey, revision: int, *, shadow: bool = False) -> SeriesRecorder:
-        """The one recorder of a series and routing revision."""
+        """The one recorder of a series and routing revision.
+
+        A shadow's predictions are not logged: they have the ids of the live version's, and outcomes are about what clients were answered.
+        """
         with self._lock:
             reservoir = Reservoir(self.sampling) if self.sampling is not None else None
-            log = PredictionLog(series, self.truth) if self.truth is not None else None
+            log = PredictionLog(series, self.truth) if self.truth is not None and not shadow else None
             made = SeriesRecorder(series, revision, self._start, self.clock, reservoir, log, shadow)
             return self._recorders.setdefault((series, revision), made)
 

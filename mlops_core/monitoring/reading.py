@@ -81,7 +81,13 @@ class Reader:
             _join(self.sink, tenant, tally, until)
 
     def _read(self, *where: Any, **how: Any) -> Iterator[Segment]:
-        return (one for one in self.sink.read(*where, **how) if self.shadows or SHADOW_DROPPED not in one.values)
+        """Of one series. A routing revision is a shadow's or it is not, and a merged read tells of figures apart from counts."""
+        if self.shadows:
+            yield from self.sink.read(*where, **how)
+            return
+        found = list(self.sink.read(*where, **how))
+        copies = {one.revision for one in found if SHADOW_DROPPED in one.values}
+        yield from (one for one in found if one.revision not in copies)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -75,6 +75,7 @@ def _create(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
+        os.chmod(temporary, 0o644)  # noqa: PTH101  as a database beside it: mkstemp lets nobody else read
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
@@ -86,4 +87,4 @@ def _create(file: Path, text: str) -> None:
 
 
 def _remedy() -> str:
-    return "name the tracker that has this project's runs under 'tracker' in mlops.yaml, and remove the file"
+    return "remove the file, and have the tracker with this project's runs named under 'tracker' in mlops.yaml"

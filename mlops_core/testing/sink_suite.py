@@ -197,6 +197,17 @@ class MonitorSinkSuite(PredictionLogSuite):
             for first, last in ((0, 400), (60, 120), (59.5, 240), (0.5, 61), (30, 31), (299.9, 300), (-9, 0)):
                 same(first, last)
 
+    def test_a_merged_read_tells_which_revision_a_figure_is_of(self, reading: MonitorSink) -> None:
+        """So that what belongs to a marked revision can be left out of a window, its counts with it."""
+        mark = {"custom.mark": ValueSum(1, 0, 0, _AT)}
+        reading.write([segment(1), segment(2, revision=2, values=mark), segment(3, revision=2, values=mark), segment(4)])
+        found = list(reading.read(_SERIES, _AT, _AT + _MINUTE, merged=True))
+        marked = {one.revision for one in found if "custom.mark" in one.values}
+        assert marked == {2}
+        each = segment(1).total
+        assert sum(one.total for one in found if one.revision in marked) == 2 * each
+        assert sum(one.total for one in found if one.revision not in marked) == 2 * each
+
     def test_a_merge_that_fails_changes_nothing(self, reading: MonitorSink) -> None:
         """Nothing is half replaced."""
         reading.write([segment(1), segment(2)])

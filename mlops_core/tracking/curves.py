@@ -33,6 +33,7 @@ _COLUMNS: Final = 2
 _WIDTH, _HEIGHT = 5.5, 3.2  # inches of one panel
 _DOTS: Final = 150
 _FINEST: Final = 2000
+_LARGEST: Final = 1e300
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1150px;padding:0 1rem;color:#222}svg{max-width:100%;height:auto}"
     "table{border-collapse:collapse}td,th{padding:.25rem .9rem;text-align:right;border-bottom:1px solid #ddd}"
@@ -72,7 +73,8 @@ def curves_of(
 def draw(curves: Sequence[Curve], path: Path) -> None:
     """Write a panel for each metric with a line for each run, as the path's ending says.
 
-    NaN and infinities leave a gap. A curve of many points is drawn by the least and the greatest of each stretch of the axis.
+    NaN, infinities and what is beyond 1e300 leave a gap. A curve of many points is drawn by the least and the greatest of each stretch of
+    the axis.
 
     Raises:
         ExperimentError: Another ending, matplotlib is not installed, or the file cannot be written.
@@ -161,7 +163,7 @@ def _line(number: int) -> dict[str, Any]:
 def _finite(points: Sequence[Metric]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     steps = np.array([point.step for point in points], dtype=np.float64)
     values = np.array([point.value for point in points], dtype=np.float64)
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) < _LARGEST)] = np.nan  # also what no axis has room for
     return steps, values
 
 

@@ -62,6 +62,8 @@ def table_writer(name: str, table: Any) -> Callable[[Path], object]:
 def _columns_writer(name: str, form: str, columns: Mapping[Any, Any]) -> Callable[[Path], object]:
     if form != ".csv":
         raise ExperimentError(f"tracker: artifact {name!r}: a mapping has no column types - give a data frame, or end the name with .csv")
+    if any(isinstance(values, str | bytes) for values in columns.values()):
+        raise ExperimentError(f"tracker: artifact {name!r}: a column is a text, and not a list of values - give one value per row in each")
     try:
         rows = list(zip(*(list(values) for values in columns.values()), strict=True))
     except (TypeError, ValueError) as error:

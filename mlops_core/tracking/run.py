@@ -20,7 +20,16 @@ from mlops_core.records import RunKey, RunStart, RunStatus
 from mlops_core.spool import Spool
 from mlops_core.stack import Stack
 from mlops_core.tracking.objects import figure_writer, table_writer
-from mlops_core.tracking.values import check_artifact, check_artifacts, check_key, check_metrics, check_params, check_step, check_tags
+from mlops_core.tracking.values import (
+    check_artifact,
+    check_artifacts,
+    check_key,
+    check_metrics,
+    check_params,
+    check_step,
+    check_tags,
+    check_written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,6 +193,7 @@ class Run:
         try:  # without the lock: a large file holds up no thread that logs a metric
             place.parent.mkdir(parents=True, mode=0o700)
             write(place)
+            check_written(stored, place)
             self._put({"kind": "artifact", "name": stored, "path": str(place.relative_to(path.parent))})
         except BaseException as error:
             shutil.rmtree(place.parent, ignore_errors=True)

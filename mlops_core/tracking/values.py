@@ -10,7 +10,16 @@ from typing import Any, Final
 
 from mlops_core.exceptions import ExperimentError
 
-__all__ = ["check_artifact", "check_artifacts", "check_key", "check_metrics", "check_params", "check_step", "check_tags"]
+__all__ = [
+    "check_artifact",
+    "check_artifacts",
+    "check_key",
+    "check_metrics",
+    "check_params",
+    "check_step",
+    "check_tags",
+    "check_written",
+]
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]{0,249}", re.ASCII)
 _RESERVED: Final = ("mlops.", "mlflow.")
@@ -121,3 +130,9 @@ def check_artifacts(artifacts: Any) -> None:
     """Each of several artifacts, by name."""
     for name, path in _mapping(artifacts, "artifacts").items():
         check_artifact(name, path)
+
+
+def check_written(name: str, place: Path) -> None:
+    """What was to write an artifact has written it."""
+    if not place.exists():
+        raise ExperimentError(f"tracker: artifact {name!r}: nothing was written - give a figure that draws into a file")

@@ -79,7 +79,7 @@ def test_an_outcome_may_come_before_its_prediction(logged: ModelMonitoring) -> N
 
 
 def test_versions_answer_side_by_side(logged: ModelMonitoring) -> None:
-    """As a shadow does: one outcome is that of both."""
+    """Where a program tracks what each would have answered: one outcome is that of both."""
     for version, prediction in (("1", 1), ("2", 0)):
         logged.track_prediction("m", 0.1, success=True, prediction_id="a", prediction=prediction, version=version)
     logged.track_prediction("other", 0.1, success=True, prediction_id="a", prediction=0)

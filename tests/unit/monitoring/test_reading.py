@@ -56,7 +56,7 @@ def test_series_are_chosen_by_what_was_asked() -> None:
 
 def test_what_a_shadow_did_counts_where_its_version_is_asked_for_only() -> None:
     sink = MemorySink()
-    copies = evolve(segment(1), values={SHADOW_DROPPED: ValueSum(1, 0, 0)})
+    copies = evolve(segment(1), revision=3, values={SHADOW_DROPPED: ValueSum(1, 0, 0)})
     sink.write([copies, segment(2)])
     told = {shadows: Reader("memory", sink, shadows=shadows) for shadows in (False, True)}
     keys = [copies.series]

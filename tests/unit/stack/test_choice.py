@@ -82,6 +82,7 @@ def test_of_two_that_begin_at_once_the_second_hears_of_it(tmp_path: Path, monkey
             project.tracker.log_metrics({"loss": 0.1})
     keep(tmp_path, default("local"))
     assert recorded(tmp_path) == "local"
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o644
     assert [one.name for one in (tmp_path / ".mlops").iterdir()] == ["stack.yaml"]
 
 

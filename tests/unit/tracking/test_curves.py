@@ -52,7 +52,7 @@ def test_a_curve_goes_where_the_values_do(tmp_path: Path) -> None:
 
 
 def test_what_is_no_number_leaves_a_gap(tmp_path: Path) -> None:
-    draw([curve([1.0, 2.0, math.nan, math.inf, 2.0, 1.0])], tmp_path / "c.svg")
+    draw([curve([1.0, 2.0, math.nan, math.inf, 1.7e308, 2.0, 1.0])], tmp_path / "c.svg")
     (line,) = lines(tmp_path / "c.svg")
     assert len(line) == 4
     assert (tmp_path / "c.svg").read_text().count("M ") > 1

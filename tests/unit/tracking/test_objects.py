@@ -88,5 +88,7 @@ def test_what_is_no_table_is_one_line() -> None:
         table_writer("t.csv", {"x": [1], "y": [1, 2]})
     with pytest.raises(ExperimentError, match=r"the columns have unlike lengths"):
         table_writer("t.csv", {"x": 1})
+    with pytest.raises(ExperimentError, match=r"a column is a text, and not a list of values"):
+        table_writer("t.csv", {"x": "abc", "y": [1, 2, 3]})
     with pytest.raises(ExperimentError, match=r"a mapping has no column types"):
         table_writer("t.parquet", {"x": [1]})

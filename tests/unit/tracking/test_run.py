@@ -118,7 +118,7 @@ def test_objects_are_kept_under_their_names(memory: MemoryTracker, tmp_path: Pat
     assert b"slope" in memory.read_artifact(run.key, "weights/weights.json")
 
 
-def test_what_cannot_be_kept_leaves_nothing(tracker: ExperimentTracker, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_leaves_nothing(tracker: ExperimentTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Odd:
         def savefig(self, path: str) -> None:
             raise RuntimeError("no\ncanvas")
@@ -130,6 +130,9 @@ def test_what_cannot_be_kept_leaves_nothing(tracker: ExperimentTracker, tmp_path
         run.log_figure("a.png", Odd())
     with pytest.raises(ExperimentError, match="does not name an artifact"):
         run.log_table("../t.csv", {"x": [1]})
+    monkeypatch.setattr(Odd, "savefig", lambda *_: None)
+    with pytest.raises(ExperimentError, match=r"artifact 'a\.png': nothing was written"):
+        run.log_figure("a.png", Odd())
     assert not [place for place in tmp_path.rglob("*.files") if list(place.iterdir())]
 
 
