@@ -37,6 +37,7 @@ METRICS: Final = ("error_rate", "p50_latency", "p95_latency", "p99_latency", "li
 
 _TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.95, "p99_latency": 0.99}
 _NEGLIGIBLE: Final = 1e-18
+_KEPT: Final = "the A/B test has ended: the shares are kept"
 
 
 @frozen
@@ -124,7 +125,7 @@ def finish(desk: Desk, state: EndpointState, now: datetime) -> EndpointState:
 
 def _decide(desk: Desk, live: Deployment, test: SplitTest) -> Finding:
     if test.then == "hold":
-        return Finding(None, "the A/B test has ended: the shares are kept, as was named")
+        return Finding(None, f"{_KEPT}, as was named")
     if test.then != "best":
         return Finding(test.then, f"{test.then} takes all, as was named")
     span = Span((test.started or live.created) - MARGIN, test.ends, live.revision)
@@ -133,21 +134,21 @@ def _decide(desk: Desk, live: Deployment, test: SplitTest) -> Finding:
 
 
 def best(windows: Mapping[str, Window], metric: str) -> Finding:
-    """The version that is proved to be the best by a metric, if one is."""
+    """The version that is proved to be the best by a metric, if one is, and is not proved to fail more often than another."""
     needed = ALPHA / len(windows)
     found = {
         version: max(_fewer(*_events(metric, mine, other)) for name, other in windows.items() if name != version)
         for version, mine in windows.items()
     }
     winner = min(found, key=lambda version: found[version])
-    told = f"p-value {found[winner]:.2g}, {needed:.2g} needed"
-    if found[winner] <= needed:
-        return Finding(winner, f"{winner} takes all: its {metric} is the best ({told})", {"p_value": found[winner]})
-    return Finding(
-        None,
-        f"the A/B test has ended: the shares are kept, since no {metric} is proved to be the best ({told})",
-        {"p_value": found[winner]},
-    )
+    told, metrics = f"p-value {found[winner]:.2g}, {needed:.2g} needed", {"p_value": found[winner]}
+    if found[winner] > needed:
+        return Finding(None, f"{_KEPT}, since no {metric} is proved to be the best ({told})", metrics)
+    mine = windows[winner]
+    for name, other in windows.items():
+        if _fewer(other.errors, other.total, mine.errors, mine.total) <= needed:  # what fails is quick, and has no outcome
+            return Finding(None, f"{_KEPT}, since {winner}, whose {metric} is the best ({told}), has more errors than {name}", metrics)
+    return Finding(winner, f"{winner} takes all: its {metric} is the best ({told})", metrics)
 
 
 def _events(metric: str, mine: Window, other: Window) -> tuple[int, int, int, int]:

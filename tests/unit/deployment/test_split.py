@@ -89,6 +89,28 @@ def test_a_quantile_and_the_accuracy_decide_as_well() -> None:
     assert best({"slow": Window(), "quick": Window()}, "p99_latency").reason.startswith("the A/B test has ended: the shares are kept")
 
 
+@pytest.mark.parametrize("metric", ["p50_latency", "p95_latency", "p99_latency"])
+@pytest.mark.parametrize("failed", [5000, 200])
+def test_a_version_that_fails_quickly_is_not_the_best(metric: str, failed: int) -> None:
+    good = Window(total=5000, histogram=histogram_of([0.01 + 4e-6 * place for place in range(5000)]))
+    quick = Window(total=5000, histogram=histogram_of([0.001 + 4e-7 * place for place in range(5000)]))
+    bad = evolve(quick, errors=failed)
+
+    found = best({"good": good, "bad": bad}, metric)
+    assert (found.winner, "since bad, whose " + metric in found.reason) == (None, True)
+    assert found.reason.startswith("the A/B test has ended: the shares are kept, since bad")
+    assert found.reason.endswith("has more errors than good")
+    assert best({"good": good, "other": good, "bad": bad}, metric).winner is None
+    assert best({"good": good, "quick": evolve(quick, errors=2)}, metric).winner == "quick"  # by chance, as far as anybody knows
+
+
+def test_a_version_that_fails_more_often_is_not_the_best_by_its_accuracy() -> None:
+    right = Window(total=5000, errors=1000, quality=Quality(labelled=4000, correct=4000))
+    wrong = Window(total=5000, errors=0, quality=Quality(labelled=5000, correct=4000))
+    assert best({"right": right, "wrong": wrong}, "live.accuracy").winner is None
+    assert best({"right": evolve(right, errors=0), "wrong": wrong}, "live.accuracy").winner == "right"
+
+
 # --- at an endpoint
 
 
