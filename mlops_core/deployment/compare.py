@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mlops_core.deployment.counts import MARGIN, Span, window_of
 from mlops_core.deployment.routes import shares_of
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import RolloutReport, VersionFigures
 from mlops_core.records.threshold import SHADOW_DROPPED
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["report"]
 
-_GOING: Final = {"shadow": {S.SHADOW}, "canary": {S.CANARY, S.PAUSED, S.PROMOTING}, "test": {S.LIVE}}
-
 
 def report(desk: Desk, number: int) -> RolloutReport:
     """The newest rollout of a deployment, which may have been a shadow first and a canary then.
@@ -33,12 +30,8 @@ def report(desk: Desk, number: int) -> RolloutReport:
         DeploymentError: It is no rollout, has not begun, or nothing that counts can be read.
     """
     one, now = desk.ledger.deployment(number), desk.stack.clock.now()
-    kind, started, first = _begun(one)
-    over, ended = _over(one, kind)
-    timed = kind == "test" and over  # a test ends at a time, the others with a routing revision
-    end = ended if timed and ended is not None else now + MARGIN
-    span = Span(started - MARGIN, end, first, one.revision if over and not timed else None)
-    seen = desk.deployer.observe(desk.endpoint, since=first)
+    kind, ended, span = _span(one, now)
+    seen = desk.deployer.observe(desk.endpoint, since=span.first)
     beside = () if one.replaced is None or kind == "test" else desk.ledger.deployment(one.replaced).variants
     mine = shares_of(one.variants)
     roles: dict[str, Role] = {version: "live" for version in shares_of(beside) if version not in mine}
@@ -48,27 +41,25 @@ def report(desk: Desk, number: int) -> RolloutReport:
     figures = [_figures(version, role, shares.get(version, 0.0), windows[version]) for version, role in roles.items()]
     since = 0 if one.rollout is None else one.rollout.step_revision
     in_step = windows[one.version].count(one.version, since=since).total if kind == "canary" else 0
-    return RolloutReport(one, kind, now, started, ended, tuple(figures), in_step)
+    return RolloutReport(one, kind, now, span.start + MARGIN, ended, tuple(figures), in_step)
 
 
-def _begun(one: Deployment) -> tuple[Kind, datetime, int]:
-    """The newest rollout of a deployment: since when, and with which routing revision."""
-    plan, run = one.rollout, one.shadow
+def _span(one: Deployment, now: datetime) -> tuple[Kind, datetime | None, Span]:
+    """The newest rollout of a deployment: when it ended, and what belongs to it."""
+    plan, run, served = one.rollout, one.shadow, one.served
     if plan is not None and plan.started is not None and plan.first_revision:
-        return "canary", plan.started, plan.first_revision
-    if run is not None and run.started is not None:
-        return "shadow", run.started, run.first_revision
-    if len(one.variants) > 1 and one.revision:
-        return "test", one.created if one.test is None else one.test.started or one.created, one.revision
-    raise DeploymentError(f"deployment {one.deployment_id}: is {one.status}, and no canary, shadow or A/B test of it has begun")
-
-
-def _over(one: Deployment, kind: Kind) -> tuple[bool, datetime | None]:
-    """Whether it is over, and since when."""
-    if kind == "test" and one.test is not None and one.test.ended is not None:
-        return True, one.test.ends
-    over = one.status not in _GOING[kind]
-    return over, one.changed if over else None
+        kind: Kind = "canary"
+        began, first, ended, last = plan.started, plan.first_revision, plan.ended, plan.end_revision
+    elif run is not None and run.started is not None:
+        kind, began, first, ended, last = "shadow", run.started, run.first_revision, run.stopped, run.end_revision
+    elif len(one.variants) > 1 and served is not None:
+        kind, began, first, ended, last = "test", served.started, served.first_revision, served.ended, served.end_revision
+    else:
+        raise DeploymentError(f"deployment {one.deployment_id}: is {one.status}, and no canary, shadow or A/B test of it has begun")
+    end = (ended or now) + MARGIN
+    if kind == "test" and one.test is not None and one.test.ended is not None:  # a test ends at a time, the others with a revision
+        ended = end = one.test.ends
+    return kind, ended, Span(began - MARGIN, end, first, last or None)
 
 
 def _figures(version: str, role: Role, weight: float, seen: Window) -> VersionFigures:

@@ -154,9 +154,8 @@ class Driver:
         revision = self._route(state, one)
         if revision is None:
             return False
-        test = None if one.test is None else evolve(one.test, started=self.now)
         window = self.desk.settings.rollback_window
-        return self._enter(one, S.LIVE, revision=revision, url=self.desk.url_of(one), window=window, test=test)
+        return self._enter(one, S.LIVE, revision=revision, url=self.desk.url_of(one), window=window)
 
     def _back(self, state: EndpointState, one: Deployment) -> bool:
         return self._roll_back(one, one.reason)

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from mlops_core.deployment.routes import heaviest, mix, number_of, variants_of
 from mlops_core.deployment.states import ON_ITS_WAY, ROUTED, TERMINAL, check_edge
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import Deployment, DeploymentStatus, Record, Variant
+from mlops_core.records import Deployment, DeploymentStatus, Record, Served, Variant
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ __all__ = [
 
 FORMAT: Final = 1
 _KEPT: Final = 8
+_PARTIAL: Final = frozenset({S.CANARY, S.PAUSED})
+_SUPERSEDED: Final = TERMINAL | {S.DRAINING}
 
 
 @frozen
@@ -136,6 +138,8 @@ def move(
         check_edge(before.deployment_id, before.status, to)
     weight = {S.LIVE: 1.0, S.CANARY: before.weight, S.PAUSED: before.weight, S.PROMOTING: before.weight}.get(to, 0.0)
     after = evolve(before, **{"status": to, "changed": now, "weight": weight, "retire_at": None, "confirmed": True, **changes})
+    brought = changes.get("revision", state.revision + 1)  # a change whose revision is not known yet ends with the next one
+    after = _timed(after, now, brought)
     deployments = tuple(_beside(one, after, now, window) for one in state.deployments)
     revision = max(state.revision, after.revision)
     return evolve(state, revision=revision, deployments=_pruned(tuple(after if one.number == number else one for one in deployments)))
@@ -147,8 +151,25 @@ def _beside(one: Deployment, changed: Deployment, now: datetime, window: timedel
         return one
     if changed.status is S.LIVE:
         retire_at = now if window is None else now + window
-        return evolve(one, status=S.DRAINING, weight=0.0, changed=now, retire_at=retire_at, reason=f"superseded by {changed.deployment_id}")
+        why = f"superseded by {changed.deployment_id}"
+        over = evolve(one, status=S.DRAINING, weight=0.0, changed=now, retire_at=retire_at, reason=why)
+        return _timed(over, now, changed.revision)
     return evolve(one, weight=1.0 - changed.weight) if changed.status in ON_ITS_WAY or changed.status in TERMINAL else one
+
+
+def _timed(one: Deployment, now: datetime, revision: int) -> Deployment:
+    """The deployment with the time of what its state, which it entered with this routing revision, begins or ends."""
+    plan, run, served, test = one.rollout, one.shadow, one.served, one.test
+    over = one.status is S.LIVE or one.status in TERMINAL
+    if plan is not None and plan.started is not None and plan.ended is None and over:
+        plan = evolve(plan, ended=now, end_revision=revision)
+    if run is not None and run.started is not None and run.stopped is None and (over or (one.status in _PARTIAL and one.confirmed)):
+        run = evolve(run, stopped=now, end_revision=revision)
+    if one.status is S.LIVE and (test is None or test.ended is None):
+        served, test = Served(now, revision), None if test is None else evolve(test, started=now)
+    elif served is not None and served.ended is None and one.status in _SUPERSEDED:
+        served = evolve(served, ended=now, end_revision=revision)
+    return evolve(one, rollout=plan, shadow=run, served=served, test=test)
 
 
 def planned(state: EndpointState) -> tuple[Variant, ...]:
@@ -165,9 +186,14 @@ def forget(state: EndpointState, revision: int) -> EndpointState:
 
 
 def _recounted(one: Deployment, revision: int) -> Deployment:
-    rollout = None if one.rollout is None else evolve(one.rollout, first_revision=revision, step_revision=revision)
-    shadow = None if one.shadow is None else evolve(one.shadow, first_revision=revision)
-    return evolve(one, revision=min(one.revision, revision), rollout=rollout, shadow=shadow)
+    rollout, shadow, served = one.rollout, one.shadow, one.served
+    if rollout is not None and rollout.ended is None:
+        rollout = evolve(rollout, first_revision=revision, step_revision=revision)
+    if shadow is not None and shadow.stopped is None:
+        shadow = evolve(shadow, first_revision=revision)
+    if served is not None and served.ended is None:
+        served = evolve(served, first_revision=revision)
+    return evolve(one, revision=min(one.revision, revision), rollout=rollout, shadow=shadow, served=served)
 
 
 def renewed(state: EndpointState, revision: int) -> EndpointState:

@@ -23,6 +23,7 @@ __all__ = [
     "PlannedCall",
     "Prediction",
     "Rollout",
+    "Served",
     "ShadowRun",
     "SplitTest",
     "Variant",
@@ -126,6 +127,7 @@ class Rollout(Record):
     ``implied``: its rate is the project's maximum, not one that was chosen for this rollout. ``weights`` are the shares that routing
     revisions gave it. ``alpha`` bounds the probability of a rollback without a cause, ``margin`` is the ratio of error rates that a
     promotion rules out. ``verdict`` and ``metrics`` are those of the last look, kept for audit, with the logarithms of its e-values.
+    It was over at ``ended``, with routing revision ``end_revision``.
     """
 
     steps: tuple[float, ...]
@@ -146,18 +148,33 @@ class Rollout(Record):
     margin: float = 1.5
     verdict: str = ""
     metrics: Mapping[str, float] = field(factory=dict)
+    ended: datetime | None = None
+    end_revision: int = 0
 
 
 @frozen
 class ShadowRun(Record):
     """A version's time as a shadow: it gets copies of the requests from ``started`` and routing revision ``first_revision`` on.
 
-    ``ended``: when somebody said what becomes of it, such as a canary; it gets copies until that has begun.
+    ``ended``: when somebody said what becomes of it, such as a canary; it gets copies until that has begun: at ``stopped``, with routing
+    revision ``end_revision``.
     """
 
     started: datetime | None = None
     first_revision: int = 0
     ended: datetime | None = None
+    stopped: datetime | None = None
+    end_revision: int = 0
+
+
+@frozen
+class Served(Record):
+    """When one was live: from ``started`` and routing revision ``first_revision`` on, until ``ended`` and before ``end_revision``."""
+
+    started: datetime
+    first_revision: int
+    ended: datetime | None = None
+    end_revision: int = 0
 
 
 @frozen
@@ -184,7 +201,7 @@ class Deployment(Record):
     but for an A/B test); ``weight`` is the share of the endpoint's requests that it takes now. ``revision`` is the routing revision that
     gave it this share. ``confirmed`` is false while the effect of ``status`` is under way. ``replaced`` is the number of the deployment
     that was live before. ``retire_at``: until then a superseded deployment stays loaded for a rollback. ``shadow``: it began as one.
-    ``test``: how its A/B test ends.
+    ``test``: how its A/B test ends. ``served``: when it was live; of an A/B test that has ended and is live once more, when that was.
     """
 
     deployment_id: str
@@ -208,6 +225,7 @@ class Deployment(Record):
     rollout: Rollout | None = None
     replaced: int | None = None
     retire_at: datetime | None = None
+    served: Served | None = None
 
     @property
     def endpoint(self) -> EndpointKey:

@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from mlops_core.exceptions import DeploymentError
+from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import Segment, SeriesKey, ValueSum
 from mlops_core.records.histogram import histogram_of
 from mlops_core.records.threshold import SHADOW_DROPPED
@@ -70,6 +72,99 @@ def test_an_a_b_test_without_an_end_is_compared_also_once_it_is_superseded(world
     world.deployment.deploy_model("delays", "3.0.0", "production")
     over = world.deployment.compare(begun.deployment_id)
     assert (sum(one.requests for one in over.figures), over.ended) == (40, world.clock.now())
+
+
+class Told:
+    """Asks an endpoint, and has a sink know of it what its deployer would count."""
+
+    def __init__(self, world: World, *, counted: bool) -> None:
+        self.world, self.counted, self.written = world, counted, 0
+        if not counted:
+            world.deployers["production"] = Uncounting()
+
+    def ask(self, count: int) -> None:
+        self.world.clock.advance(1)
+        versions = self.world.ask(count)
+        self.world.deployer().settle()
+        if not self.counted:
+            now, endpoint = self.world.clock.now(), self.world.deployment.status("delays", "production")
+            for version in {*versions, endpoint.shadow} - {None}:
+                self.written += 1
+                series = SeriesKey("acme", "production", "delays", version)
+                total = count if version == endpoint.shadow else versions.count(version)
+                self.world.sink.write([Segment(series, now, now, "server", self.written, endpoint.revision, total)])
+        self.world.clock.advance(1)
+
+    def requests(self, deployment: Any) -> tuple[int, Any]:
+        seen = self.world.deployment.compare(deployment.deployment_id)
+        return sum(one.requests for one in seen.figures), seen.ended
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_the_report_of_an_a_b_test_ends_when_it_is_superseded(world: World, counted: bool) -> None:  # noqa: FBT001
+    told = Told(world, counted=counted)
+    begun = world.deployment.set_traffic("delays", "production", {"1.0.0": 0.5, "2.0.0": 0.5})
+    told.ask(13)
+    superseded = world.clock.now()
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    for _ in range(3):  # also once it is retired
+        told.ask(500)
+        assert told.requests(begun) == (13, superseded)
+        world.clock.advance(7200)
+        world.deployment.advance()
+    assert world.deployment.get(begun.deployment_id).status is S.RETIRED
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_an_a_b_test_that_is_live_again_is_compared_anew(world: World, counted: bool) -> None:  # noqa: FBT001
+    told = Told(world, counted=counted)
+    begun = world.deployment.set_traffic("delays", "production", {"1.0.0": 0.5, "2.0.0": 0.5})
+    told.ask(13)
+    after = world.deployment.deploy_model("delays", "1.0.0", "production")
+    told.ask(500)
+    world.deployment.rollback_deployment(after.deployment_id)
+    again = world.clock.now()
+    told.ask(17)
+    assert told.requests(begun) == (17, None)
+    assert world.deployment.compare(begun.deployment_id).started == again
+    world.deployment.withdraw("delays", "production")
+    withdrawn = world.clock.now()
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    told.ask(500)
+    assert told.requests(begun) == (17, withdrawn)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_the_report_of_a_canary_ends_when_it_goes_live(world: World, plan: CanarySettings, counted: bool) -> None:  # noqa: FBT001
+    told = Told(world, counted=counted)
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    told.ask(500)
+    begun = world.deployment.start_canary("delays", "2.0.0", "production", canary=evolve(plan, steps=(0.5, 1.0)))
+    told.ask(300)
+    world.clock.advance(60)
+    world.deployment.advance()
+    over = world.clock.now()
+    assert world.deployment.get(begun.deployment_id).status is S.LIVE
+    told.ask(500)
+    assert told.requests(begun) == (300, over)
+    world.deployment.rollback_deployment(begun.deployment_id)
+    told.ask(500)
+    assert told.requests(begun) == (300, over)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_the_report_of_a_shadow_ends_when_it_gets_requests(world: World, counted: bool) -> None:  # noqa: FBT001
+    told = Told(world, counted=counted)
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    begun = world.deployment.start_shadow("delays", "2.0.0", "production")
+    told.ask(20)
+    over = world.clock.now()
+    world.deployment.deploy_model("delays", "2.0.0", "production")
+    told.ask(500)
+    assert told.requests(begun) == (40, over)
+    world.deployment.rollback_deployment(begun.deployment_id)
+    told.ask(500)
+    assert told.requests(begun) == (40, over)
 
 
 def test_a_plain_deployment_is_no_rollout(world: World) -> None:

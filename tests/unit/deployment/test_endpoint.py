@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 
-from mlops_core.deployment.endpoint import EndpointState, create, deployment_id, forget, move, planned, renewed
+from mlops_core.deployment.endpoint import EndpointState, create, deployment_id, forget, move, planned, renewed, replaced
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
-from mlops_core.records import EndpointKey, Rollout, Variant
+from mlops_core.records import EndpointKey, Rollout, Served, ShadowRun, Variant
 
 KEY = EndpointKey("acme", "production", "delays")
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -98,6 +99,36 @@ def test_a_lost_deployer_counts_anew_and_an_open_canary_with_it() -> None:
     assert state.open is not None
     assert state.open.rollout is not None
     assert (state.open.rollout.first_revision, state.open.rollout.step_revision) == (0, 0)
+
+
+def test_a_shadow_is_over_once_its_canary_is_confirmed() -> None:
+    state = create(
+        live(EndpointState(), "a"), KEY, {"b": 1.0}, now=NOW, shadow=ShadowRun(NOW, 2), rollout=Rollout((0.1, 1.0), HOUR, 1, HOUR)
+    )
+    for status in (*WAY[:3], S.SHADOW):
+        state = move(state, 2, status, now=NOW)
+    state = move(state, 2, S.CANARY, now=NOW + HOUR, confirmed=False, weight=0.1)
+    assert state.get(2).shadow == ShadowRun(NOW, 2)
+    state = move(state, 2, S.CANARY, now=NOW + 2 * HOUR, revision=7)
+    assert state.get(2).shadow == ShadowRun(NOW, 2, stopped=NOW + 2 * HOUR, end_revision=7)
+
+
+def test_a_canary_is_over_when_its_traffic_has_moved_and_not_before() -> None:
+    begun = canary(live(EndpointState(), "a"), "b", 0.25)
+    plan = evolve(begun.get(2).rollout or Rollout((1.0,), HOUR, 1, HOUR), started=NOW, first_revision=2)
+    state = replaced(begun, evolve(begun.get(2), rollout=plan))
+    state = move(state, 2, S.ROLLBACK_FAILED, now=NOW + HOUR)
+    assert state.get(2).rollout == plan
+    state = move(state, 2, S.ROLLED_BACK, now=NOW + 2 * HOUR, revision=3)
+    assert state.get(2).rollout == evolve(plan, ended=NOW + 2 * HOUR, end_revision=3)
+
+
+def test_the_time_as_live_ends_before_the_next_revision_where_that_is_not_known_yet() -> None:
+    state = move(live(EndpointState(), "a"), 1, S.DRAINING, now=NOW + HOUR)
+    assert state.get(1).served == Served(NOW, 1, NOW + HOUR, 2)
+    retired = move(state, 1, S.RETIRED, now=NOW + 2 * HOUR).get(1)
+    assert retired.served == state.get(1).served
+    assert forget(state, 0).get(1).served == state.get(1).served
 
 
 def test_the_state_survives_its_json_form() -> None:
