@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mlops_core.deployment.canary import RATES, Look
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import SeriesKey, Window, merge_quality
+from mlops_core.records import Quality, SeriesKey, Window, merge_quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Observed, Rollout, Segment
     from mlops_core.roles import MonitorSink
 
-__all__ = ["MARGIN", "Span", "check_countable", "crashes", "look_at", "window_of"]
+__all__ = ["MARGIN", "Span", "check_countable", "crashes", "look_at", "quality_of", "window_of"]
 
 MARGIN: Final = timedelta(seconds=5)
 """How far the clocks of serving processes may be apart from the one that wrote the journal."""
@@ -84,8 +84,17 @@ def window_of(desk: Desk, seen: Observed, versions: Iterable[str], span: Span) -
     found: list[Segment] = []
     for version in sorted(versions):
         found += sink.read(SeriesKey(key.tenant, key.environment, key.model, version), span.start, span.end, merged=True)
-    quality = merge_quality(one.quality for one in found if one.quality is not None)  # outcomes have times, and no revision
-    return evolve(Window.merge(one for one in found if span.holds(one.revision)), quality=quality)
+    return Window.merge(one for one in found if span.holds(one.revision))
+
+
+def quality_of(desk: Desk, version: str, start: datetime, end: datetime) -> Quality:
+    """What is known of a version's predictions in [start, end], and of no other: outcomes have times, and no revision.
+
+    What was rolled up to a piece that is only in part of that time is left out.
+    """
+    key = desk.endpoint
+    found = _sink(desk).read(SeriesKey(key.tenant, key.environment, key.model, version), start, end)
+    return merge_quality(one.quality for one in found if one.quality is not None and start <= one.start and one.end <= end)
 
 
 def _sink(desk: Desk) -> MonitorSink:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, field, frozen
 
 from mlops_core.clock import aware
-from mlops_core.deployment.counts import MARGIN, Span, check_countable, window_of
+from mlops_core.deployment.counts import MARGIN, Span, check_countable, quality_of, window_of
 from mlops_core.deployment.endpoint import EndpointState, create, replaced
 from mlops_core.exceptions import DeploymentError, checks_input
 from mlops_core.records import Record, SplitTest
@@ -35,6 +35,7 @@ ALPHA: Final = 0.05
 METRICS: Final = ("error_rate", "p50_latency", "p95_latency", "p99_latency", "live.accuracy")
 """What a test may be decided by. All but the last have to be low."""
 
+_ACCURACY: Final = METRICS[-1]
 _TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.95, "p99_latency": 0.99}
 _NEGLIGIBLE: Final = 1e-18
 _KEPT: Final = "the A/B test has ended: the shares are kept"
@@ -128,9 +129,13 @@ def _decide(desk: Desk, live: Deployment, test: SplitTest) -> Finding:
         return Finding(None, f"{_KEPT}, as was named")
     if test.then != "best":
         return Finding(test.then, f"{test.then} takes all, as was named")
-    span = Span((test.started or live.created) - MARGIN, test.ends, live.revision)
+    started = test.started or live.created
+    span = Span(started - MARGIN, test.ends, live.revision)
     seen = desk.deployer.observe(desk.endpoint, since=live.revision)
-    return best({one.version: window_of(desk, seen, {one.version}, span) for one in live.variants}, test.metric)
+    windows = {one.version: window_of(desk, seen, {one.version}, span) for one in live.variants}
+    if test.metric == _ACCURACY:
+        windows = {name: evolve(one, quality=quality_of(desk, name, started, test.ends)) for name, one in windows.items()}
+    return best(windows, test.metric)
 
 
 def best(windows: Mapping[str, Window], metric: str) -> Finding:
@@ -155,7 +160,7 @@ def _events(metric: str, mine: Window, other: Window) -> tuple[int, int, int, in
     """What should be rare: of mine, of how many; of the other, of how many."""
     if metric == "error_rate":
         return mine.errors, mine.total, other.errors, other.total
-    if metric == "live.accuracy":
+    if metric == _ACCURACY:
         pairs = [(one.quality.labelled - one.quality.correct, one.quality.labelled) for one in (mine, other)]
         return *pairs[0], *pairs[1]
     bound = _common(merge_counts([mine.histogram, other.histogram]), _TAILS[metric])

@@ -198,6 +198,21 @@ def test_what_comes_after_its_end_decides_nothing(world: World) -> None:
     assert live(world).number == begun.number
 
 
+@pytest.mark.parametrize(("after", "winner"), [(-4, None), (-0.5, None), (4, "2.0.0"), (604_799, "2.0.0"), (604_800, None)])
+def test_the_accuracy_is_that_of_the_tests_own_predictions(world: World, after: float, winner: str | None) -> None:
+    world.deployers["production"] = Uncounting()
+    begun = split(world, then="best", metric="live.accuracy")
+    at = begun.test.started + timedelta(seconds=after)
+    for version, right in (("1.0.0", 50), ("2.0.0", 100)):
+        series = SeriesKey("acme", "production", "delays", version)
+        told = Segment(series, at, at + timedelta(seconds=1), version, 1, quality=Quality(labelled=100, correct=right))
+        world.sink.write([told])
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    assert live(world).version == (winner or begun.version)
+    assert (live(world).number == begun.number) == (winner is None)
+
+
 def test_it_waits_for_what_is_on_its_way(world: World, plan: Any) -> None:
     split(world, then="2.0.0")
     canary = world.deployment.start_canary("delays", "3.0.0", "production", canary=evolve(plan, deadline=2 * WEEK))
