@@ -30,7 +30,7 @@ def report(desk: Desk, number: int) -> RolloutReport:
         DeploymentError: It is no rollout, has not begun, or nothing that counts can be read.
     """
     one, now = desk.ledger.deployment(number), desk.stack.clock.now()
-    kind, ended, span = _span(one, now)
+    kind, ended, span = _span(one, now, exact="counters" not in desk.deployer.capabilities)
     seen = desk.deployer.observe(desk.endpoint, since=span.first)
     beside = () if one.replaced is None or kind == "test" else desk.ledger.deployment(one.replaced).variants
     mine = shares_of(one.variants)
@@ -44,8 +44,11 @@ def report(desk: Desk, number: int) -> RolloutReport:
     return RolloutReport(one, kind, now, span.start + MARGIN, ended, tuple(figures), in_step)
 
 
-def _span(one: Deployment, now: datetime) -> tuple[Kind, datetime | None, Span]:
-    """The newest rollout of a deployment: when it ended, and what belongs to it."""
+def _span(one: Deployment, now: datetime, *, exact: bool) -> tuple[Kind, datetime | None, Span]:
+    """The newest rollout of a deployment: when it ended, and what belongs to it.
+
+    A test ends at a time, the others with a routing revision. Counts that are not ``exact`` have no times: they end with the test's shares.
+    """
     plan, run, served = one.rollout, one.shadow, one.served
     if plan is not None and plan.started is not None and plan.first_revision:
         kind: Kind = "canary"
@@ -57,7 +60,7 @@ def _span(one: Deployment, now: datetime) -> tuple[Kind, datetime | None, Span]:
     else:
         raise DeploymentError(f"deployment {one.deployment_id}: is {one.status}, and no canary, shadow or A/B test of it has begun")
     end = (ended or now) + MARGIN
-    if kind == "test" and one.test is not None and one.test.ended is not None:  # a test ends at a time, the others with a revision
+    if exact and kind == "test" and one.test is not None and one.test.ended is not None:
         ended = end = one.test.ends
     return kind, ended, Span(began - MARGIN, end, first, last or None)
 

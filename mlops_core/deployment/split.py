@@ -38,6 +38,7 @@ METRICS: Final = ("error_rate", "p50_latency", "p95_latency", "p99_latency", "li
 _ACCURACY: Final = METRICS[-1]
 _TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.95, "p99_latency": 0.99}
 _NEGLIGIBLE: Final = 1e-18
+_LATE, _LATE_SHARE = timedelta(minutes=1), 0.05  # so long after its end, or its length's share, may a deployer be asked that keeps no times
 _KEPT: Final = "the A/B test has ended: the shares are kept"
 
 
@@ -110,7 +111,7 @@ def finish(desk: Desk, state: EndpointState, now: datetime) -> EndpointState:
     live = state.live
     if live is None or live.test is None or not is_due(state, now):
         return state
-    found = _decide(desk, live, live.test)
+    found = _decide(desk, live, live.test, now)
     ended = evolve(live, test=evolve(live.test, ended=now, verdict=found.reason, metrics=found.metrics), reason=found.reason)
 
     def change(before: EndpointState) -> EndpointState:
@@ -124,12 +125,15 @@ def finish(desk: Desk, state: EndpointState, now: datetime) -> EndpointState:
     return desk.ledger.change(change)
 
 
-def _decide(desk: Desk, live: Deployment, test: SplitTest) -> Finding:
+def _decide(desk: Desk, live: Deployment, test: SplitTest, now: datetime) -> Finding:
     if test.then == "hold":
         return Finding(None, f"{_KEPT}, as was named")
     if test.then != "best":
         return Finding(test.then, f"{test.then} takes all, as was named")
     started = test.started or live.created
+    late = test.ends + max(_LATE, (test.ends - started) * _LATE_SHARE)
+    if "counters" in desk.deployer.capabilities and now > late:
+        return Finding(None, f"{_KEPT}: counted too late, at {now:%Y-%m-%d %H:%M:%S} UTC, to leave out what came after the end")
     span = Span(started - MARGIN, test.ends, live.revision)
     seen = desk.deployer.observe(desk.endpoint, since=live.revision)
     windows = {one.version: window_of(desk, seen, {one.version}, span) for one in live.variants}

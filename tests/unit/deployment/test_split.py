@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -211,6 +212,39 @@ def test_the_accuracy_is_that_of_the_tests_own_predictions(world: World, after: 
     world.deployment.advance()
     assert live(world).version == (winner or begun.version)
     assert (live(world).number == begun.number) == (winner is None)
+
+
+@pytest.mark.parametrize(("until", "after", "decided"), [(10, 60, True), (10, 61, False), (1440, 4320, True), (1440, 4321, False)])
+def test_counts_without_times_decide_only_soon_after_the_end(world: World, until: int, after: int, decided: bool) -> None:  # noqa: FBT001
+    world.register("4.0.0", "predict")
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    weights, length = {"1.0.0": 0.5, "4.0.0": 0.5}, timedelta(minutes=until)
+    begun = world.deployment.set_traffic("delays", "production", weights, until=length, then="best")
+    for _ in range(40):
+        with contextlib.suppress(DeploymentError):
+            world.ask()
+    world.clock.advance(length.total_seconds() + after)
+    world.deployment.advance()
+    assert (live(world).number != begun.number) == decided
+    if not decided:
+        reason = "the A/B test has ended: the shares are kept: counted too late, at 2024-05-0"
+        assert world.deployment.get(begun.deployment_id).reason.startswith(reason)
+
+
+def test_a_report_of_counts_without_times_ends_with_the_shares(world: World) -> None:
+    begun = split(world)
+    world.ask(10)
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    world.ask(5)
+    seen = world.deployment.compare(begun.deployment_id)
+    assert (sum(one.requests for one in seen.figures), seen.ended) == (15, None)
+    world.clock.advance(60)
+    over = world.clock.now()
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.ask(100)
+    seen = world.deployment.compare(begun.deployment_id)
+    assert (sum(one.requests for one in seen.figures), seen.ended) == (15, over)
 
 
 def test_it_waits_for_what_is_on_its_way(world: World, plan: Any) -> None:
