@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from mlops_core.deployment.desk import EndpointBusyError
 from mlops_core.deployment.drive import Driver
-from mlops_core.deployment.endpoint import EndpointState, create, move, planned, relocate, replaced
+from mlops_core.deployment.endpoint import EndpointState, create, move, planned, relocate, renewed, replaced
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.reconcile import due, reconcile, sweep
 from mlops_core.deployment.rollback import NeedsDeployment, move_traffic, record
@@ -21,7 +21,7 @@ from mlops_core.deployment.shadow import is_as_planned, open_shadow, told_to_go_
 from mlops_core.deployment.split import finish, is_due
 from mlops_core.deployment.states import ON_ITS_WAY
 from mlops_core.exceptions import DeploymentError, MLOpsError
-from mlops_core.records import Deployment, Rollout, ShadowRun, SplitTest
+from mlops_core.records import Deployment, Rollout, Served, ShadowRun, SplitTest
 from mlops_core.records import DeploymentStatus as S
 
 if TYPE_CHECKING:
@@ -132,12 +132,28 @@ def _live_as(state: EndpointState, order: Order) -> Deployment | None:
 
 
 def _answer(desk: Desk, live: Deployment, order: Order, key: str) -> Deployment:
-    """The live deployment as it is, but for an end of its test that was named anew."""
+    """The live deployment as it is, but for an end of its test that was named anew; a test that is over begins once more."""
     if order.test is None:
         return desk.ledger.note(live, key)
+    if live.test is not None and live.test.ended is not None:
+        return _begin_anew(desk, live, order.test, key)
     begun = live.changed if live.test is None else live.test.started
     test = evolve(order.test, started=begun)
     return desk.ledger.change(lambda before: replaced(before, evolve(before.get(live.number), test=test)), key=key).get(live.number)
+
+
+def _begin_anew(desk: Desk, live: Deployment, test: SplitTest, key: str) -> Deployment:
+    """Set the same shares once more: nothing that was counted before their new routing revision decides the test."""
+    _wake(desk, live)
+    revision = desk.deployer.set_routes(desk.endpoint, live.variants, None, desk.ledger.read().revision)
+    now = desk.stack.clock.now()
+
+    def change(state: EndpointState) -> EndpointState:
+        one = state.get(live.number)
+        begun = evolve(one, revision=revision, served=Served(now, revision), test=evolve(test, started=now))
+        return replaced(renewed(state, revision), begun)
+
+    return desk.ledger.change(change, key=key).get(live.number)
 
 
 def _missing(desk: Desk, one: Deployment) -> list[str]:

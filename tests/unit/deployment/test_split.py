@@ -284,6 +284,57 @@ def test_an_end_is_moved_without_moving_a_unit(world: World) -> None:
     assert world.deployment.set_traffic("delays", "production", SHARES) == moved
 
 
+def test_a_test_that_is_over_begins_anew_without_what_was_counted_before(world: World) -> None:
+    world.register("4.0.0", "predict")
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    weights = {"1.0.0": 0.5, "4.0.0": 0.5}
+    begun = world.deployment.set_traffic("delays", "production", weights, until=WEEK)
+    for _ in range(40):
+        with contextlib.suppress(DeploymentError):
+            world.ask()
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    anew = [world.deployment.set_traffic("delays", "production", weights, until=WEEK, then="best", key="anew") for _ in range(2)]
+
+    assert anew[0] == anew[1] == live(world)
+    assert (live(world).number, live(world).revision, live(world).variants) == (begun.number, begun.revision + 1, begun.variants)
+    assert (live(world).test.started, live(world).test.ended, live(world).test.verdict) == (world.clock.now(), None, "")
+    seen = world.deployment.compare(begun.deployment_id)
+    assert (sum(one.requests for one in seen.figures), seen.started, seen.ended) == (0, world.clock.now(), None)
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    assert (live(world).number, "p-value 1," in live(world).reason) == (begun.number, True)
+
+
+@pytest.mark.parametrize("metric", ["error_rate", "p50_latency", "live.accuracy"])
+def test_a_test_that_begins_anew_is_not_decided_by_the_one_before(world: World, metric: str) -> None:
+    world.deployers["production"] = Uncounting()
+    begun = split(world)
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    at = world.clock.now() - timedelta(seconds=1)  # within what clocks may be apart
+    for version, worse in (("1.0.0", 1), ("2.0.0", 0)):
+        series = SeriesKey("acme", "production", "delays", version)
+        told: dict[str, Any] = {"errors": 300 * worse, "histogram": histogram_of([0.1 + worse] * 500)}
+        quality = Quality(labelled=500, correct=500 - 300 * worse)
+        known = Segment(series, at, at + timedelta(seconds=1), f"known {version}", 1, quality=quality)
+        world.sink.write([evolve(Segment(series, at, at, "server" + version, 1, begun.revision, 500), **told), known])
+    world.clock.advance(0.5)
+    world.deployment.set_traffic("delays", "production", SHARES, until=WEEK, then="best", metric=metric)
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    assert (live(world).number, "p-value 1," in live(world).reason) == (begun.number, True)
+
+
+def test_a_test_whose_server_was_shut_down_begins_anew(world: World) -> None:
+    begun = split(world)
+    world.clock.advance(WEEK.total_seconds())
+    world.deployment.advance()
+    world.deployment.shutdown("production")
+    world.deployment.set_traffic("delays", "production", SHARES, until=WEEK)
+    assert (live(world).number, live(world).test.ended, set(world.ask(20))) == (begun.number, None, {"1.0.0", "2.0.0"})
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
