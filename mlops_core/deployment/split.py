@@ -96,7 +96,18 @@ def _metric(desk: Desk, metric: Any) -> str:
     if "counters" in desk.deployer.capabilities and name != METRICS[0]:
         raise DeploymentError(f"metric: the deployer of {desk.endpoint.environment} only counts requests and errors - name {METRICS[0]}")
     check_countable(desk, {})
+    if name == _ACCURACY:
+        _check_outcomes(desk)
     return str(name)
+
+
+def _check_outcomes(desk: Desk) -> None:
+    truth = desk.stack.settings.monitoring.ground_truth
+    if truth is None or truth.rate <= 0:
+        raise DeploymentError("metric: no outcomes are kept - set monitoring.ground_truth.rate, or name another metric")
+    if truth.task == "regression":
+        others = ", ".join(METRICS[:-1])
+        raise DeploymentError(f"metric: monitoring.ground_truth.task is regression, and numbers have no accuracy - name one of {others}")
 
 
 def is_due(state: EndpointState, now: datetime) -> bool:

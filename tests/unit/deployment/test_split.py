@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from attrs import evolve
 
+from mlops_core.config.settings import GroundTruthSettings
+from mlops_core.deployment import ModelDeployment
 from mlops_core.deployment.split import ALPHA, best
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
@@ -21,8 +23,6 @@ from mlops_core.testing.memory_deployer import MemoryDeployer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from mlops_core.deployment import ModelDeployment
 
 World = Any  # the fixture's class lives in the conftest
 WEEK = timedelta(days=7)
@@ -127,6 +127,12 @@ def split(world: World, **options: Any) -> Any:
     return world.deployment.set_traffic("delays", "production", SHARES, until=WEEK, **options)
 
 
+def keep_outcomes(world: World, truth: GroundTruthSettings | None) -> None:
+    world.settings = evolve(world.settings, monitoring=evolve(world.settings.monitoring, ground_truth=truth))
+    world.stack = world.compose("acme")
+    world.deployment = ModelDeployment(stack=world.stack)
+
+
 def live(world: World) -> Any:
     return world.deployment.status("delays", "production").live
 
@@ -199,9 +205,28 @@ def test_what_comes_after_its_end_decides_nothing(world: World) -> None:
     assert live(world).number == begun.number
 
 
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        (None, "metric: no outcomes are kept - set monitoring.ground_truth.rate, or name another metric"),
+        (GroundTruthSettings(0.0), "metric: no outcomes are kept - set monitoring.ground_truth.rate, or name another metric"),
+        (GroundTruthSettings(0.1, task="regression"), "metric: monitoring.ground_truth.task is regression, and numbers have no accuracy"),
+    ],
+)
+def test_the_accuracy_decides_nothing_where_no_outcome_is_known(world: World, truth: GroundTruthSettings | None, said: str) -> None:
+    world.deployers["production"] = Uncounting()
+    world.deployment.deploy_model("delays", "3.0.0", "production")
+    keep_outcomes(world, truth)
+    with pytest.raises(DeploymentError) as raised:
+        world.deployment.set_traffic("delays", "production", SHARES, until=WEEK, then="best", metric="live.accuracy")
+    assert raised.value.message.startswith(said)
+    assert live(world).version == "3.0.0"
+
+
 @pytest.mark.parametrize(("after", "winner"), [(-4, None), (-0.5, None), (4, "2.0.0"), (604_799, "2.0.0"), (604_800, None)])
 def test_the_accuracy_is_that_of_the_tests_own_predictions(world: World, after: float, winner: str | None) -> None:
     world.deployers["production"] = Uncounting()
+    keep_outcomes(world, GroundTruthSettings(0.5))
     begun = split(world, then="best", metric="live.accuracy")
     at = begun.test.started + timedelta(seconds=after)
     for version, right in (("1.0.0", 50), ("2.0.0", 100)):
@@ -309,6 +334,7 @@ def test_a_test_that_is_over_begins_anew_without_what_was_counted_before(world: 
 @pytest.mark.parametrize("metric", ["error_rate", "p50_latency", "live.accuracy"])
 def test_a_test_that_begins_anew_is_not_decided_by_the_one_before(world: World, metric: str) -> None:
     world.deployers["production"] = Uncounting()
+    keep_outcomes(world, GroundTruthSettings(0.5))
     begun = split(world)
     world.clock.advance(WEEK.total_seconds())
     world.deployment.advance()
