@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from mlops_core.deployment.canary import RATES, Look
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import Quality, SeriesKey, Window, merge_quality
+from mlops_core.records import Quality, Segment, SeriesKey, Window, merge_quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlops_core.deployment.desk import Desk
     from mlops_core.deployment.endpoint import EndpointState
-    from mlops_core.records import Observed, Rollout, Segment
+    from mlops_core.records import Observed, Rollout
     from mlops_core.roles import MonitorSink
 
 __all__ = ["MARGIN", "Span", "check_countable", "crashes", "look_at", "quality_of", "window_of"]
@@ -90,11 +91,18 @@ def window_of(desk: Desk, seen: Observed, versions: Iterable[str], span: Span) -
 def quality_of(desk: Desk, version: str, start: datetime, end: datetime) -> Quality:
     """What is known of a version's predictions in [start, end], and of no other: outcomes have times, and no revision.
 
-    What was rolled up to a piece that is only in part of that time is left out.
+    What was rolled up to a piece that is only in part of that time is left out. So all but the ends is read as sums: what reaches over the
+    border between is no wider than the widest roll-up, and hence within.
     """
-    key = desk.endpoint
-    found = _sink(desk).read(SeriesKey(key.tenant, key.environment, key.model, version), start, end)
-    return merge_quality(one.quality for one in found if one.quality is not None and start <= one.start and one.end <= end)
+    key, width = desk.endpoint, desk.stack.settings.monitoring.levels[-1][0]
+    read = partial(_sink(desk).read, SeriesKey(key.tenant, key.environment, key.model, version))
+    first, last = start + width, end - width
+    found, edges = list[Segment](), [(start, end)]
+    if first < last:
+        found, edges = [*read(first, last, merged=True)], [(start, first), (last, end)]
+    for begin, until in edges:
+        found += (one for one in read(begin, until) if begin <= one.start and one.end <= until)
+    return merge_quality(one.quality for one in found if one.quality is not None)
 
 
 def _sink(desk: Desk) -> MonitorSink:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mlops_core.deployment.counts import check_countable, look_at
+from mlops_core.deployment.counts import check_countable, look_at, quality_of
 from mlops_core.deployment.desk import Desk
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import EndpointKey, Observed, Segment, SeriesKey, VariantCount
+from mlops_core.records import EndpointKey, Observed, Quality, Segment, SeriesKey, VariantCount
 from mlops_core.testing.memory_deployer import MemoryDeployer
 
 KEY = EndpointKey("acme", "production", "delays")
@@ -88,6 +88,22 @@ def test_segments_count_from_the_rollouts_first_revision_on(world: Any, plan: An
     assert look.canary.count("2.0.0", 3) == VariantCount("2.0.0", 3, 5, 0)
     assert (look.baseline.total, look.baseline.errors) == (90, 2)
     assert look.step_requests == 5
+
+
+@pytest.mark.parametrize("length", [timedelta(minutes=20), timedelta(hours=1), timedelta(hours=7, minutes=10)])
+def test_outcomes_count_where_they_lie_within_the_time_and_once(world: Any, length: timedelta) -> None:
+    desk, series = Desk(world.stack, KEY), SeriesKey("acme", "production", "delays", "1.0.0")
+    start = world.clock.now() + timedelta(minutes=50.5)
+    end, second = start + length, timedelta(seconds=1)
+    inside = [start, end - second, *(start + length * share / 4 for share in (1, 2, 3))]
+    outside = [start - second / 2, start - second, end - second / 2, end]
+    pieces = [(at, second) for at in inside + outside] + [(start - second, timedelta(minutes=1)), (end - second, timedelta(hours=1))]
+    hour = start.replace(minute=0, second=0) + timedelta(hours=2)
+    pieces += [(hour, timedelta(hours=1))] if length > timedelta(hours=4) else []
+    world.sink.write(
+        [Segment(series, at, at + width, f"{number}", 1, quality=Quality(labelled=1)) for number, (at, width) in enumerate(pieces)]
+    )
+    assert quality_of(desk, "1.0.0", start, end).labelled == len(inside) + (length > timedelta(hours=4))
 
 
 def test_somebody_has_to_count(world: Any) -> None:
