@@ -69,6 +69,52 @@ def test_where_none_is_better_a_winner_is_named_seldom(versions: int) -> None:
     assert versions > 2 or named  # two at half the level each: not so strict that it never errs
 
 
+@pytest.mark.parametrize("versions", [2, 3])
+@pytest.mark.parametrize("metric", ["p50_latency", "p95_latency", "p99_latency", "live.accuracy"])
+def test_where_none_is_quicker_or_more_often_right_a_winner_is_named_seldom(metric: str, versions: int) -> None:
+    """2,000 tests of versions with the same latencies, over 60 buckets, and an accuracy of 90 %."""
+    rng = np.random.default_rng(13)
+    shares = [0.8] + [0.2 / (versions - 1)] * (versions - 1)
+    buckets = rng.dirichlet(np.ones(60))
+    named = 0
+    for _ in range(2000):
+        windows = {}
+        for number, total in enumerate(rng.multinomial(20_000, shares)):
+            quality = Quality(labelled=int(total), correct=int(rng.binomial(total, 0.9)))
+            taken = dict(enumerate(rng.multinomial(total, buckets).tolist()))
+            windows[f"v{number}"] = Window(total=int(total), histogram=taken, quality=quality)
+        named += best(windows, metric).winner is not None
+    assert named / 2000 <= ALPHA
+    assert versions > 2 or named
+
+
+def test_units_that_err_by_themselves_and_stay_on_one_version_are_more_than_the_level_allows() -> None:
+    """What the reference says of 2,000 units with 20 requests each, 5 % of which err half the time."""
+    rng = np.random.default_rng(5)
+    named = 0
+    for _ in range(2000):
+        mine = rng.random(2000) < 0.5
+        wrong = rng.binomial(20, 0.5, 2000) * (rng.random(2000) < 0.05)
+        counts = {name: (int(wrong[part].sum()), 20 * int(part.sum())) for name, part in (("a", mine), ("b", ~mine))}
+        named += best(errors(**counts), "error_rate").winner is not None
+    assert named / 2000 == pytest.approx(0.54, abs=0.03)
+
+
+def test_rows_that_are_wrong_together_are_more_than_the_level_allows() -> None:
+    """What the reference says of 200 requests of 25 rows each, whose accuracy is 90 % with a standard deviation of 10 % between them."""
+    rng = np.random.default_rng(5)
+    named = 0
+    for _ in range(2000):
+        mine = rng.random(200) < 0.5
+        right = rng.binomial(25, rng.normal(0.9, 0.1, 200).clip(0, 1))
+        windows = {
+            name: Window(quality=Quality(labelled=25 * int(part.sum()), correct=int(right[part].sum())))
+            for name, part in (("a", mine), ("b", ~mine))
+        }
+        named += best(windows, "live.accuracy").winner is not None
+    assert named / 2000 == pytest.approx(0.24, abs=0.03)
+
+
 def test_the_wrong_one_is_named_seldom_and_the_right_one_often() -> None:
     rng = np.random.default_rng(11)
     winners = []
