@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_deployer_local.runner import DeadlineError, OverloadError, Pace, Runner
+from mlops_deployer_local.runner import DeadlineError, Job, OverloadError, Pace, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,13 +42,18 @@ class Held:
         return self.then(columns)
 
 
-async def end_of(runner: Runner, columns: Columns, within: float | None = None) -> Any:
+async def end_of(runner: Runner, columns: Columns, size: int = 0) -> Any:
     """What a request comes to: outputs as lists, or the error."""
+    return await submitted(runner, columns, size)[1]
+
+
+def submitted(runner: Runner, columns: Columns, size: int = 0) -> tuple[Job, asyncio.Future[Any]]:
     ended = asyncio.get_running_loop().create_future()
-    runner.submit(
-        columns, lambda outputs, error: ended.set_result(error or {name: one.tolist() for name, one in (outputs or {}).items()}), within
+    runner.check(size)
+    job = runner.submit(
+        columns, lambda outputs, error: ended.set_result(error or {name: one.tolist() for name, one in (outputs or {}).items()}), size
     )
-    return await ended
+    return job, ended
 
 
 async def began(model: Held) -> None:
@@ -148,14 +153,88 @@ def test_what_is_late_is_told_and_what_waits_behind_it_is_not_begun() -> None:
     asyncio.run(act())
 
 
-def test_a_client_may_wait_less_long_than_the_deadline() -> None:
+def test_what_a_client_leaves_ends_if_it_has_begun_and_else_never_begins() -> None:
     async def act() -> None:
         model = Held()
-        runner = Runner("m", model, Pace(threads=2, deadline=60))
-        assert type(await end_of(runner, x(1), 0.05)) is DeadlineError
-        assert not runner.stuck, "the other thread is free"
+        runner = Runner("m", model, Pace(deadline=60, backlog=2))
+        begun, end = submitted(runner, x(1))
+        await began(model)
+        left = [submitted(runner, x(2))]
+        runner.leave(left[0][0])
+        left.append(submitted(runner, x(3)))
+        runner.leave(left[1][0])
+        assert [(job.columns, job.told) for job, _ in left] == [(None, None)] * 2, "they hold no rows and no place while their turn comes"
+        runner.leave(begun)
+        assert not runner.stuck, "nothing is past the deadline"
+        last = asyncio.ensure_future(end_of(runner, x(7)))
+        await asyncio.sleep(0)
         model.go.set()
-        assert await end_of(runner, x(2), 100) == {"x": [4]}
+        assert (await end, await last) == ({"x": [2]}, {"x": [14]})
+        assert [nothing.done() for _, nothing in left] == [False, False]
+        assert (model.sizes, runner.busy) == ([1, 1], False)
+        runner.leave(begun)
+        runner.close()
+
+    asyncio.run(act())
+
+
+def test_one_that_hangs_after_those_it_was_joined_with_ended_is_noticed() -> None:
+    async def act() -> None:
+        release = threading.Event()
+
+        def model(columns: Columns) -> Columns:
+            if len(columns["x"]) == 1 and columns["x"][0] == 9:
+                assert release.wait(60)
+            if len(columns["x"]) > 1:
+                raise ValueError("not together")
+            return doubled(columns)
+
+        held = Held(model)
+        runner = Runner("m", held, Pace(batch=8, deadline=1))
+        asked = [asyncio.ensure_future(end_of(runner, x(value))) for value in (0, 1, 9)]
+        await asyncio.sleep(0)
+        held.go.set()
+        assert type((await asyncio.gather(*asked))[-1]) is DeadlineError
+        assert is_stuck(runner)
+        release.set()
+        while is_stuck(runner):  # noqa: ASYNC110  it ends in a thread that knows of no event
+            await asyncio.sleep(0.01)
+        runner.close()
+
+    asyncio.run(act())
+
+
+def test_what_waits_is_bounded_in_bytes_too_but_one_is_always_let_in() -> None:
+    async def act() -> None:
+        model = Held()
+        runner = Runner("m", model, Pace(room=100))
+        asked = [asyncio.ensure_future(end_of(runner, x(1), 1000))]
+        await began(model)
+        with pytest.raises(OverloadError, match="requests of 1000 bytes wait already"):
+            runner.check(1)
+        model.go.set()
+        assert await asked[0] == {"x": [2]}
+        asked = [asyncio.ensure_future(end_of(runner, x(1), 50)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadError, match="requests of 100 bytes wait already"):
+            runner.check(1)
+        assert await asyncio.gather(*asked) == [{"x": [2]}] * 2
+        runner.check(100)
+        runner.close()
+
+    asyncio.run(act())
+
+
+def test_what_is_given_up_and_has_not_begun_holds_no_rows_and_no_room() -> None:
+    async def act() -> None:
+        model = Held()
+        runner = Runner("m", model, Pace(deadline=0.2, backlog=2, room=100))
+        running, _ = submitted(runner, x(1), 60)
+        await began(model)
+        waiting, end = submitted(runner, x(2), 40)
+        assert type(await end) is DeadlineError
+        assert (running.held, waiting.held, waiting.columns, waiting.told) == (True, False, None, None)
+        model.go.set()
         runner.close()
 
     asyncio.run(act())

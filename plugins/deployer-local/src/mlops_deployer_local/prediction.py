@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from mlops_core.roles import Recorder
 from mlops_deployer_local.answers import Answer, Headers, Reply, ServerFaultError, told
 from mlops_deployer_local.bodies import Form, dump, parse
 from mlops_deployer_local.models import Model, Table, one_line
-from mlops_deployer_local.runner import Columns, DeadlineError, OverloadError
+from mlops_deployer_local.runner import Columns, DeadlineError, Job, OverloadError
 from mlops_deployer_local.schema import BadRequestError
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def predict(table: Table, form: Form, headers: Mapping[bytes, bytes], body: byte
         BadRequestError: The request is not one.
         ServerFaultError: The version is not loaded, or takes no more.
     """
-    request = parse(body)
     within = _within(headers.get(b"x-mlops-timeout"))
     begun = time.perf_counter()
     version = _chosen(table.variants, headers.get(b"x-mlops-unit"), rng)
@@ -44,15 +44,18 @@ def predict(table: Table, form: Form, headers: Mapping[bytes, bytes], body: byte
     if model is None:
         recorder.count(time.perf_counter() - begun, False, "NotLoaded")
         raise ServerFaultError(f"model {table.endpoint.model}: version {version} is not loaded", 503, named)
-    columns = form.read(request, model.version.schema)
     # Unique, but no secret: what the system gives for secrets costs a call of it each time.
-    one = _Prediction(f"{rng.getrandbits(128):032x}", begun, table, form, request, columns, model, recorder, named, reply)
+    prediction = f"{rng.getrandbits(128):032x}"
     try:
-        model.runner.submit(columns, one.settle, within)
+        model.runner.check(len(body))  # before it is read: to refuse has to cost nothing
     except OverloadError as error:
-        one.lose(error)
+        recorder.count(time.perf_counter() - begun, False, type(error).__name__)
+        recorder.failed(prediction, {}, type(error).__name__)
         said = f"model {table.endpoint.model}: version {version} takes no more now: {error} - try again later"
         raise ServerFaultError(said, 503, (*named, _RETRY)) from error
+    request = parse(body)
+    columns = form.read(request, model.version.schema)
+    _Prediction(prediction, begun, table, form, request, columns, model, recorder, named, reply).begin(len(body), within)
 
 
 @define(eq=False)
@@ -68,16 +71,37 @@ class _Prediction:
     model: Model
     recorder: Recorder
     named: Headers
-    reply: Reply
+    reply: Reply | None
+    patience: asyncio.TimerHandle | None = None
 
-    def settle(self, outputs: Columns | None, error: BaseException | None) -> None:
+    def begin(self, size: int, within: float | None) -> None:
+        """Have it predicted; the body had ``size`` bytes, and the client waits ``within`` seconds."""
+        job = self.model.runner.submit(self.columns, self._settle, size)
+        if within is not None:
+            self.patience = asyncio.get_running_loop().call_later(within, self._leave, job)
+
+    def _leave(self, job: Job) -> None:
+        """The client waits no longer, which says nothing of the version: what has begun is counted as it ends, the rest is not."""
+        self.patience = None
+        self.model.runner.leave(job)
+        self._answer(self._failure(DeadlineError()))
+
+    def _settle(self, outputs: Columns | None, error: BaseException | None) -> None:
         """Answer, whatever the end was."""
+        if self.patience is not None:
+            self.patience.cancel()
         try:
-            self.reply(self._ended(outputs, error))
+            answer = self._ended(outputs, error)
         except Exception as odd:  # noqa: BLE001  whatever it is, the client hears of it as of everything else
-            self.reply(told(odd))
+            answer = told(odd)
+        self._answer(answer)
 
-    def lose(self, error: BaseException) -> None:
+    def _answer(self, answer: Answer) -> None:
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply(answer)
+
+    def _lose(self, error: BaseException) -> None:
         """Count it as a failure of its version."""
         kind = type(error).__name__
         self.recorder.count(time.perf_counter() - self.begun, False, kind)
@@ -96,8 +120,11 @@ class _Prediction:
                 self.table.copy(self.form, self.request, self.id)
                 return Answer(200, answer, (*self.named, (b"x-mlops-prediction-id", self.id.encode())))
         error = error or ValueError("it gave nothing")
-        self.lose(error)
+        self._lose(error)
         self.table.copy(self.form, self.request, self.id)
+        return self._failure(error)
+
+    def _failure(self, error: BaseException) -> Answer:
         late = isinstance(error, DeadlineError)
         what = "took too long - ask for fewer rows, or for more time" if late else f"failed: {one_line(error)}"
         said = f"model {self.table.endpoint.model}: version {self.model.version.version} {what}"

@@ -1,6 +1,7 @@
 """The threads that a version predicts in: requests queue for them, are joined where that is asked for, and are given up when they are late.
 
-A thread that hangs cannot be ended. So what waits is bounded, and while every thread is busy with something late nothing more is let in.
+A thread that hangs cannot be ended. So what waits is bounded, and while every thread is busy with what is past its deadline nothing more is
+let in. A client that waits less long is no measure of that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
-__all__ = ["Columns", "DeadlineError", "OverloadError", "Pace", "Runner"]
+__all__ = ["Columns", "DeadlineError", "Job", "OverloadError", "Pace", "Runner"]
 
 Columns = Mapping[str, NDArray[Any]]
 Told = Callable[[Columns | None, BaseException | None], None]
@@ -39,24 +40,28 @@ class OverloadError(Exception):
 class Pace:
     """How a version predicts: ``threads`` at a time, up to ``batch`` requests joined to one prediction, each within ``deadline`` seconds.
 
-    ``backlog``: requests that may wait or run.
+    ``backlog``: requests that may wait or run; ``room``: bytes of their bodies, but one may always.
     """
 
     threads: int = 1
     batch: int = 1
     deadline: float = 30.0
     backlog: int = 256
+    room: int = 64 << 20
 
 
 @define(eq=False)
-class _Job:
-    """One request's rows. ``told`` hears of the end once, in the event loop; ``late``: it has heard that they took too long."""
+class Job:
+    """One request's rows, of a body of ``size`` bytes. ``told`` hears of the end once, in the event loop.
 
-    columns: Columns
-    told: Told
+    Once nobody is to hear of it, it holds neither: a thread passes over what has no rows.
+    """
+
+    columns: Columns | None
+    told: Told | None
+    size: int
     due: float
-    late: bool = False
-    timer: asyncio.TimerHandle | None = None
+    held: bool = True
 
 
 @define(eq=False)
@@ -66,12 +71,12 @@ class Runner:
     name: str
     predict: Callable[[Columns], Columns]
     pace: Pace
-    _queue: SimpleQueue[_Job | None] = field(factory=SimpleQueue, init=False)
-    _open: dict[_Job, None] = field(factory=dict, init=False)
+    _queue: SimpleQueue[Job | None] = field(factory=SimpleQueue, init=False)
+    _open: dict[Job, None] = field(factory=dict, init=False)
     _held: int = field(default=0, init=False)
-    _late: int = field(default=0, init=False)
-    _running: dict[int, Sequence[_Job]] = field(factory=dict, init=False)
-    _ended: deque[tuple[_Job, Columns | None, BaseException | None]] = field(factory=deque, init=False)
+    _size: int = field(default=0, init=False)
+    _running: dict[int, Sequence[Job]] = field(factory=dict, init=False)
+    _ended: deque[tuple[Job, Columns | None, BaseException | None]] = field(factory=deque, init=False)
     _woken: bool = field(default=False, init=False)
     _told: float = field(default=0.0, init=False)
     _tick: asyncio.TimerHandle | None = field(default=None, init=False)
@@ -80,38 +85,48 @@ class Runner:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody waits for an answer."""
+        """Whether an end is still to be told."""
         return bool(self._open)
 
     @property
     def stuck(self) -> bool:
-        """Whether every thread is busy with what took too long."""
-        if not self._late:
+        """Whether every thread is busy with what is past its deadline."""
+        if self._loop is None:
             return False
-        hung = [jobs for jobs in self._running.values() if jobs and all(job.late for job in jobs)]
-        return len(hung) == len(self._running)
+        now = self._loop.time()
+        return all(jobs and all(job.due <= now for job in jobs) for jobs in self._running.values())
 
-    def submit(self, columns: Columns, told: Told, within: float | None = None) -> None:
-        """Predict; ``told`` hears outputs or an error, later, in this event loop. ``within``: seconds, if fewer than the deadline.
+    def check(self, size: int = 0) -> None:
+        """Whether a body of so many bytes is let in now.
 
         Raises:
             OverloadError: Too many wait already, or every thread hangs.
         """
-        loop = self._loop or self._start()
         if self._held >= self.pace.backlog:
             raise OverloadError(f"{self._held} requests wait already")
+        if self._held and self._size + size > self.pace.room:
+            raise OverloadError(f"requests of {self._size} bytes wait already")
         if self.stuck:
             raise OverloadError("it is busy with predictions that take too long")
-        job = _Job(columns, told, loop.time() + self.pace.deadline)
+
+    def submit(self, columns: Columns, told: Told, size: int = 0) -> Job:
+        """Predict what ``check`` lets in; ``told`` hears outputs or an error, later, in this event loop."""
+        loop = self._loop or self._start()
+        job = Job(columns, told, size, loop.time() + self.pace.deadline)
         self._held += 1
+        self._size += size
         self._open[job] = None
         if self._watch is None:
             self._watch = loop.call_at(job.due, self._look, loop)
-        if within is not None and within < self.pace.deadline:
-            job.timer = loop.call_later(within, self._give_up, job)
         if self._tick is None:
             self._tick = loop.call_later(_SELDOM, self._remind, loop)
         self._queue.put(job)
+        return job
+
+    def leave(self, job: Job) -> None:
+        """Nobody waits for it any more. What has begun is told of when it ends, what has not is not, and never begins."""
+        if job in self._open and not self._is_running(job):
+            self._drop(job)
 
     def close(self) -> None:
         """The threads end when they have done what waits."""
@@ -141,36 +156,50 @@ class Runner:
         self._tick = loop.call_later(_SELDOM, self._remind, loop) if self._open else None
         self._deliver()
 
-    def _give_up(self, job: _Job) -> None:
-        job.late = True
-        self._late += 1
-        self._close(job, None, DeadlineError())
+    def _is_running(self, job: Job) -> bool:
+        return any(job in jobs for jobs in self._running.values())
 
-    def _close(self, job: _Job, outputs: Columns | None, error: BaseException | None) -> None:
+    def _give_up(self, job: Job) -> None:
+        told = job.told
+        if self._is_running(job):
+            self._forget(job)  # and holds its place until its thread is back
+        else:
+            self._drop(job)
+        if told is not None:
+            told(None, DeadlineError())
+
+    def _drop(self, job: Job) -> None:
+        self._forget(job)
+        self._release(job)
+
+    def _forget(self, job: Job) -> None:
         del self._open[job]
-        if job.timer is not None:
-            job.timer.cancel()
-        job.told(outputs, error)
+        job.columns = job.told = None
+
+    def _release(self, job: Job) -> None:
+        if job.held:
+            job.held = False
+            self._held -= 1
+            self._size -= job.size
 
     def _deliver(self) -> None:
         self._woken = False  # before it is taken: what ends after this wakes the loop again
         while self._ended:
             job, outputs, error = self._ended.popleft()
-            self._held -= 1
-            if job.late:
-                self._late -= 1
-            else:
-                self._close(job, outputs, error)
+            self._release(job)
+            if (told := job.told) is not None:
+                self._forget(job)
+                told(outputs, error)
 
     # --- in the threads
 
     def _work(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        ahead: _Job | None = None
+        ahead: Job | None = None
         while (first := ahead or self._queue.get()) is not None:
             jobs = [first]
             ahead = self._gather(jobs) if self.pace.batch > 1 else None
             self._running[number] = jobs
-            for ended in self._run(jobs):
+            for ended in self._run(number, jobs):
                 self._ended.append(ended)
                 if not self._woken and (self._queue.empty() or time.monotonic() - self._told > _OFTEN):
                     self._woken, self._told = True, time.monotonic()
@@ -178,9 +207,11 @@ class Runner:
                         loop.call_soon_threadsafe(self._deliver)
             self._running[number] = ()
 
-    def _gather(self, jobs: list[_Job]) -> _Job | None:
+    def _gather(self, jobs: list[Job]) -> Job | None:
         """Add what waits and has the same columns; answers the first that has not."""
-        kind = _kind(jobs[0].columns)
+        if (first := jobs[0].columns) is None:
+            return None
+        kind = _kind(first)
         while len(jobs) < self.pace.batch:
             try:
                 job = self._queue.get_nowait()
@@ -189,20 +220,23 @@ class Runner:
             if job is None:
                 self._queue.put(None)
                 return None
-            if _kind(job.columns) != kind:
+            columns = job.columns  # once: the loop may take it away meanwhile
+            if columns is not None and _kind(columns) != kind:
                 return job
             jobs.append(job)
         return None
 
-    def _run(self, jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Columns | None, BaseException | None]]:
+    def _run(self, number: int, jobs: Sequence[Job]) -> Iterator[tuple[Job, Columns | None, BaseException | None]]:
         """What becomes of each. Where the joined rows fail, each is tried alone, so that one fails no other."""
-        waiting = [job for job in jobs if not job.late]
+        waiting = [(job, columns) for job in jobs if (columns := job.columns) is not None]
         joined = self._joined(waiting) if len(waiting) > 1 else {}
         for job in jobs:
             if job in joined:
                 yield job, joined[job], None
-            else:
-                yield job, *((None, None) if job.late else self._alone(job.columns))
+                continue
+            self._running[number] = (job,)  # if it hangs, it is this one that does
+            columns = job.columns
+            yield job, *((None, None) if columns is None else self._alone(columns))
 
     def _alone(self, columns: Columns) -> tuple[Columns | None, BaseException | None]:
         try:
@@ -210,19 +244,19 @@ class Runner:
         except BaseException as error:  # noqa: BLE001  a model may raise anything, and the thread goes on
             return None, error
 
-    def _joined(self, jobs: Sequence[_Job]) -> dict[_Job, Columns]:
+    def _joined(self, jobs: Sequence[tuple[Job, Columns]]) -> dict[Job, Columns]:
         """The outputs of each; nothing if the model fails, since it will tell so again to whom it concerns."""
         try:
-            columns = {name: np.concatenate([job.columns[name] for job in jobs]) for name in jobs[0].columns}
+            columns = {name: np.concatenate([one[name] for _, one in jobs]) for name in jobs[0][1]}
         except MemoryError:
             return {}
         outputs, error = self._alone(columns)
         if outputs is None or error is not None:
             return {}
-        ends = np.cumsum([_rows(job.columns) for job in jobs]).tolist()
+        ends = np.cumsum([_rows(one) for _, one in jobs]).tolist()
         return {
             job: {name: values[begin:end] for name, values in outputs.items()}
-            for job, begin, end in zip(jobs, [0, *ends], ends, strict=False)
+            for (job, _), begin, end in zip(jobs, [0, *ends], ends, strict=False)
         }
 
 
