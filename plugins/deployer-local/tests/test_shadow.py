@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mlops_core.records import SeriesKey
 from mlops_deployer_local.bodies import INVOCATIONS
 from mlops_deployer_local.process import is_alive
 from mlops_deployer_local.shadow import Shadow
@@ -110,12 +111,47 @@ def test_one_that_computes_gives_the_interpreter_back_soon(tmp_path: Path) -> No
     version = scripted().make_version("2.0.0")
     shadow = Shadow(version, run, scripted().Silent(tmp_path / "records", None, 1))
     try:
-        shadow.offer(INVOCATIONS, {"inputs": {"x": [1.0], "carrier": ["UA"]}}, "p1")
+        shadow.offer(INVOCATIONS, {"inputs": {"x": [1.0], "carrier": ["UA"]}}, "p1", 40)
         assert done.wait(_PATIENCE)
         assert sys.getswitchinterval() <= 0.0005
     finally:
         sys.setswitchinterval(before)
         shadow.close()
+
+
+def test_one_that_ends_its_thread_is_counted_and_goes_on(tmp_path: Path) -> None:
+    def run(columns: Any) -> Any:
+        raise SystemExit(f"out, at {columns['x'][0]}")
+
+    path = tmp_path / "records.jsonl"
+    shadow = Shadow(scripted().make_version("2.0.0"), run, scripted().Lines(path, SeriesKey("acme", "staging", "delays", "2.0.0"), 1))
+    for at in range(2):
+        shadow.offer(INVOCATIONS, {"inputs": {"x": [float(at)], "carrier": ["UA"]}}, f"p{at}", 40)
+    until(lambda: path.exists() and path.read_text().count("\n") == 2)
+    assert path.read_text().count('false, "SystemExit"') == 2
+    shadow.close()
+
+
+def test_what_waits_is_bounded_in_bytes_too_but_one_is_always_taken(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def run(columns: Any) -> Any:
+        assert go_on.wait(_PATIENCE)
+        raise ValueError(f"it was asked for {len(columns)} columns, and that is all")
+
+    path = tmp_path / "records.jsonl"
+    shadow = Shadow(scripted().make_version("2.0.0"), run, scripted().Lines(path, SeriesKey("acme", "staging", "delays", "2.0.0"), 1))
+    body, dropped = {"inputs": {"x": [1.0], "carrier": ["UA"]}}, path.with_suffix(".dropped")
+    for number, size in enumerate((10 << 20, 6 << 20, 1)):
+        shadow.offer(INVOCATIONS, body, f"p{number}", size)
+    assert dropped.read_text().count("\n") == 1, "16 MB are held by one that has begun and one that waits"
+    go_on.set()
+    until(lambda: path.exists() and path.read_text().count("\n") == 2)
+    until(lambda: shadow._given == shadow._done)  # noqa: SLF001  what it holds is told nowhere else
+    shadow.offer(INVOCATIONS, body, "p3", 100 << 20)
+    until(lambda: path.read_text().count("\n") == 3)
+    assert dropped.read_text().count("\n") == 1
+    shadow.close()
 
 
 def test_every_process_gives_its_copies(make_rig: Any) -> None:

@@ -125,10 +125,10 @@ class Table:
         counted = host.recorder(SeriesKey(*names, copied.version.version), revision, shadow=True)
         return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted))
 
-    def copy(self, form: Form, request: Any, prediction: str) -> None:
-        """Give what was answered to the shadow, if there is one."""
+    def copy(self, form: Form, request: Any, prediction: str, size: int) -> None:
+        """Give what was answered, to a body of ``size`` bytes, to the shadow, if there is one."""
         if self.shadow is not None:
-            self.shadow.offer(form, request, prediction)
+            self.shadow.offer(form, request, prediction, size)
 
     def fault(self) -> str:
         """Why some request of this endpoint could not be answered; nothing if all can."""

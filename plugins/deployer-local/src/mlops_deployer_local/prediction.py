@@ -55,18 +55,19 @@ def predict(table: Table, form: Form, headers: Mapping[bytes, bytes], body: byte
         raise ServerFaultError(said, 503, (*named, _RETRY)) from error
     request = parse(body)
     columns = form.read(request, model.version.schema)
-    _Prediction(prediction, begun, table, form, request, columns, model, recorder, named, reply).begin(len(body), within)
+    _Prediction(prediction, begun, table, form, request, len(body), columns, model, recorder, named, reply).begin(within)
 
 
 @define(eq=False)
 class _Prediction:
-    """A prediction on its way."""
+    """A prediction on its way; the body had ``size`` bytes."""
 
     id: str
     begun: float
     table: Table
     form: Form
     request: dict[str, Any]
+    size: int
     columns: Columns
     model: Model
     recorder: Recorder
@@ -74,9 +75,9 @@ class _Prediction:
     reply: Reply | None
     patience: asyncio.TimerHandle | None = None
 
-    def begin(self, size: int, within: float | None) -> None:
-        """Have it predicted; the body had ``size`` bytes, and the client waits ``within`` seconds."""
-        job = self.model.runner.submit(self.columns, self._settle, size)
+    def begin(self, within: float | None) -> None:
+        """Have it predicted; the client waits ``within`` seconds at most."""
+        job = self.model.runner.submit(self.columns, self._settle, self.size)
         if within is not None:
             self.patience = asyncio.get_running_loop().call_later(within, self._leave, job)
 
@@ -117,11 +118,11 @@ class _Prediction:
             else:
                 self.recorder.count(time.perf_counter() - self.begun, True)
                 self._keep(outputs)
-                self.table.copy(self.form, self.request, self.id)
+                self.table.copy(self.form, self.request, self.id, self.size)
                 return Answer(200, answer, (*self.named, (b"x-mlops-prediction-id", self.id.encode())))
         error = error or ValueError("it gave nothing")
         self._lose(error)
-        self.table.copy(self.form, self.request, self.id)
+        self.table.copy(self.form, self.request, self.id, self.size)
         return self._failure(error)
 
     def _failure(self, error: BaseException) -> Answer:

@@ -20,7 +20,7 @@ from mlops_deployer_local.bodies import Form, dump
 __all__ = ["Shadow"]
 
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
-_ROOM: Final = 100
+_MOST, _ROOM = 100, 16 << 20  # copies, and bytes of their bodies: parsed they take some ten times as much
 _TURN: Final = 0.0005  # seconds; at Python's own 5 ms a shadow that computes in Python made answers take 11 ms, and so 3 to 4
 _NONE: Final[Mapping[str, Any]] = {}
 
@@ -29,19 +29,26 @@ _NONE: Final[Mapping[str, Any]] = {}
 class Shadow:
     """The shadow of one endpoint in a serving process. It does what is done for a client, in a thread that holds up no exit.
 
-    At most 100 copies wait; one too many is dropped, and counted as dropped. ``run`` predicts in the calling thread.
+    At most 100 copies wait, of 16 MB of bodies together; one too many is dropped, and counted as dropped. ``run`` predicts in the calling
+    thread.
     """
 
     version: ModelVersion
     run: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     recorder: Recorder
-    _waiting: queue.Queue[tuple[Form, Any, str] | None] = field(factory=lambda: queue.Queue(_ROOM), init=False)
+    _waiting: queue.Queue[tuple[Form, Any, str, int] | None] = field(factory=lambda: queue.Queue(_MOST), init=False)
+    _given: int = field(default=0, init=False)  # bytes ever; of the loop, as the next is of the thread: so neither needs a lock
+    _done: int = field(default=0, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
 
-    def offer(self, form: Form, request: Any, prediction: str) -> None:
-        """Give it a copy of a request; ``prediction`` is the id that the client got, so that outcomes meet both. Never waits."""
-        if self._closed:  # the routes changed while this request was answered
+    def offer(self, form: Form, request: Any, prediction: str, size: int) -> None:
+        """Give it a copy of a request, whose body had ``size`` bytes. Never waits.
+
+        ``prediction`` is the id that the client got, so that outcomes meet both.
+        """
+        held = self._given - self._done
+        if self._closed or (held and held + size > _ROOM):  # closed: the routes changed while this request was answered
             self.recorder.drop()
             return
         if self._thread is None:
@@ -49,9 +56,11 @@ class Shadow:
             self._thread = threading.Thread(target=self._work, name=f"shadow-{self.version.version}", daemon=True)
             self._thread.start()
         try:
-            self._waiting.put_nowait((form, request, prediction))
+            self._waiting.put_nowait((form, request, prediction, size))
         except queue.Full:
             self.recorder.drop()
+        else:
+            self._given += size
 
     def close(self) -> None:
         """Drop what waits, and take no more; what has begun is not waited for."""
@@ -67,7 +76,10 @@ class Shadow:
     def _work(self) -> None:
         try:
             while (copy := self._waiting.get()) is not None:
-                self._answer(*copy)
+                form, request, prediction, size = copy
+                self._answer(form, request, prediction)
+                del copy, request  # or it is held until the next comes
+                self._done += size
         except MLOpsError as error:  # monitoring is closed: this process ends
             _LOG.info("shadow %s: ended: %s", self.version.version, error.message)
 
@@ -77,7 +89,7 @@ class Shadow:
             columns = form.read(request, self.version.schema)
             outputs = self.run(columns)
             dump(form.write(request, self.version, outputs, prediction))
-        except Exception as error:  # noqa: BLE001  whatever it is, it is the shadow's failure
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is the shadow's failure, and the thread goes on
             self.recorder.count(time.perf_counter() - begun, False, type(error).__name__)
             self.recorder.failed(prediction, columns, type(error).__name__)
             outputs = {}
