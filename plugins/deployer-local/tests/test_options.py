@@ -34,6 +34,12 @@ def test_a_number_out_of_bounds_is_one_line(name: str, value: Any, said: str) ->
         LocalDeployer(**{name: value})
 
 
+def test_a_process_that_leaves_has_the_time_that_a_prediction_may_take() -> None:
+    assert LocalDeployer(drain_timeout=600.0).patience == 600
+    assert LocalDeployer(request_timeout=10.0, deadline=300.0, drain_timeout=30.0).patience == 315
+    assert LocalDeployer().patience > LocalDeployer().request_timeout + LocalDeployer().deadline
+
+
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
 def test_a_host_that_is_none_is_told_from_one_that_is_open(make_rig: Any, host: str) -> None:
     rig = make_rig(host=host)

@@ -1,7 +1,8 @@
 """One HTTP connection: uvicorn's, with deadlines, a bound on the head of a request, and an end that fails nobody.
 
 A connection that is to end is never cut while its client may be about to send: the next answer says ``Connection: close``, and one that
-stays silent is closed only after a second of silence.
+stays silent is closed only after a second of silence. Whatever a client does or leaves out, a timer runs: for the head of a request, for a
+body whose answer is known already, for silence, and for an answer that is not taken.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ Begin = Callable[[Mapping[str, Any], bytes, Reply], None]
 class Gate:
     """What all connections of a process share."""
 
-    def __init__(self, head_timeout: float, begin: Begin) -> None:
-        self.head_timeout, self.begin = head_timeout, begin
+    def __init__(self, patience: float, begin: Begin) -> None:
+        self.patience, self.begin = patience, begin
         self.draining = False
 
 
@@ -49,8 +50,10 @@ class Connection(HttpToolsProtocol):
         self.receiving = False
         self.awaiting = False
         self.parsing = False
+        self.refused = False
         self.arrived: RequestResponseCycle | None = None
         self.deadline: asyncio.TimerHandle | None = None
+        self.ending: asyncio.TimerHandle | None = None
         self.resting = 0.0
         self.keeper: asyncio.TimerHandle | None = None
 
@@ -64,12 +67,15 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self._stop_waiting()
-        if self.keeper is not None:
-            self.keeper.cancel()
+        for timer in (self.keeper, self.ending):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; behind those it began with, the head of a request may have only so many."""
+        if self.refused:
+            return
         self.head += len(data)
         self.parsing = True
         super().data_received(data)
@@ -77,11 +83,15 @@ class Connection(HttpToolsProtocol):
         if self.arrived is not None:
             cycle, self.arrived = self.arrived, None
             self._begin(cycle)
-        if self.awaiting and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.awaiting:
             if self.head > _HEAD_LIMIT:
                 self._refuse(431, "the head of the request is too large")
             elif self.deadline is None:
                 self._await_head()
+        elif self.keeper is None and not self.receiving and not self._busy():
+            self._let_go()  # what came was no request, and ended the wait for one
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -105,7 +115,25 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self.receiving = False
+        if self.cycle.response_complete:
+            self._stop_waiting()
+            self.resting = self.loop.time()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is written."""
+        self.resting = self.loop.time()
+        if self.refused and not self.pipeline:
+            self.transport.close()
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._end()
+        elif self._is_early():
+            self._expect()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """It was silent for long enough."""
+        self._end()
 
     def drain(self) -> None:
         """End after the next answer, or after a second of silence."""
@@ -127,9 +155,25 @@ class Connection(HttpToolsProtocol):
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
 
+    def _is_early(self) -> bool:
+        """Whether the request whose body is being received has its answer already."""
+        return self.receiving and not self.awaiting and self.cycle.response_complete
+
+    def _is_behind(self) -> bool:
+        """Whether another request is answered before the one that is being received, if there is one."""
+        if self.receiving and not self.awaiting:
+            return any(cycle is self.cycle for cycle, _ in self.pipeline)
+        return self._busy()
+
     def _close_if_silent(self) -> None:
-        if not self.receiving and not self._busy() and not self.transport.is_closing():
-            self.transport.close()
+        if not self._busy() and (not self.receiving or self._is_early()):
+            self._end()
+
+    def _end(self) -> None:
+        """Close it: what is written may still be taken, for as long as a request may take to arrive."""
+        self.transport.close()
+        if self.ending is None and self.transport.get_write_buffer_size():
+            self.ending = self.loop.call_later(self.gate.patience, self.transport.abort)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Wait for the end of what is being parsed: a request that is there as a whole needs no task."""
@@ -149,7 +193,7 @@ class Connection(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         if cycle.disconnected:
             return
-        closing = not cycle.keep_alive or _CLOSE in answer.headers
+        closing = not cycle.keep_alive or _CLOSE in answer.headers or (self.refused and not self.pipeline)
         head = [STATUS_LINE[answer.status], b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body)]
         head += [b"%b: %b\r\n" % one for one in answer.headers]
         if closing and _CLOSE not in answer.headers:
@@ -157,7 +201,7 @@ class Connection(HttpToolsProtocol):
         head += [b"\r\n", answer.body if cycle.scope["method"] != "HEAD" else b""]
         self.transport.write(b"".join(head))
         if closing:
-            self.transport.close()
+            self._end()
         elif self.pipeline:
             self.on_response_complete()
         else:
@@ -178,12 +222,15 @@ class Connection(HttpToolsProtocol):
         if left > 0:
             self.keeper = self.loop.call_later(left, self._let_go)
         else:
-            self.transport.close()
+            self._end()
 
     def _await_head(self) -> None:
-        self._stop_waiting()
         self.awaiting = True
-        self.deadline = self.loop.call_later(self.gate.head_timeout, self._expire)
+        self._expect()
+
+    def _expect(self) -> None:
+        self._stop_waiting()
+        self.deadline = self.loop.call_later(self.gate.patience, self._expire)
 
     def _stop_waiting(self) -> None:
         if self.deadline is not None:
@@ -195,11 +242,20 @@ class Connection(HttpToolsProtocol):
         if self.receiving:
             self._refuse(408, "the request took too long to arrive")
         else:
-            self.transport.close()
+            self._end()
 
     def _refuse(self, status: int, message: str) -> None:
+        """Answer and close. Where others are answered before, or this one has been, there is no place for an answer: only for the end."""
         self._stop_waiting()
+        if self._is_behind():
+            self.refused = True
+            if self.receiving and not self.awaiting:
+                self.pipeline.popleft()
+            return
+        if self._is_early():
+            self._end()
+            return
         body = orjson.dumps({"error": message})
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+        self._end()

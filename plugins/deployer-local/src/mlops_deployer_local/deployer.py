@@ -50,6 +50,7 @@ _BOUNDS: Final[dict[str, tuple[float, int]]] = {
 _ANSWER: Final = 60.0
 _MARGIN: Final = 30.0
 _DYING: Final = 5.0
+_SPARE: Final = 5.0
 _POLL: Final = 0.02
 
 
@@ -76,7 +77,12 @@ class LocalDeployer(Deployer):
     body_limit: int = field(default=1_000_000, metadata={"help": "bytes of a request's body; more is answered with 413"})
     request_timeout: float = field(default=10.0, metadata={"help": "seconds until a request has arrived; later is answered with 408"})
     keep_alive: float = field(default=5.0, metadata={"help": "seconds after which a silent connection is closed"})
-    drain_timeout: float = field(default=30.0, metadata={"help": "seconds that a replaced process has to answer what it began"})
+    drain_timeout: float = field(
+        default=30.0,
+        metadata={
+            "help": "seconds that a replaced process has to answer what it began; no fewer than request_timeout, deadline and 5 more"
+        },
+    )
     _environment: str = field(default="", init=False, repr=False)
     _context: DeployContext | None = field(default=None, init=False, repr=False)
 
@@ -84,6 +90,11 @@ class LocalDeployer(Deployer):
         for name, (least, most) in _BOUNDS.items():
             if not least <= getattr(self, name) <= most:  # so is NaN refused
                 raise DeploymentError(f"deployer local: {name} is {getattr(self, name)} - give {least:g} to {most}")
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a process has to answer what it began: enough for a request that arrives slowly and is predicted slowly."""
+        return max(self.drain_timeout, self.request_timeout + self.deadline + _SPARE)
 
     # --- the role
 
@@ -115,7 +126,8 @@ class LocalDeployer(Deployer):
         """Synced to the state file, then followed by every serving process before this returns."""
         check_routes(variants)
         routes = [asdict(variant) for variant in variants]
-        answer = self._ask_anew("routes", endpoint=_name(endpoint), routes=routes, shadow=shadow, expected=expected_revision)
+        question = {"endpoint": _name(endpoint), "routes": routes, "shadow": shadow, "expected": expected_revision}
+        answer = self._ask_anew("routes", max(_ANSWER, self.patience), **question)  # processes that leave may have to end first
         return int(answer["revision"])
 
     def unload(self, endpoint: EndpointKey, version: str) -> None:
@@ -187,7 +199,7 @@ class LocalDeployer(Deployer):
             processes = [(info["pid"], info["started"]), *((pid, begun) for pid, begun in info["workers"])]
             if self._server() is not None:
                 self._ask("stop")
-                wait = self.drain_timeout + _MARGIN
+                wait = self.patience + _MARGIN
             else:
                 wait = _MARGIN
             left = end_all(processes, wait)
@@ -213,7 +225,7 @@ class LocalDeployer(Deployer):
             "host": self.host,
             "port": self.port,
             "workers": self.workers,
-            "patience": self.drain_timeout,
+            "patience": self.patience + _SPARE,  # the process looks for itself: who is still there then hangs
             "loading": context.timeout,
             "environ": dict(os.environ),
         }

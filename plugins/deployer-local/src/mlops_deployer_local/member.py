@@ -95,7 +95,7 @@ class Member:
             self.process.kill()
 
     async def end(self, patience: float) -> bool:
-        """Let it answer what it has begun, for at most ``patience`` seconds; answers whether it ended because it was told to."""
+        """Let it answer what it has begun; answers whether it ended because it was told to, within ``patience`` seconds."""
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             self.process.terminate()
         try:
@@ -105,7 +105,7 @@ class Member:
             _LOG.warning("worker %d: still busy after %g s, ended", self.process.pid, patience)
             self.kill()
             await self.process.wait()
-            told = True
+            told = False
         self._writer.close()
         return told
 

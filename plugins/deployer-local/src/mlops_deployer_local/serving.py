@@ -27,7 +27,7 @@ _LOG: Final = logging.getLogger("mlops_core.deployer.local")
 def _worker(options: LocalDeployer, host: ServingHost, environment: str, listener: socket.socket) -> Worker:
     app = App(host, environment, Limits(options.body_limit, options.request_timeout))
     pace = Pace(options.threads, options.batch, options.deadline, options.backlog)
-    return Worker(host, app, pace, options.keep_alive, listener)
+    return Worker(host, app, pace, options.keep_alive, options.patience, listener)
 
 
 async def serve_under(options: LocalDeployer, host: ServingHost, environment: str, control: int, listener: int) -> None:

@@ -36,12 +36,16 @@ _POLL: Final = 0.02
 
 @define(eq=False)
 class Worker:
-    """The process behind ``app``, whose versions predict at this ``pace``."""
+    """The process behind ``app``, whose versions predict at this ``pace``.
+
+    Times in seconds: ``keep_alive`` for silent connections, ``patience`` for what was begun when the process is to end.
+    """
 
     host: ServingHost
     app: App
     pace: Pace
     keep_alive: float
+    patience: float
     listener: socket.socket
     models: dict[tuple[EndpointKey, str], Model] = field(factory=dict, init=False)
     _state: ServerState = field(factory=ServerState, init=False)
@@ -80,13 +84,20 @@ class Worker:
         self._door.open()
 
     async def drain(self) -> None:
-        """Leave new connections to others, and end those that are there without failing one."""
+        """Leave new connections to others, and end those that are there without failing one.
+
+        After its patience it leaves those that are still there: no client can hold a process back.
+        """
         await self._leave_new_ones()
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.drain()
-        while self._is_busy():  # noqa: ASYNC110  uvicorn offers no event for it
-            await asyncio.sleep(_POLL)
+        try:
+            async with asyncio.timeout(self.patience):
+                while self._is_busy():  # noqa: ASYNC110  uvicorn offers no event for it
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            _LOG.warning("worker: %d connections are still there after %g s, left", len(self._state.connections), self.patience)
         for table in self.app.tables.values():
             if table.shadow is not None:
                 table.shadow.close()
