@@ -55,6 +55,9 @@ class Scripted:
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         x = columns["x"]
+        if (self.folder / "record").exists():
+            with (self.folder / "calls").open("a", encoding="utf-8") as file:
+                file.write(f"{len(x)}\n")
         time.sleep(0 if (x == 0).any() else self.script.get("delay", 0))
         if self.script.get("fault") == "predict" or (x == -1).any():
             raise ValueError("this model never works\nand says so in two lines")
