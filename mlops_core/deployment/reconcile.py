@@ -62,7 +62,10 @@ def adopt(state: EndpointState, seen: Observed, *, now: datetime) -> EndpointSta
 
 
 def sweep(desk: Desk, now: datetime) -> EndpointState:
-    """Release what was superseded and whose time for a rollback has passed; the caller holds the endpoint's lease."""
+    """Release what was superseded and whose time for a rollback has passed; the caller holds the endpoint's lease.
+
+    What takes its time to leave may be returned to until it has, and so is not over before.
+    """
     state = desk.ledger.read()
     if not state.number:
         return state
@@ -70,7 +73,10 @@ def sweep(desk: Desk, now: datetime) -> EndpointState:
     over = due(state, seen, now)
     if over or state.open is None:
         desk.unload_unneeded(_without(state, over), seen)
+    left = set(desk.unneeded(_without(state, over), desk.deployer.observe(desk.endpoint))) if over else set()
     for one in over:
+        if left & shares_of(one.variants).keys():
+            continue
         state = desk.ledger.change(functools.partial(_retired, number=one.number, now=now))
     return state
 

@@ -52,7 +52,7 @@ class World:
         parts: dict[str, Any] = {"registry": registry, "environments": {"production": SageMakerDeployer(**OPTIONS)}}
         self.stack: Stack = make_stack(root, tenant="acme", clock=self.clock, settings=Settings(environments=environments), **parts)
         self.deployment = ModelDeployment(stack=self.stack)
-        for version in ("1.0.0", "2.0.0"):
+        for version in ("1.0.0", "2.0.0", "3.0.0"):
             path = root / f"{version}.json"
             path.write_text(json.dumps(version))
             ref = Artifacts(self.stack).save_file(path, "model")
@@ -162,6 +162,20 @@ def test_routes_that_sagemaker_takes_back_roll_the_deployment_back_with_its_reas
     said = "its routes failed to hold: the endpoint is UpdateRollbackFailed: No instance of ml.m5.large is left."
     assert raised.value.message == f"deployment production/delays/2: {said}"
     assert (world.statuses, world.ask(3)) == ([S.LIVE, S.ROLLED_BACK], ["1.0.0"] * 3)
+
+
+def test_a_version_that_is_still_leaving_the_endpoint_can_be_returned_to(world: World) -> None:
+    world.deploy("1.0.0")
+    world.deploy("2.0.0")
+    world.clock.advance(3700)
+    world.deployment.advance()
+    assert (world.cloud.made()[-1], world.statuses) == ("UpdateEndpoint", [S.DRAINING, S.LIVE])
+
+    assert world.deployment.rollback_deployment("production/delays/2", timeout=1800).status is S.ROLLED_BACK
+    assert (world.statuses, world.ask(3)) == ([S.LIVE, S.ROLLED_BACK], ["1.0.0"] * 3)
+    world.minutes(10, requests=0)
+    check_nothing_is_left(world, "rolled back")
+    assert world.deployment.withdraw("delays", "production").status is S.RETIRED
 
 
 def test_the_control_loop_brings_a_deployment_about_without_waiting(world: World) -> None:

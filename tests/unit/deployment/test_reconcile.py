@@ -264,6 +264,19 @@ def test_superseded_deployments_of_one_version_do_not_keep_each_other(world: Wor
     assert statuses == [S.RETIRED, S.RETIRED, S.RETIRED, S.LIVE]
 
 
+def test_what_has_not_left_yet_is_not_over(mortal: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(mortal)
+    mortal.clock.advance(3600)
+    with monkeypatch.context() as leaving:
+        leaving.setattr(CountingDeployer, "unload", lambda *_: None)
+        mortal.deployment.advance()
+        assert mortal.deployment.get("production/delays/1").status is S.DRAINING
+    mortal.deployment.advance()
+
+    assert mortal.deployment.get("production/delays/1").status is S.RETIRED
+    assert mortal.deployment.status("delays", "production").loaded == ("2.0.0",)
+
+
 def test_many_changes_of_weights_leave_a_small_state(world: World) -> None:
     for number in range(40):
         share = 0.5 + number / 100
