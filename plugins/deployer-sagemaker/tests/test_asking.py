@@ -51,6 +51,30 @@ def test_a_unit_meets_the_old_version_until_the_new_routes_hold(shared: Any) -> 
     assert {shared.ask(shared.endpoint, unit=unit) for unit in before} == {"3.0.0"}
 
 
+@pytest.mark.parametrize("change", ["shadow", "unload"])
+def test_a_unit_stays_where_it_is_while_something_else_changes(shared: Any, change: str) -> None:
+    """What was routed before is still on the endpoint, or on its way off it, and takes nothing."""
+    shared.load("3.0.0")
+    shared.route(("1.0.0", 1.0))
+    if change == "shadow":
+        shared.begin(("1.0.0", 1.0), shadow="3.0.0")
+    else:
+        shared.deployer.unload(shared.endpoint, "2.0.0")
+    units = [f"user-{number}" for number in range(20)]
+    assert shared.seen.operation == "applying"
+    assert {shared.ask(shared.endpoint, unit=unit) for unit in units} == {"1.0.0"}
+    assert "TargetVariant" in shared.cloud.last("InvokeEndpoint")
+
+
+def test_a_unit_is_left_to_weights_that_nobody_here_set(shared: Any) -> None:
+    shared.route(("1.0.0", 1.0))
+    endpoint = shared.cloud.endpoints[shared.name]
+    endpoint.weights = dict.fromkeys(endpoint.weights, 0.5)
+    shared.clock.advance(6)
+    shared.ask(shared.endpoint, unit="user-1")
+    assert "TargetVariant" not in shared.cloud.last("InvokeEndpoint")
+
+
 def test_rows_of_several_outputs_become_columns_and_a_strangers_version_is_its_variants(shared: Any, monkeypatch: Any) -> None:
     (first, *_) = shared.cloud.configs[shared.cloud.endpoints[shared.name].config]["ProductionVariants"]
     answers = {"predictions": [{"late": 1, "risk": 0.9}, {"late": 0, "risk": 0.1}]}

@@ -14,7 +14,7 @@ from mlops_core.exceptions import DeploymentError
 from mlops_core.records import EndpointKey, Prediction
 from mlops_core.records.routing import pick, share_of
 from mlops_deployer_sagemaker.aws import Aws
-from mlops_deployer_sagemaker.change import Seen, holds
+from mlops_deployer_sagemaker.change import Seen, routes_of
 from mlops_deployer_sagemaker.failures import code_of
 from mlops_deployer_sagemaker.record import EndpointRecord
 
@@ -81,9 +81,9 @@ class Asking:
         return self.aws.call("sagemaker-runtime", "invoke_endpoint", **asked, **further)
 
     def _variant_of(self, endpoint: EndpointKey, unit: str) -> str | None:
-        """The variant of a unit, by the routes that hold now; SageMaker itself cannot keep a unit on one."""
+        """The variant of a unit, by the routes that the endpoint follows now; SageMaker itself cannot keep a unit on one."""
         record, seen = self._view(endpoint)
-        routes = record.routes if holds(record, seen) else record.previous
+        routes = routes_of(record, seen)
         setup = record.configs.get(seen.config) if seen is not None else None
         if setup is None or not routes:
             return None

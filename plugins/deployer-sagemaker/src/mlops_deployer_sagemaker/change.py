@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Variant
     from mlops_deployer_sagemaker.record import EndpointRecord
 
-__all__ = ["BUSY", "Call", "Change", "Fleet", "Guardrails", "Seen", "after", "decide", "holds", "operation_of", "span_of"]
+__all__ = ["BUSY", "Call", "Change", "Fleet", "Guardrails", "Seen", "after", "decide", "holds", "operation_of", "routes_of", "span_of"]
 
 BUSY: Final = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 """States of an endpoint in which SageMaker takes no change of it."""
@@ -125,6 +125,14 @@ def holds(record: EndpointRecord, seen: Seen | None) -> bool:
     return seen.config == record.config and seen.status in {"InService", "SystemUpdating"} and _weigh_alike(record.weights, seen)
 
 
+def routes_of(record: EndpointRecord, seen: Seen | None) -> tuple[Variant, ...]:
+    """The routes that the endpoint's weights are of: those that were set last, or those before; none, where neither fits."""
+    setup = record.configs.get(seen.config) if seen is not None else None
+    if seen is None or setup is None:
+        return ()
+    return next((routes for routes in (record.routes, record.previous) if routes and _weigh_alike(setup.weights(routes), seen)), ())
+
+
 def operation_of(record: EndpointRecord, seen: Seen | None, now: datetime) -> tuple[Literal["applying", "applied", "failed"], str]:
     """Whether the endpoint has the record's routes yet, and why not if it will not have them."""
     if record.stopped or record.revision == 0 or holds(record, seen):
@@ -175,8 +183,7 @@ def decide(
         weights = {one.name: wanted[one.model].weight if one.model in wanted else 0.0 for one in present.variants}
         return Change(_reweigh(fleet.endpoint, weights, alive), alive.config, present)
     setup = _setup(fleet, record, present, routes, shadow)
-    shares = {one.version: one.weight for one in routes}
-    weights = {one.name: shares.get(one.version, 0.0) for one in setup.variants}
+    weights = setup.weights(routes)
     request: dict[str, Any] = {"ProductionVariants": [fleet.variant(one, weights[one.name]) for one in setup.variants]}
     if setup.beside is not None:
         request["ShadowProductionVariants"] = [fleet.variant(setup.beside, 1.0)]

@@ -21,7 +21,7 @@ from mlops_deployer_sagemaker.failures import code_of, is_missing
 from mlops_deployer_sagemaker.names import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["KEPT", "Bucket", "EndpointRecord", "Kept", "Serving", "Setup", "Span"]
 
@@ -53,6 +53,11 @@ class Setup(Record):
     def versions(self) -> set[str]:
         """Ours that are on the endpoint."""
         return {one.version for one in (*self.variants, *(() if self.beside is None else (self.beside,)))}
+
+    def weights(self, routes: Sequence[Variant]) -> dict[str, float]:
+        """What each production variant takes by these routes, by its name in SageMaker."""
+        shares = {one.version: one.weight for one in routes}
+        return {one.name: shares.get(one.version, 0.0) for one in self.variants}
 
 
 _NOTHING: Final = Setup(())
@@ -96,8 +101,7 @@ class EndpointRecord(Record):
     @property
     def weights(self) -> dict[str, float]:
         """What each production variant should take, by its name in SageMaker."""
-        shares = {one.version: one.weight for one in self.routes}
-        return {one.name: shares.get(one.version, 0.0) for one in self.setup.variants}
+        return self.setup.weights(self.routes)
 
 
 @frozen
