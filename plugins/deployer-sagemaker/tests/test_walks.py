@@ -81,6 +81,25 @@ def test_an_update_and_its_rollback_that_both_fail_are_told_and_can_be_mended(ri
     assert rig.ask(rig.endpoint) == "2.0.0"
 
 
+@pytest.mark.parametrize("shadow", [None, "3.0.0"])
+def test_instances_of_two_configurations_are_replaced_also_where_the_endpoint_looks_right(rig: Any, shadow: str | None) -> None:
+    serve(rig, "1.0.0", "2.0.0", "3.0.0")
+    rig.route(("1.0.0", 1.0), shadow=shadow)
+    before = rig.cloud.endpoints[rig.name].config
+    rig.cloud.faults["update"] += [("UpdateRollbackFailed", "No instance is left.")] * 2
+    rig.begin(("2.0.0", 1.0))
+    rig.clock.advance(180)
+    rig.begin(("1.0.0", 1.0), shadow=shadow)
+    rig.clock.advance(180)
+
+    assert (rig.seen.operation, rig.seen.detail["server"]) == ("failed", "UpdateRollbackFailed")
+    rig.cloud.calls.clear()
+    rig.route(("1.0.0", 1.0), shadow=shadow)
+    assert rig.cloud.made("Update", "CreateE") == ["CreateEndpointConfig", "UpdateEndpoint"]
+    assert (rig.seen.detail["server"], rig.ask(rig.endpoint)) == ("InService", "1.0.0")
+    assert rig.cloud.endpoints[rig.name].config != before
+
+
 def test_a_version_that_kept_its_name_and_was_taken_back_has_failed(make_rig: Any) -> None:
     """Nothing but the configuration tells the two versions apart."""
     rig = serve(make_rig(guardrails="canary", alarms=("errors",)), "1.0.0", "2.0.0")

@@ -50,6 +50,11 @@ class Seen(Record):
         """Whether it is changing."""
         return self.status in BUSY
 
+    @property
+    def mixed(self) -> bool:
+        """Whether instances of two configurations may run, whatever it says of its own: only another configuration mends that."""
+        return self.status == "UpdateRollbackFailed"
+
 
 @frozen
 class Guardrails(Record):
@@ -179,7 +184,7 @@ def decide(
     present = record.configs.get(alive.config, Setup(())) if alive is not None else Setup(())
     wanted = {record.loaded[one.version]: one for one in routes}
     here = {one.model for one in present.variants}
-    if alive is not None and not anew and shadow is None and present.beside is None and wanted.keys() <= here:
+    if alive is not None and not alive.mixed and not anew and shadow is None and present.beside is None and wanted.keys() <= here:
         weights = {one.name: wanted[one.model].weight if one.model in wanted else 0.0 for one in present.variants}
         return Change(_reweigh(fleet.endpoint, weights, alive), alive.config, present)
     setup = _setup(fleet, record, present, routes, shadow)
@@ -187,7 +192,7 @@ def decide(
     request: dict[str, Any] = {"ProductionVariants": [fleet.variant(one, weights[one.name]) for one in setup.variants]}
     if setup.beside is not None:
         request["ShadowProductionVariants"] = [fleet.variant(setup.beside, 1.0)]
-    name = config_name(fleet.endpoint, request)
+    name = config_name(fleet.endpoint, [request, alive.config] if alive is not None and alive.mixed else request)
     request |= {"EndpointConfigName": name, "Tags": list(fleet.tags)}
     if alive is not None and alive.config == name and _weigh_alike(weights, alive):
         return Change((), name, setup)
