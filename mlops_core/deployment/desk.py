@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlops_core.deployment.endpoint import EndpointState
     from mlops_core.records import Deployment, Variant
 
-__all__ = ["Desk", "EndpointBusyError"]
+__all__ = ["Desk", "EndpointBusyError", "RoutesRefusedError"]
 
 _NOTHING_SAID: Final = EnvironmentSettings(Use(""))
 _LEASE: Final = timedelta(seconds=5)
@@ -38,6 +38,10 @@ _TIMEOUT: Final = 300.0
 
 class EndpointBusyError(DeploymentError):
     """Another process works on the endpoint."""
+
+
+class RoutesRefusedError(DeploymentError):
+    """The deployer does not set these routes. An endpoint that could not be looked at, or reached, says nothing of them."""
 
 
 @define(eq=False)
@@ -129,6 +133,7 @@ class Desk:
 
         Raises:
             ConflictError: The traffic was moved by somebody else meanwhile.
+            RoutesRefusedError: The deployer does not set them.
         """
         seen = self.deployer.observe(self.endpoint)
         if (seen.routes, seen.shadow) == (wanted, shadow) and not (again and seen.operation == "failed"):
@@ -136,7 +141,10 @@ class Desk:
         if seen.operation == "applying" and not again:
             return seen
         if seen.revision == known:
-            known = self.deployer.set_routes(self.endpoint, wanted, shadow, known)
+            try:
+                known = self.deployer.set_routes(self.endpoint, wanted, shadow, known)
+            except DeploymentError as error:
+                raise RoutesRefusedError(error.message) from error
             seen = self.deployer.observe(self.endpoint)
         if seen.revision != known:
             raise ConflictError(f"endpoint {self.endpoint.model}: traffic was moved meanwhile", head=seen.revision)

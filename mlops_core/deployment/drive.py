@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from mlops_core.deployment.canary import Move, Verdict, judge, pace, processes
 from mlops_core.deployment.counts import crashes, look_at
-from mlops_core.deployment.desk import Desk
+from mlops_core.deployment.desk import Desk, RoutesRefusedError
 from mlops_core.deployment.endpoint import EndpointState, move, planned
 from mlops_core.deployment.guard import one_line
 from mlops_core.deployment.rollback import move_traffic, record
@@ -165,14 +165,14 @@ class Driver:
     def _route(self, state: EndpointState, one: Deployment) -> int | None:
         """The revision with the routes that the state asks for. None: they do not hold yet, or the deployment is rolled back.
 
-        It is if the deployer refused them, or they failed to hold. An outage, which is any other error than a refusal, is raised: whoever
-        comes next tries again.
+        It is if the deployer refused them, or they failed to hold. Any other error, such as an outage, is raised: whoever comes next tries
+        again.
         """
         try:
             seen = self.desk.route(planned(state), shadow_of(state), state.revision)
         except ConflictError as error:
             raise DeploymentError(f"{one_line(error)} - look at its status and try again") from error
-        except DeploymentError as error:
+        except RoutesRefusedError as error:
             self._refused(one, f"its routes were refused: {one_line(error)}", error)
             return None
         if seen.operation == "failed":

@@ -178,6 +178,34 @@ def test_a_version_that_is_still_leaving_the_endpoint_can_be_returned_to(world: 
     assert world.deployment.withdraw("delays", "production").status is S.RETIRED
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_a_look_that_fails_rolls_no_deployment_back(tmp_path: Path, world: World, code: str) -> None:
+    """Of a canary whose instances start: whichever of the looks of a pass of the control loop it is."""
+    hit, nth = True, 0
+    while hit:
+        nth += 1
+        folder = tmp_path / f"{nth}"
+        folder.mkdir()
+        again = World(folder, type(world.cloud)(FakeClock(datetime(2024, 5, 1, 12, tzinfo=UTC))))
+        again.deploy("1.0.0")
+        with pytest.raises(DeploymentError, match="its routes do not hold after 30 s"):
+            again.deployment.start_canary("delays", "2.0.0", "production", canary=PLAN, timeout=30)
+        looks = iter(range(1, nth + 1))
+
+        def blip(name: str, _: Any, *, made: bool, looks: Any = looks, cloud: Any = again.cloud, nth: int = nth) -> bool:
+            if name in {"DescribeEndpoint", "GetObject"} and not made and next(looks, 0) == nth:
+                cloud.refuse(name, code, "a blip")
+            return False
+
+        again.cloud.dies = blip
+        again.deployment.advance()
+        hit = next(looks, None) is None
+        again.minutes(4, requests=0)
+        canary = again.deployment.get("production/delays/2")
+        assert (canary.status, canary.confirmed) == (S.CANARY, True), f"look {nth}"
+    assert nth > 4
+
+
 def test_the_control_loop_brings_a_deployment_about_without_waiting(world: World) -> None:
     world.deploy("1.0.0")
     world.deploy("2.0.0", wait=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops_core.exceptions import DeploymentError
+from mlops_core.exceptions import DeploymentError, MLOpsError
 from mlops_core.records import Variant
 from mlops_core.records.routing import pick, share_of
 
@@ -108,7 +108,7 @@ def test_a_failing_model_is_told_in_its_own_words_on_one_line(shared: Any) -> No
 )
 def test_what_aws_refuses_is_one_line(shared: Any, code: str, message: str, said: str) -> None:
     shared.cloud.refuse("InvokeEndpoint", code, message)
-    with pytest.raises(DeploymentError, match=said):
+    with pytest.raises(MLOpsError, match=said):
         shared.ask(shared.endpoint)
 
 

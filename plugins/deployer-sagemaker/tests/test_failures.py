@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from botocore.stub import Stubber
 
-from mlops_core.exceptions import DeploymentError
+from mlops_core.exceptions import DeploymentError, MLOpsError
 from mlops_core.records import EndpointKey
 from mlops_core.testing.clock import FakeClock
 from mlops_deployer_sagemaker.aws import Aws
-from mlops_deployer_sagemaker.failures import exists_already, is_busy, is_missing, reason
+from mlops_deployer_sagemaker.failures import OutageError, exists_already, is_busy, is_missing, told
 from mlops_deployer_sagemaker.hosting import Hosting
 
 KEY = EndpointKey("acme", "staging", "delays")
@@ -29,23 +29,23 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "kind", "said"),
     [
-        ("AccessDeniedException", "AWS denies sagemaker:describe_endpoint (AccessDeniedException) - allow it to whoever runs this"),
-        ("ExpiredTokenException", "AWS does not know these credentials (ExpiredTokenException) - log in anew"),
-        ("ThrottlingException", "AWS takes no more calls at present (ThrottlingException) - try again later"),
-        ("ResourceLimitExceeded", "some words (ResourceLimitExceeded) - ask for more in Service Quotas"),
-        ("InternalFailure", "AWS answers InternalFailure to sagemaker:describe_endpoint: some words"),
+        ("AccessDeniedException", DeploymentError, "AWS denies sagemaker:describe_endpoint (AccessDeniedException) - allow it"),
+        ("ExpiredTokenException", OutageError, "AWS does not know these credentials (ExpiredTokenException) - log in anew"),
+        ("ThrottlingException", OutageError, "AWS takes no more calls at present (ThrottlingException) - try again later"),
+        ("ResourceLimitExceeded", DeploymentError, "some words (ResourceLimitExceeded) - ask for more in Service Quotas"),
+        ("InternalFailure", OutageError, "AWS answers InternalFailure to sagemaker:describe_endpoint: some words"),
     ],
 )
-def test_a_refusal_names_the_call_and_the_remedy(stub: Any, code: str, said: str) -> None:
+def test_a_refusal_names_the_call_and_the_remedy(stub: Any, code: str, kind: type[MLOpsError], said: str) -> None:
     for _ in range(10):
-        stub.add_client_error("describe_endpoint", code, "some\n words", 400)
-    with pytest.raises(DeploymentError) as raised:
+        stub.add_client_error("describe_endpoint", code, "some\n words", 500 if code == "InternalFailure" else 400)
+    with pytest.raises(kind) as raised:
         Hosting(Aws("eu-central-1"), "e", FakeClock(), 60.0).look()
 
     assert raised.value.message.startswith(f"deployer sagemaker: {said}")
-    assert "\n" not in raised.value.message
+    assert (type(raised.value), "\n" in raised.value.message) == (kind, False)
     assert isinstance(raised.value.__cause__, ClientError)
 
 
@@ -66,19 +66,20 @@ def test_words_of_sagemaker_that_mean_something() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "kind", "said"),
     [
-        (NoCredentialsError(), "no credentials (NoCredentialsError) - run `aws configure`"),
-        (NoRegionError(), "no region - set the option `region`"),
-        (EndpointConnectionError(endpoint_url="http://me:hush@host"), "AWS cannot be reached (EndpointConnectionError)"),
-        (ClientError({"Error": {"Code": "NoSuchBucket", "Message": "x"}}, "GetObject"), "there is no such bucket - create it"),
-        (ValueError("odd\nvalue"), "ValueError: odd value"),
+        (NoCredentialsError(), OutageError, "no credentials (NoCredentialsError) - run `aws configure`"),
+        (NoRegionError(), DeploymentError, "no region - set the option `region`"),
+        (EndpointConnectionError(endpoint_url="http://me:hush@host"), OutageError, "AWS cannot be reached (EndpointConnectionError)"),
+        (ClientError({"Error": {"Code": "NoSuchBucket", "Message": "x"}}, "GetObject"), DeploymentError, "there is no such bucket"),
+        (ValueError("odd\nvalue"), DeploymentError, "ValueError: odd value"),
     ],
 )
-def test_what_is_not_answered_has_a_remedy_and_no_secret(error: Exception, said: str) -> None:
-    told = reason(error, "s3:GetObject")
-    assert told.startswith(said)
-    assert "hush" not in told
+def test_what_is_not_answered_has_a_remedy_and_no_secret(error: Exception, kind: type[MLOpsError], said: str) -> None:
+    found = told(error, "s3:GetObject")
+    assert type(found) is kind
+    assert found.message.startswith(f"deployer sagemaker: {said}")
+    assert "hush" not in found.message
 
 
 def test_without_a_region_or_credentials_the_first_call_says_so(make_rig: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

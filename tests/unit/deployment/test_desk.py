@@ -10,7 +10,7 @@ from attrs import evolve
 from mlops_core.config.settings import SignSettings
 from mlops_core.deployment import ModelDeployment, Ports
 from mlops_core.deployment.bundle import write_bundle
-from mlops_core.deployment.desk import Desk, EndpointBusyError
+from mlops_core.deployment.desk import Desk, EndpointBusyError, RoutesRefusedError
 from mlops_core.exceptions import ConflictError, DeploymentError, MLOpsError
 from mlops_core.records import EndpointKey, NewEntry, Variant
 from mlops_core.stack.keys import write_pair
@@ -41,6 +41,19 @@ def test_routes_are_set_once_whoever_repeats_it(world: Any) -> None:
     assert desk.route(ROUTES, None, 0).revision == 1
     with pytest.raises(ConflictError, match="endpoint delays: traffic was moved meanwhile"):
         desk.route((), None, 0)
+
+
+def test_only_what_the_deployer_says_of_the_routes_is_a_refusal(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise DeploymentError("deployer: its answer is not readable")
+
+    desk = Desk(world.stack, KEY)
+    with pytest.raises(RoutesRefusedError, match=r"version 1\.0\.0 is not loaded - load it before it is routed"):
+        desk.route(ROUTES, None, 0)
+    monkeypatch.setattr(MemoryDeployer, "observe", away)
+    with pytest.raises(DeploymentError, match="is not readable") as raised:
+        desk.route(ROUTES, None, 0)
+    assert not isinstance(raised.value, RoutesRefusedError)
 
 
 def test_routes_that_failed_to_hold_are_set_again_where_asked(world: Any) -> None:

@@ -10,7 +10,7 @@ from mlops_core.deployment.desk import Desk
 from mlops_core.deployment.drive import Driver
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
-from mlops_core.records import EndpointKey, Variant
+from mlops_core.records import EndpointKey, Observed, Variant
 from mlops_core.testing.memory_deployer import MemoryDeployer
 
 KEY = EndpointKey("acme", "production", "delays")
@@ -127,6 +127,29 @@ def test_an_outage_of_the_deployer_is_no_refusal(world: Any, stubborn: Stubborn,
         with pytest.raises(DeploymentError, match="no route to host"):
             world.deployment.deploy_model("delays", "2.0.0", "production")
     assert [one.status for one in world.deployment.advance() if one.number == 2] == [S.LIVE]
+
+
+@pytest.mark.parametrize("look", [1, 2, 3])
+def test_a_look_that_fails_is_no_refusal(world: Any, slow: Slow, monkeypatch: pytest.MonkeyPatch, look: int) -> None:
+    """The routes are set, and it cannot be told whether they hold yet."""
+    slow.deployer.delay = 6
+    world.deployment.deploy_model("delays", "2.0.0", "production", wait=False)
+    world.deployment.advance()
+    looks = iter(range(1, look + 1))
+
+    def observe(self: MemoryDeployer, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
+        if next(looks, 0) == look:
+            raise DeploymentError("deployer: its answer is not readable")
+        return seen(self, endpoint, since=since)
+
+    seen = MemoryDeployer.observe
+    with monkeypatch.context() as blip:
+        blip.setattr(MemoryDeployer, "observe", observe)
+        world.deployment.advance()
+    assert slow.statuses() == [S.LIVE, S.PROMOTING]
+    while slow.statuses()[-1] is S.PROMOTING:
+        world.deployment.advance()
+    assert slow.statuses() == [S.DRAINING, S.LIVE]
 
 
 def test_a_deployment_that_was_rolled_back_meanwhile_stops(world: Any, stubborn: Stubborn) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from mlops_core.exceptions import DeploymentError, MLOpsError
-from mlops_deployer_sagemaker.failures import reason
+from mlops_core.exceptions import MLOpsError
+from mlops_deployer_sagemaker.failures import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,7 @@ class Aws:
 
         Raises:
             DeploymentError: There is no region.
+            OutageError: There are no credentials.
         """
         if self._held.pid != os.getpid():
             self._held = _Process()
@@ -64,7 +65,8 @@ class Aws:
 
         Raises:
             ClientError: AWS refused, as it says; for who can do something about it.
-            DeploymentError: AWS was not reached, or the call is none.
+            OutageError: AWS was not reached.
+            DeploymentError: The call is none.
         """
         from botocore.exceptions import ClientError
 
@@ -74,7 +76,7 @@ class Aws:
         except ClientError:
             raise
         except Exception as error:
-            raise _told(error, operation) from error
+            raise told(error, operation) from error
 
     @contextmanager
     def errors(self, operation: str) -> Iterator[None]:
@@ -84,7 +86,7 @@ class Aws:
         except MLOpsError:
             raise
         except Exception as error:
-            raise _told(error, operation) from error
+            raise told(error, operation) from error
 
     def connect(self, service: str) -> Any:
         """A new client."""
@@ -108,10 +110,6 @@ class Aws:
         clients, self._held = list(self._held.clients.values()), _Process()
         for client in clients:
             client.close()
-
-
-def _told(error: Exception, operation: str) -> DeploymentError:
-    return DeploymentError(f"deployer sagemaker: {reason(error, operation)}")
 
 
 @functools.cache

@@ -6,16 +6,20 @@ from typing import Final
 
 from botocore.exceptions import (
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as Unreachable
 
-__all__ = ["code_of", "exists_already", "is_busy", "is_missing", "reason"]
+from mlops_core.exceptions import DeploymentError, MLOpsError
+
+__all__ = ["OutageError", "code_of", "exists_already", "is_busy", "is_missing", "reason", "told"]
 
 _DENIED: Final = frozenset({"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _REFUSED: Final = frozenset(
@@ -28,10 +32,36 @@ _REFUSED: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
+_NOBODY: Final = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 _QUOTA: Final = frozenset({"ResourceLimitExceeded", "ServiceQuotaExceededException"})
 _BUSY: Final = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "ServiceUnavailable"})
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound", "ResourceNotFound"})
+_BROKEN: Final = 500  # from this HTTP status on it is AWS that fails
 _LONGEST: Final = 300  # characters of AWS's own words
+
+
+class OutageError(MLOpsError):
+    """AWS was not reached, takes no more calls, or does not know the caller: no answer to what was asked, which may be asked again."""
+
+
+def told(error: BaseException, operation: str) -> MLOpsError:
+    """Whatever boto3 raised as an error of one line: an ``OutageError``, or a ``DeploymentError`` where AWS has answered."""
+    kind = OutageError if _is_outage(error) else DeploymentError
+    return kind(f"deployer sagemaker: {reason(error, operation)}")
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code_of(error) in _REFUSED | _BUSY or status >= _BROKEN
+    return isinstance(error, (*_NOBODY, Unreachable, HTTPClientError))
 
 
 def code_of(error: BaseException) -> str:
@@ -59,7 +89,7 @@ def reason(error: BaseException, operation: str) -> str:
     if isinstance(error, ClientError):
         return _refusal(error, operation)
     match error:
-        case NoCredentialsError() | PartialCredentialsError() | TokenRetrievalError() | ProfileNotFound():
+        case _ if isinstance(error, _NOBODY):
             return f"no credentials ({type(error).__name__}) - run `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         case NoRegionError():
             return "no region - set the option `region`, or AWS_DEFAULT_REGION"
