@@ -71,7 +71,7 @@ def sweep(desk: Desk, now: datetime) -> EndpointState:
         return state
     seen = desk.deployer.observe(desk.endpoint)
     over = due(state, seen, now)
-    if over or state.open is None:
+    if over or state.open is None or state.open.confirmed:
         desk.unload_unneeded(_without(state, over), seen)
     left = set(desk.unneeded(_without(state, over), desk.deployer.observe(desk.endpoint))) if over else set()
     for one in over:

@@ -217,6 +217,19 @@ def test_the_control_loop_brings_a_deployment_about_without_waiting(world: World
     assert (world.statuses, world.ask(3)) == ([S.DRAINING, S.LIVE], ["2.0.0"] * 3)
 
 
+def test_a_version_that_was_rolled_back_leaves_while_the_next_canary_is_held(world: World) -> None:
+    world.deploy("1.0.0")
+    world.deployment.start_canary("delays", "2.0.0", "production", canary=PLAN, timeout=1800)
+    world.deployment.rollback_deployment("production/delays/2")
+    canary = world.deployment.start_canary("delays", "3.0.0", "production", canary=PLAN, timeout=1800)
+    world.deployment.pause(canary.deployment_id)
+    world.minutes(6, requests=0)
+
+    seen = world.deployment.status("delays", "production")
+    assert (seen.loaded, len(next(iter(world.cloud.endpoints.values())).weights)) == (("1.0.0", "3.0.0"), 2)
+    assert (len(world.cloud.models), world.deployment.get(canary.deployment_id).status) == (2, S.PAUSED)
+
+
 def test_a_shutdown_costs_nothing_and_the_next_deployment_of_the_same_starts_it(world: World) -> None:
     world.deploy("1.0.0")
     world.deployment.shutdown("production")

@@ -303,6 +303,17 @@ def test_what_a_rollback_could_not_release_the_next_pass_does(mortal: World) -> 
     assert mortal.deployment.status("delays", "production").loaded == ("1.0.0",)
 
 
+def test_what_a_rollback_could_not_release_goes_while_the_next_canary_is_held(mortal: World, plan: Any) -> None:
+    deploy(mortal)
+    desk = mortal.deployment._desk("delays", "production", 1.0)  # noqa: SLF001  its lease
+    with desk.alone(0):
+        roll_back(mortal)
+    mortal.deployment.pause(mortal.deployment.start_canary("delays", "3.0.0", "production", canary=plan).deployment_id)
+    mortal.deployment.advance()
+
+    assert mortal.deployment.status("delays", "production").loaded == ("1.0.0", "3.0.0")
+
+
 def test_a_server_that_a_person_stopped_stays_stopped(mortal: World) -> None:
     class Stopped(CountingDeployer):
         def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
