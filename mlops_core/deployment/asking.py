@@ -23,12 +23,15 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def ask(desk: Desk, lists: Mapping[str, Sequence[Any]], unit: str | None, timeout: Any) -> Prediction:
-    """Send it in this process or by HTTP, as the deployer answers; ``timeout`` in seconds.
+    """Send it in this process or by HTTP, as the deployer answers.
+
+    ``timeout``: seconds to wait for the answer by HTTP. In this process nothing can be ended, and a deployer that sends requests its own
+    way has a bound of its own.
 
     Raises:
         DeploymentError: Nothing is deployed there, the columns do not fit, or the model failed.
     """
-    key = desk.endpoint
+    key, patience = desk.endpoint, check_timeout(timeout)
     if desk.deployer.capabilities & {"in-process", "predict"}:
         import numpy as np
 
@@ -40,7 +43,7 @@ def ask(desk: Desk, lists: Mapping[str, Sequence[Any]], unit: str | None, timeou
     url = desk.deployer.observe(key).url
     if not url:
         raise DeploymentError(f"endpoint {key.environment}/{key.model}: nothing is deployed here - deploy a version first")
-    client = Client(url, key.tenant, desk.tokens.of(key.tenant), check_timeout(timeout))
+    client = Client(url, key.tenant, desk.tokens.of(key.tenant), patience)
     try:
         return client.predict(lists, unit=unit)
     except ConnectionRefusedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from mlops_core.exceptions import DeploymentError, MLOpsError
 from mlops_core.records import Variant
 from mlops_core.records.routing import pick, share_of
+from mlops_deployer_sagemaker import aws
+from mlops_deployer_sagemaker.failures import OutageError
 
 
 @pytest.fixture
@@ -110,6 +113,21 @@ def test_what_aws_refuses_is_one_line(shared: Any, code: str, message: str, said
     shared.cloud.refuse("InvokeEndpoint", code, message)
     with pytest.raises(MLOpsError, match=said):
         shared.ask(shared.endpoint)
+
+
+def test_a_prediction_that_is_not_answered_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "_READ", 0.2)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        cloud = aws.Aws("eu-central-1", f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(OutageError, match=r"AWS cannot be reached \(ReadTimeoutError\)"):
+            cloud.call("sagemaker-runtime", "invoke_endpoint", EndpointName="e", Body=b"{}")
+        cloud.close()
+        server.settimeout(0.2)
+        server.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_a_unit_whose_variant_has_just_left_is_asked_of_who_took_its_place(make_rig: Any) -> None:

@@ -28,6 +28,15 @@ def test_a_server_that_lost_its_models_has_them_again(world: Any) -> None:
     assert ask(Desk(world.stack, KEY), {"x": [1.0]}, None, 5.0).version == "1.0.0"
 
 
+@pytest.mark.parametrize("kind", ["in-process", "predict", "process"])
+@pytest.mark.parametrize("timeout", [0, -1.0, "abc", float("nan"), True])
+def test_a_timeout_that_is_none_is_refused_whoever_answers(world: Any, monkeypatch: pytest.MonkeyPatch, kind: str, timeout: Any) -> None:
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    monkeypatch.setattr(MemoryDeployer, "capabilities", frozenset({kind}))
+    with pytest.raises(DeploymentError, match=r"timeout: .* is no number of seconds above zero - give for example 30\.0"):
+        ask(Desk(world.stack, KEY), {"x": [1.0]}, None, timeout)
+
+
 def test_an_endpoint_without_an_address_is_told(world: Any) -> None:
     world.deployers["production"] = Remote()
     with pytest.raises(DeploymentError, match="endpoint production/delays: nothing is deployed here - deploy a version first"):

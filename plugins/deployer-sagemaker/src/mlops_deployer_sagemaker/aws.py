@@ -21,6 +21,7 @@ __all__ = ["Aws"]
 _CONNECT: Final = 10  # seconds
 _READ: Final = 70  # seconds: SageMaker gives a model 60 to answer
 _ATTEMPTS: Final = 6
+_ONCE: Final = "sagemaker-runtime"  # a prediction may not be sent again: its model may be at it still
 _CONNECTIONS: Final = 32
 
 
@@ -37,7 +38,7 @@ class _Process:
 class Aws:
     """Clients by service, made at their first use; credentials are boto3's own to find. Safe from any thread of any process.
 
-    Throttled calls are repeated after growing pauses with jitter, by botocore's standard mode.
+    Throttled calls are repeated after growing pauses with jitter, by botocore's standard mode; predictions are sent once.
     """
 
     region: str | None = None
@@ -95,7 +96,7 @@ class Aws:
         from botocore.config import Config
 
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": 1 if service == _ONCE else _ATTEMPTS},
             connect_timeout=_CONNECT,
             read_timeout=_READ,
             max_pool_connections=_CONNECTIONS,
