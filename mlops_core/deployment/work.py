@@ -203,11 +203,15 @@ def roll_back(desk: Desk, number: int, reason: str, patience: float) -> Deployme
 
 
 def _check_settled(desk: Desk, said: str, patience: float) -> None:
-    """Wait for routes that take their time to hold; those that fail are told, and set again by the next pass of the control loop."""
+    """Wait for routes that take their time to hold; those that fail or do not hold yet are told, and looked after by the control loop."""
     seen = desk.settled(patience)
     if seen.operation == "failed":
         reason = seen.detail.get("reason") or "the deployer gives no reason"
         raise DeploymentError(f"{said}, but the endpoint does not follow: {reason} - the control loop, `mlops watch`, tries again")
+    if seen.operation == "applying":
+        raise DeploymentError(
+            f"{said}, but the endpoint is still changing after {patience:g} s - the control loop, `mlops watch`, looks again"
+        )
 
 
 def _tidy(desk: Desk) -> None:

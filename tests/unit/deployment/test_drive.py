@@ -292,6 +292,28 @@ def test_a_withdrawal_is_done_when_nothing_answers(world: Any, slow: Slow) -> No
     assert (slow.deployer.observe(KEY).operation, slow.deployer.observe(KEY).loaded) == ("applied", ())
 
 
+def test_a_rollback_that_does_not_hold_in_time_is_told_and_goes_on(world: Any, slow: Slow) -> None:
+    world.deployment.deploy_model("delays", "2.0.0", "production")
+    slow.deployer.delay = 60
+    with pytest.raises(DeploymentError, match=r"delays/2: rolled back, but the endpoint is still changing after 20 s - the control loop"):
+        world.deployment.rollback_deployment("production/delays/2", timeout=20.0)
+    assert slow.statuses() == [S.LIVE, S.ROLLED_BACK]
+
+    for _ in range(60):
+        world.deployment.advance()
+    assert (world.ask(5), slow.deployer.observe(KEY).loaded) == (["1.0.0"] * 5, ("1.0.0",))
+
+
+def test_a_withdrawal_that_does_not_hold_in_time_is_told_and_goes_on(world: Any, slow: Slow) -> None:
+    slow.deployer.delay = 60
+    with pytest.raises(DeploymentError, match=r"delays/1: withdrawn, but the endpoint is still changing after 20 s - the control loop"):
+        world.deployment.withdraw("delays", "production", timeout=20.0)
+
+    for _ in range(60):
+        world.deployment.advance()
+    assert (slow.statuses(), slow.deployer.observe(KEY).loaded) == ([S.RETIRED], ())
+
+
 def test_routes_are_not_set_over_a_change_that_is_under_way(world: Any, slow: Slow) -> None:
     """Such as the release of instances: a pass of the control loop comes back later."""
     slow.deployer.delay = 30
