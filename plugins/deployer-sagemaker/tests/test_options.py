@@ -50,6 +50,15 @@ def test_a_place_is_a_bucket_and_a_prefix(bucket: str, place: tuple[str, str]) -
     assert SageMakerDeployer(**{**GIVEN, "bucket": bucket}).place == place
 
 
+def test_a_place_has_one_endpoint_however_it_is_written(make_rig: Any) -> None:
+    rig = make_rig()
+    rig.load("1.0.0")
+    rig.route(("1.0.0", 1.0))
+    again = make_rig(bucket="s3://models/serving/")
+    assert (again.seen.operation, again.seen.url) == ("applied", rig.seen.url)
+    assert list(rig.cloud.endpoints) == [rig.name]
+
+
 def test_composing_reaches_nothing_and_before_it_is_attached_it_says_so(cloud: Any) -> None:
     deployer = SageMakerDeployer(**GIVEN, region="eu-central-1")
     with pytest.raises(DeploymentError, match="it was given no environment"):

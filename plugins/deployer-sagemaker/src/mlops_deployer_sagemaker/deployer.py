@@ -251,7 +251,7 @@ class SageMakerDeployer(Options):
         return Hosting(self._aws, self._name(endpoint), self._attached().clock, self.patience)
 
     def _name(self, endpoint: EndpointKey) -> str:
-        return endpoint_name(endpoint, self.bucket)
+        return endpoint_name(endpoint, "s3://" + "/".join(filter(None, self.place)))
 
     def _now(self) -> datetime:
         return self._attached().clock.now()
