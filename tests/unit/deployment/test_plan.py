@@ -40,6 +40,16 @@ def test_a_weight_that_is_none_is_refused(world: Any, weight: Any) -> None:
         world.deployment.plan("delays", "1.0.0", "production", weight=weight)
 
 
+def test_a_shadow_goes_on_and_another_version_waits_for_its_end(world: Any) -> None:
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    world.deployment.start_shadow("delays", "2.0.0", "production")
+    found = world.deployment.plan("delays", "2.0.0", "production", weight=0.25)
+
+    assert found.calls == (PlannedCall("set_routes", {"weights": {"1.0.0": 0.75, "2.0.0": 0.25}, "shadow": None}),)
+    with pytest.raises(DeploymentError, match="deployment production/delays/2: is shadow - plan what comes after it once it has ended"):
+        world.deployment.plan("delays", "3.0.0", "production")
+
+
 def test_what_is_live_or_has_to_wait_has_no_plan(world: Any, plan: Any) -> None:
     world.deployment.deploy_model("delays", "1.0.0", "production")
     with pytest.raises(DeploymentError, match=r"plan: version 1\.0\.0 is live already in production - give another version"):
