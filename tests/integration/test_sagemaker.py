@@ -206,6 +206,19 @@ def test_a_look_that_fails_rolls_no_deployment_back(tmp_path: Path, world: World
     assert nth > 4
 
 
+def test_an_outage_after_the_routes_were_written_down_ends_the_deployment_and_harms_nobody(world: World) -> None:
+    world.deploy("1.0.0")
+    world.cloud.refuse("UpdateEndpoint", "ThrottlingException", "Rate exceeded")
+    with pytest.raises(DeploymentError, match="AWS takes no more calls at present"):
+        world.deploy("2.0.0")
+    assert (world.statuses, world.ask(3)) == ([S.LIVE, S.PROMOTING], ["1.0.0"] * 3)
+
+    world.minutes(3, requests=0)
+    ended = world.deployment.get("production/delays/2")
+    assert (ended.status, ended.reason.split(":")[0]) == (S.ROLLED_BACK, "its routes failed to hold")
+    assert (world.statuses, world.ask(3)) == ([S.LIVE, S.ROLLED_BACK], ["1.0.0"] * 3)
+
+
 def test_the_control_loop_brings_a_deployment_about_without_waiting(world: World) -> None:
     world.deploy("1.0.0")
     world.deploy("2.0.0", wait=False)
