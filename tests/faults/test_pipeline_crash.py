@@ -128,7 +128,8 @@ class Server(MemoryDeployer):
             for endpoint, version in kept["versions"]:
                 super().load(EndpointKey.from_dict(endpoint), ModelVersion.from_dict(version), context)
             for endpoint, seen in kept["routes"]:
-                self._endpoints[EndpointKey.from_dict(endpoint)] = Observed.from_dict(seen)
+                key = EndpointKey.from_dict(endpoint)
+                self._endpoints[key] = self._serving[key] = Observed.from_dict(seen)
 
     def _keep(self):
         versions = [[endpoint.to_dict(), one.version.to_dict()] for (endpoint, _), one in self._models.items()]

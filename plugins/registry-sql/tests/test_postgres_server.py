@@ -116,7 +116,13 @@ class TestAddress:
 
 
 class TestConnections:
-    def test_each_write_is_on_the_disk(self, store: PostgresRegistry) -> None:
+    def test_each_write_is_on_the_disk(self, tmp_path: Path) -> None:
+        """By a server as it is installed: that of the other tests syncs nothing."""
+        with PostgresServer() as server, closing(PostgresRegistry(server.database(), tmp_path / "artifacts")) as store:
+            store.check()
+            self._is_synced(store)
+
+    def _is_synced(self, store: PostgresRegistry) -> None:
         with store.database.write() as transaction:
             raw = transaction._session.raw  # noqa: SLF001  only the writer's connection knows its settings
             names = ("synchronous_commit", "transaction_isolation", "fsync", "lock_timeout")

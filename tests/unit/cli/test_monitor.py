@@ -80,7 +80,9 @@ def test_a_terminal_shows_it_on_the_alternate_screen_until_interrupted(tmp_path:
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     command = [sys.executable, "-c", "from mlops_core.cli import main; main()", "monitor", "line", "--live"]
     surroundings = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a program that was started in the background hands on that it ignores it
     running = subprocess.Popen(command, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, env={**surroundings, "TERM": "xterm"})
+    signal.signal(signal.SIGINT, before)
     os.close(slave)
     seen = b""
     try:
