@@ -392,7 +392,9 @@ def test_a_wait_that_is_none_is_ignored(receiver: Receiver, sink: OtelSink, told
     assert len(receiver.requests) == 2
 
 
-@pytest.mark.parametrize("told", ["9" * 400, format_datetime(datetime.now(UTC) + timedelta(days=300), usegmt=True)])
+@pytest.mark.parametrize(
+    "told", ["9" * 400, format_datetime(datetime.now(UTC) + timedelta(days=300), usegmt=True)], ids=["seconds", "a date"]
+)
 def test_a_wait_is_five_minutes_at_most(receiver: Receiver, sink: OtelSink, told: str) -> None:
     receiver.answers = [(503, {"Retry-After": told}, b"")]
     for said in ("answered 503", r"asked us to wait (300|299) s more"):
