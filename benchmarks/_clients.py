@@ -13,12 +13,12 @@ import threading
 import time
 from typing import Any, Final
 
-__all__ = ["BODY", "PATH"]
+__all__ = ["main"]
 
-PATH: Final = "/v2/models/m/infer"
-BODY: Final = json.dumps({"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.5]}]}).encode()
+_PATH: Final = "/v2/models/m/infer"
+_BODY: Final = json.dumps({"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.5]}]}).encode()
 _REQUEST: Final = (
-    f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    f"POST {_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n".encode() + _BODY
 )
 
 

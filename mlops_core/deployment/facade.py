@@ -345,7 +345,7 @@ class ModelDeployment:
             environment: Where.
             columns: Values per row by column: a mapping of lists or arrays, or a data frame.
             unit: Who asks: the same unit meets the same variant while the routes stay.
-            timeout: Seconds to wait for the answer.
+            timeout: Seconds to wait for the answer; a deployer that sends requests its own way, such as SageMaker, has a bound of its own.
 
         Raises:
             DeploymentError: Nothing is deployed there, the columns do not fit, or the model failed.
