@@ -141,7 +141,7 @@ class BundleHost(ProjectHost):
 class _Uncounted:
     """A recorder where nobody listens."""
 
-    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
+    def count(self, seconds: float, success: bool, error: str | None = None, repeated: bool = False) -> None:  # noqa: FBT001, FBT002  the port's signature
         """Count nothing."""
 
     def drop(self) -> None:

@@ -11,17 +11,18 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from mlops_core.deployment.evidence import Share, against_harm, against_rate, of_excess, of_harm
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import Record, Rollout, Window
+from mlops_core.records import Record, Rollout, VariantCount, Window
 from mlops_core.records.histogram import bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from mlops_core.config.settings import CanarySettings
 
@@ -46,6 +47,8 @@ RATES: Final = BOUNDS[:2]
 """Those that count errors: a canary is always held to one."""
 
 
+_WORSE: Final = "evidence.worse"
+_ABOVE: Final = "evidence.above."
 _MEAN: Final = "avg_latency"
 _TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.05, "p99_latency": 0.01}
 _PROVED: Final = math.log(1 / 0.05)
@@ -135,27 +138,28 @@ def rollout_of(plan: CanarySettings, most_errors: float) -> Rollout:
 def judge(look: Look, plan: Rollout) -> Judgement:
     """Hold a canary against the deployment beside it and the objectives of its plan, at any number of looks.
 
-    ROLLBACK, which a canary that is no worse and keeps its objectives meets with probability ``plan.alpha`` at most: it has more errors
-    than the deployment beside it, or breaks a rate or a quantile. So does one whose mean latency is above its bound after
-    ``min_requests``, and any while a serving process died: what was in flight in it was never counted. PROMOTE: its errors are fewer than
-    ``plan.margin`` times those beside it, or within an objective that was chosen for it, each of which is wrong with probability 0.05 at
-    most; and no latency is above its bound now. Anything else is CONTINUE.
+    ROLLBACK, which a canary that is no worse and keeps its objectives meets with probability ``plan.alpha`` at most: it has more errors, or
+    more requests slower than a quantile's bound, than the deployment beside it, or it breaks a rate or a quantile. So does one whose mean
+    latency is above its bound after ``min_requests``, and any while a serving process died: what was in flight in it was never counted.
+    PROMOTE: its errors are fewer than ``plan.margin`` times those beside it, or within an objective that was chosen for it, each of which
+    is wrong with probability 0.05 at most; and no latency is above its bound now. Anything else is CONTINUE.
+
+    Of a unit that routing keeps on one version only the first error of the rollout speaks against it: others follow from that one. For it
+    speaks what holds of the first errors and of all: once most units have failed, their first errors tell versions apart no more.
     """
     if look.crashes:
         return Judgement(Verdict.ROLLBACK, f"{processes(look.crashes)} ended unexpectedly while it took requests")
-    shares, counted = _shares(look, plan), {metric: bound for metric, bound in plan.slo.items() if metric != _MEAN}
-    found = {"evidence.worse": of_harm(shares)}
-    found |= {f"evidence.above.{metric}": _finite(of_excess(*_events(look.canary, metric, bound))) for metric, bound in counted.items()}
+    found = {name: _finite(weigh(look)) for name, weigh in _charges(plan).items()}
     needed = thresholds(plan)
     for name, value in found.items():
         if value >= needed[name]:
-            return Judgement(Verdict.ROLLBACK, _charge(name.removeprefix("evidence.above."), look, plan), found)
-    return _acquit(look, plan, shares, found)
+            return Judgement(Verdict.ROLLBACK, _charged(name, look, plan), found)
+    return _acquit(look, plan, found)
 
 
 def thresholds(plan: Rollout) -> dict[str, float]:
     """The evidence that decides, by the names in ``Rollout.metrics``: the natural logarithms of e-values."""
-    charges = ["evidence.worse", *(f"evidence.above.{metric}" for metric in plan.slo if metric != _MEAN)]
+    charges = _charges(plan)
     acquittals = ["evidence.no_worse", *(["evidence.within"] if not plan.implied and plan.slo.keys() & set(RATES) else [])]
     return {**dict.fromkeys(charges, math.log(len(charges) / plan.alpha)), **dict.fromkeys(acquittals, _PROVED)}
 
@@ -165,7 +169,24 @@ def processes(count: int) -> str:
     return "1 serving process" if count == 1 else f"{count} serving processes"
 
 
-def _acquit(look: Look, plan: Rollout, shares: Sequence[Share], found: dict[str, float]) -> Judgement:
+def _charges(plan: Rollout) -> dict[str, Callable[[Look], float]]:
+    """What may speak against a canary, and how much: that it is worse than the deployment beside it, or above its bounds."""
+
+    def worse(events: Callable[[VariantCount], int], look: Look) -> float:
+        return of_harm(_shares(look, plan, events))
+
+    def above(metric: str, bound: float, look: Look) -> float:
+        events, total, most = _events(look.canary, metric, bound)
+        return of_excess(events - (look.canary.repeated_errors if metric in RATES else 0), total, most)
+
+    return {
+        _WORSE: partial(worse, _first_errors),
+        **{f"{_WORSE}.{metric}": partial(worse, partial(_slower, bound)) for metric, bound in plan.slo.items() if metric in _TAILS},
+        **{_ABOVE + metric: partial(above, metric, bound) for metric, bound in plan.slo.items() if metric != _MEAN},
+    }
+
+
+def _acquit(look: Look, plan: Rollout, found: dict[str, float]) -> Judgement:
     """What is not charged: whether it is proved to be good."""
     canary, seen = look.canary, _told(look.canary)
     if canary.total < plan.min_requests:
@@ -175,7 +196,7 @@ def _acquit(look: Look, plan: Rollout, shares: Sequence[Share], found: dict[str,
         told = f"{metric} of {canary.metric(metric):.4g} s is above the objective of {bound:.4g} s"
         return Judgement(Verdict.ROLLBACK if metric == _MEAN else Verdict.CONTINUE, told, found)
     rates = [_events(canary, metric, bound) for metric, bound in plan.slo.items() if metric in RATES]
-    found["evidence.no_worse"] = against_harm(shares, plan.margin)
+    found["evidence.no_worse"] = min(against_harm(_shares(look, plan, counted), plan.margin) for counted in (_first_errors, _all_errors))
     found["evidence.within"] = min((_finite(against_rate(*one)) for one in rates), default=0.0)
     if found["evidence.within"] >= _PROVED and not plan.implied:
         return Judgement(Verdict.PROMOTE, f"{seen}, within the objective", found)
@@ -184,13 +205,25 @@ def _acquit(look: Look, plan: Rollout, shares: Sequence[Share], found: dict[str,
     return Judgement(Verdict.CONTINUE, f"{seen}: too few requests to tell", found)
 
 
-def _shares(look: Look, plan: Rollout) -> list[Share]:
-    """Errors of both sides under each routing revision whose weight is known."""
+def _shares(look: Look, plan: Rollout, events: Callable[[VariantCount], int]) -> list[Share]:
+    """Events of both sides under each routing revision whose weight is known."""
     sums: dict[int, list[int]] = {}
     for side, window in enumerate((look.canary, look.baseline)):
         for one in window.counts:
-            sums.setdefault(one.revision, [0, 0])[side] += one.errors
-    return [Share(plan.weights[revision], *errors) for revision, errors in sorted(sums.items()) if revision in plan.weights]
+            sums.setdefault(one.revision, [0, 0])[side] += events(one)
+    return [Share(plan.weights[revision], *found) for revision, found in sorted(sums.items()) if revision in plan.weights]
+
+
+def _first_errors(count: VariantCount) -> int:
+    return count.errors - count.repeated
+
+
+def _all_errors(count: VariantCount) -> int:
+    return count.errors
+
+
+def _slower(bound: float, counted: VariantCount | Window) -> int:
+    return sum(count for index, count in counted.histogram.items() if index > bucket(bound))
 
 
 def _events(canary: Window, metric: str, bound: float) -> tuple[int, int, float]:
@@ -199,18 +232,22 @@ def _events(canary: Window, metric: str, bound: float) -> tuple[int, int, float]
         return canary.errors, canary.total, bound
     if metric == "success_rate":
         return canary.errors, canary.total, 1 - bound
-    slow = sum(count for index, count in canary.histogram.items() if index > bucket(bound))
-    return slow, sum(canary.histogram.values()), _TAILS[metric]
+    return _slower(bound, canary), sum(canary.histogram.values()), _TAILS[metric]
 
 
-def _charge(metric: str, look: Look, plan: Rollout) -> str:
+def _charged(name: str, look: Look, plan: Rollout) -> str:
     """Why a canary is rolled back."""
-    if metric not in plan.slo:
+    if name == _WORSE:
         return f"{_told(look.canary)}, beside {look.baseline.errors} in {look.baseline.total}"
-    events, total, _ = _events(look.canary, metric, plan.slo[metric])
+    metric = name.removeprefix(_ABOVE).removeprefix(f"{_WORSE}.")
+    bound = plan.slo[metric]
+    events, total, _ = _events(look.canary, metric, bound)
     if metric in RATES:
-        return f"{events} errors in {total} requests break the objective of {metric} {plan.slo[metric]:.3g}"
-    return f"{events} of {total} requests took more than {plan.slo[metric]:.4g} s, which breaks the objective of {metric}"
+        return f"{_told(look.canary)} break the objective of {metric} {bound:.3g}"
+    if name.startswith(_ABOVE):
+        return f"{events} of {total} requests took more than {bound:.4g} s, which breaks the objective of {metric}"
+    others = _slower(bound, look.baseline), sum(look.baseline.histogram.values())
+    return f"{events} of {total} requests took more than the {bound:.4g} s of {metric}, beside {others[0]} of {others[1]}"
 
 
 def _finite(value: float) -> float:
@@ -219,7 +256,8 @@ def _finite(value: float) -> float:
 
 
 def _told(window: Window) -> str:
-    return f"{window.errors} errors in {window.total} requests"
+    again = f" ({window.repeated_errors} of units that had failed before)" if window.repeated_errors else ""
+    return f"{window.errors} errors{again} in {window.total} requests"
 
 
 def pace(look: Look, plan: Rollout, judgement: Judgement) -> Move:

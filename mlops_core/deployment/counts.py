@@ -80,7 +80,12 @@ def window_of(desk: Desk, seen: Observed, versions: Iterable[str], span: Span) -
     """What these versions did in a span: by the deployer's own counts, where it has them."""
     if "counters" in desk.deployer.capabilities:
         counts = [one for one in seen.counters if one.version in versions and span.holds(one.revision)]
-        return Window(total=sum(one.total for one in counts), errors=sum(one.errors for one in counts), counts=tuple(counts))
+        return Window(
+            total=sum(one.total for one in counts),
+            errors=sum(one.errors for one in counts),
+            repeated_errors=sum(one.repeated for one in counts),
+            counts=tuple(counts),
+        )
     sink, key = _sink(desk), desk.endpoint
     found: list[Segment] = []
     for version in sorted(versions):

@@ -6,6 +6,10 @@ the hypergeometric probability (Fisher 1935, Journal of the Royal Statistical So
 Introduction to the Theory of Statistics). A version is the best if it has fewer than each of the k - 1 others, every time at level
 alpha / k: so a winner is named where there is none, or the wrong one, with probability alpha at most (Bonferroni). Assumed is that
 requests are assigned by chance, that one event makes no other more likely, and that the end was not moved because of what was seen.
+
+Where routing keeps a unit on one version and units fail repeatedly, errors do make others more likely. There only the first error of each
+unit counts: it is a version's with the probability of its share, whatever makes units fail, so that of those of two versions one has so
+few by chance with the binomial probability.
 """
 
 from __future__ import annotations
@@ -150,31 +154,39 @@ def _decide(desk: Desk, live: Deployment, test: SplitTest, now: datetime) -> Fin
     windows = {one.version: window_of(desk, seen, {one.version}, span) for one in live.variants}
     if test.metric == _ACCURACY:
         windows = {name: evolve(one, quality=quality_of(desk, name, started, test.ends)) for name, one in windows.items()}
-    return best(windows, test.metric)
+    return best(windows, test.metric, {one.version: one.weight for one in live.variants})
 
 
-def best(windows: Mapping[str, Window], metric: str) -> Finding:
-    """The version that is proved to be the best by a metric, if one is, and is not proved to fail more often than another."""
+def best(windows: Mapping[str, Window], metric: str, weights: Mapping[str, float]) -> Finding:
+    """The version that is proved to be the best by a metric, if one is, and is not proved to fail more often than another.
+
+    ``weights`` are the versions' shares of the requests.
+    """
     needed = ALPHA / len(windows)
-    found = {
-        version: max(_fewer(*_events(metric, mine, other)) for name, other in windows.items() if name != version)
-        for version, mine in windows.items()
-    }
+
+    def failing(mine: str, other: str) -> float:
+        first, second = windows[mine], windows[other]
+        if first.repeated_errors or second.repeated_errors:
+            events, others = (one.errors - one.repeated_errors for one in (first, second))
+            return _rarer(events, others, weights[mine] / (weights[mine] + weights[other]))
+        return _fewer(first.errors, first.total, second.errors, second.total)
+
+    def behind(mine: str, other: str) -> float:
+        return failing(mine, other) if metric == METRICS[0] else _fewer(*_events(metric, windows[mine], windows[other]))
+
+    found = {version: max(behind(version, name) for name in windows if name != version) for version in windows}
     winner = min(found, key=lambda version: found[version])
     told, metrics = f"p-value {found[winner]:.2g}, {needed:.2g} needed", {"p_value": found[winner]}
     if found[winner] > needed:
         return Finding(None, f"{_KEPT}, since no {metric} is proved to be the best ({told})", metrics)
-    mine = windows[winner]
-    for name, other in windows.items():
-        if _fewer(other.errors, other.total, mine.errors, mine.total) <= needed:  # what fails is quick, and has no outcome
+    for name in windows:
+        if name != winner and failing(name, winner) <= needed:  # what fails is quick, and has no outcome
             return Finding(None, f"{_KEPT}, since {winner}, whose {metric} is the best ({told}), has more errors than {name}", metrics)
     return Finding(winner, f"{winner} takes all: its {metric} is the best ({told})", metrics)
 
 
 def _events(metric: str, mine: Window, other: Window) -> tuple[int, int, int, int]:
     """What should be rare: of mine, of how many; of the other, of how many."""
-    if metric == "error_rate":
-        return mine.errors, mine.total, other.errors, other.total
     if metric == _ACCURACY:
         pairs = [(one.quality.labelled - one.quality.correct, one.quality.labelled) for one in (mine, other)]
         return *pairs[0], *pairs[1]
@@ -206,6 +218,22 @@ def _fewer(events: int, total: int, others: int, other_total: int) -> float:
         if count == 0 or rest <= 0:
             break
         term *= count * rest / ((every - count + 1) * (total - count + 1))
+        count -= 1
+    return min(found, 1.0)
+
+
+def _rarer(events: int, others: int, share: float) -> float:
+    """The probability of so few of these events, or fewer, if each is one with probability ``share``; 1 where they are not fewer."""
+    every = events + others
+    if not 0 < share < 1 or events >= every * share:
+        return 1.0
+    term = math.exp(_choose(every, events) + events * math.log(share) + others * math.log1p(-share))
+    found, count = 0.0, events
+    while term > found * _NEGLIGIBLE:
+        found += term
+        if count == 0:
+            break
+        term *= count * (1 - share) / ((every - count + 1) * share)
         count -= 1
     return min(found, 1.0)
 

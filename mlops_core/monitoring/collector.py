@@ -296,6 +296,7 @@ def _segment(recorder: SeriesRecorder, tally: Tally, start: datetime, end: datet
         revision=recorder.revision,
         total=tally.total,
         errors=tally.errors,
+        repeated_errors=tally.repeated_errors,
         errors_by_type=tally.errors_by_type,
         latency_sum=tally.latency_sum,
         histogram=tally.histogram,

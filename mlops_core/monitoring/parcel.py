@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Parcel", "merge_parcels"]
 
 _ROWS: Final = "rows"
+_UNKNOWN: Final = (_ROWS, "unit_errors")  # the second in lines of earlier releases, and 0
 _MOST_ROWS: Final = 100_000
 
 
@@ -33,7 +34,7 @@ class Parcel:
     @classmethod
     def of(cls, writer: str, sequence: int, record: Mapping[str, Any]) -> Self:
         """Read a line."""
-        segment = Segment.from_dict({name: value for name, value in record.items() if name != _ROWS})
+        segment = Segment.from_dict({name: value for name, value in record.items() if name not in _UNKNOWN})
         return cls(evolve(segment, writer=writer, sequence=sequence), tuple(map(Logged.from_dict, record.get(_ROWS, ()))))
 
 

@@ -27,7 +27,7 @@ from mlops_core.roles import Clock
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Item: TypeAlias = float | tuple[float, str]
+    Item: TypeAlias = float | tuple[float, str, bool]
 
 __all__ = ["OTHER", "SeriesRecorder", "Tally"]
 
@@ -43,13 +43,14 @@ _LONGEST: Final = 366 * 86_400.0  # a year: whatever is larger is no measurement
 class Tally:
     """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier.
 
-    ``dropped`` and ``unlogged`` are how many rows sample and log would have more of, were memory unbounded; ``copies_dropped`` copies of
+    ``repeated_errors`` are of units that had failed before. ``dropped`` and ``unlogged`` are how many rows sample and log would have more of, were memory unbounded; ``copies_dropped`` copies of
     requests that a shadow had no time for.
     """
 
     since: float
     total: int
     errors: int
+    repeated_errors: int
     errors_by_type: Mapping[str, int]
     latency_sum: float
     histogram: Mapping[int, int]
@@ -95,8 +96,8 @@ class SeriesRecorder:
     def __attrs_post_init__(self) -> None:
         self._monotonic = self.clock.monotonic  # looked up once: the hot path asks it
 
-    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
-        """Count one prediction that took ``seconds``.
+    def count(self, seconds: float, success: bool, error: str | None = None, repeated: bool = False) -> None:  # noqa: FBT001, FBT002  the port's signature
+        """Count one prediction that took ``seconds``; ``repeated``: its unit had failed before in the same rollout.
 
         Raises:
             MonitoringError: It cannot be counted, and was not; or monitoring is closed.
@@ -104,7 +105,7 @@ class SeriesRecorder:
         if success is True and error is None and seconds.__class__ is float and 0.0 <= seconds <= _LONGEST:
             item: Item = seconds
         else:
-            item = _checked(seconds, success, error)
+            item = _checked(seconds, success, error, repeated)
         try:
             buffer = self._local.buffer
         except AttributeError:
@@ -210,7 +211,8 @@ class SeriesRecorder:
             since=since,
             total=len(items),
             errors=len(failures),
-            errors_by_type=Counter(self._capped(kind for _, kind in failures)),
+            repeated_errors=sum(repeated for _, _, repeated in failures),
+            errors_by_type=Counter(self._capped(kind for _, kind, _ in failures)),
             latency_sum=math.fsum(seconds),
             histogram=histogram_of(seconds),
         )
@@ -225,7 +227,7 @@ class SeriesRecorder:
                 yield OTHER
 
 
-def _checked(seconds: Any, success: Any, error: Any) -> Item:
+def _checked(seconds: Any, success: Any, error: Any, repeated: Any) -> Item:
     """The slow path: failures, whole numbers, and what is wrong."""
     if isinstance(seconds, bool) or not hasattr(seconds, "__float__") or isinstance(seconds, complex):
         raise MonitoringError(f"prediction_time: expected seconds, got {type(seconds).__name__} - give a number such as 0.15")
@@ -238,7 +240,7 @@ def _checked(seconds: Any, success: Any, error: Any) -> Item:
         raise MonitoringError(f"error: expected text, got {type(error).__name__} - give type(error).__name__ or a short text")
     if success and error is not None:
         raise MonitoringError("error: given for a success - leave it out, or say success=False")
-    return taken if success else (taken, _type_of(error))
+    return taken if success else (taken, _type_of(error), bool(repeated))
 
 
 def _as_float(seconds: Any) -> float:

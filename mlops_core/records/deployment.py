@@ -68,13 +68,19 @@ class Health(Record):
 
 @frozen
 class VariantCount(Record):
-    """Requests that one version answered under one routing revision; ``dropped`` are copies that a shadow had no time for."""
+    """Requests that one version answered under one routing revision.
+
+    ``dropped`` are copies that a shadow had no time for. ``repeated``, of the errors, are those of units that had failed before in the
+    same rollout; ``histogram`` maps a bucket of ``mlops_core.records.histogram`` to its count. Who does not know them leaves them out.
+    """
 
     version: str
     revision: int
     total: int
     errors: int
     dropped: int = 0
+    repeated: int = 0
+    histogram: Mapping[int, int] = field(factory=dict)
 
 
 @frozen

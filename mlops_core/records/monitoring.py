@@ -47,10 +47,11 @@ class Segment(Record):
     """Predictions of one series over [start, end), from one writer, under one routing revision.
 
     A sink that has (writer, sequence) already drops a second copy. ``latency_sum`` in seconds. ``histogram`` maps a bucket of
-    ``mlops_core.records.histogram`` to its count. ``unit_errors`` counts first errors per unit where routing is sticky. ``sample`` are
-    predictions that were drawn uniformly: mappings with ``prediction_id``, ``features``, ``share`` and more, see
-    ``mlops_core.records.sampling``. ``failures`` are some of those that failed, in the same form with their ``error``; they enter no
-    statistic. ``quality`` sums what became known of predictions of this time.
+    ``mlops_core.records.histogram`` to its count. ``repeated_errors``, of ``errors``, are those of units that had failed before in the same
+    rollout: where routing keeps a unit on one version, they say nothing new of it. ``sample`` are predictions that were drawn uniformly:
+    mappings with ``prediction_id``, ``features``, ``share`` and more, see ``mlops_core.records.sampling``. ``failures`` are some of those
+    that failed, in the same form with their ``error``; they enter no statistic. ``quality`` sums what became known of predictions of this
+    time.
     """
 
     series: SeriesKey
@@ -61,7 +62,7 @@ class Segment(Record):
     revision: int = 0
     total: int = 0
     errors: int = 0
-    unit_errors: int = 0
+    repeated_errors: int = 0
     errors_by_type: Mapping[str, int] = field(factory=dict)
     latency_sum: float = 0.0
     histogram: Mapping[int, int] = field(factory=dict)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mlops_core.records.deployment import Variant
 
-__all__ = ["check_routes", "pick", "share_of"]
+__all__ = ["check_routes", "pick", "salt_of", "share_of"]
 
 _TOLERANCE = 1e-6
 
@@ -23,9 +23,13 @@ def share_of(unit: str, variants: Sequence[Variant]) -> float:
     The names change with every rollout and stay during its steps: units fall anew each time, and a change of weights moves only those
     that it must.
     """
-    salt = "\0".join(variant.name for variant in variants)
-    digest = hashlib.blake2b(f"{salt}\0{unit}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{salt_of(variants)}\0{unit}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def salt_of(variants: Sequence[Variant]) -> str:
+    """What tells a rollout from all others, and is the same in each of its steps."""
+    return "\0".join(variant.name for variant in variants)
 
 
 def pick(variants: Sequence[Variant], share: float) -> Variant:

@@ -39,7 +39,7 @@ class Window(Record):
 
     total: int = 0
     errors: int = 0
-    unit_errors: int = 0
+    repeated_errors: int = 0
     errors_by_type: Mapping[str, int] = field(factory=dict)
     latency_sum: float = 0.0
     histogram: Mapping[int, int] = field(factory=dict)
@@ -61,15 +61,16 @@ class Window(Record):
         if not found:
             return cls()
         ends = [segment.end for segment in found]
+        histogram = merge_counts(segment.histogram for segment in found)
         return cls(
             total=sum(segment.total for segment in found),
             errors=sum(segment.errors for segment in found),
-            unit_errors=sum(segment.unit_errors for segment in found),
+            repeated_errors=sum(segment.repeated_errors for segment in found),
             errors_by_type=_by_frequency(segment.errors_by_type for segment in found),
             latency_sum=exact_sum(segment.latency_sum for segment in found),
-            histogram=merge_counts(segment.histogram for segment in found),
+            histogram=histogram,
             values=_merge_values(found),
-            counts=_count_variants(found),
+            counts=_count_variants(found, histogram),
             quality=merge_quality(segment.quality for segment in found if segment.quality is not None),
             start=min(segment.start for segment in found),
             end=max(ends if until is None else [*ends, until]),
@@ -154,7 +155,14 @@ class Window(Record):
     def count(self, version: str, revision: int | None = None, *, since: int = 0) -> VariantCount:
         """Totals of one version: under one routing revision, or under all from ``since`` on (then the answer carries revision 0)."""
         found = [one for one in self.counts if one.version == version and one.revision >= since and revision in (None, one.revision)]
-        return VariantCount(version, revision or 0, sum(one.total for one in found), sum(one.errors for one in found))
+        return VariantCount(
+            version,
+            revision or 0,
+            sum(one.total for one in found),
+            sum(one.errors for one in found),
+            repeated=sum(one.repeated for one in found),
+            histogram=merge_counts(one.histogram for one in found),
+        )
 
 
 @frozen
@@ -198,7 +206,7 @@ def _merge_group(found: Sequence[Segment]) -> Segment:
         start=min(segment.start for segment in found),
         total=merged.total,
         errors=merged.errors,
-        unit_errors=merged.unit_errors,
+        repeated_errors=merged.repeated_errors,
         errors_by_type=merged.errors_by_type,
         latency_sum=merged.latency_sum,
         histogram=merged.histogram,
@@ -245,10 +253,17 @@ def exact_sum(parts: Iterable[float]) -> float:
         return max(-sys.float_info.max, min(sum(given), sys.float_info.max))
 
 
-def _count_variants(found: Sequence[Segment]) -> tuple[VariantCount, ...]:
-    sums: dict[tuple[str, int], list[int]] = {}
+def _count_variants(found: Sequence[Segment], histogram: Mapping[int, int]) -> tuple[VariantCount, ...]:
+    groups: dict[tuple[str, int], list[Segment]] = {}
     for segment in found:
-        one = sums.setdefault((segment.series.version, segment.revision), [0, 0])
-        one[0] += segment.total
-        one[1] += segment.errors
-    return tuple(VariantCount(version, revision, *sums[version, revision]) for version, revision in sorted(sums))
+        groups.setdefault((segment.series.version, segment.revision), []).append(segment)
+    return tuple(
+        VariantCount(
+            *key,
+            sum(segment.total for segment in group),
+            sum(segment.errors for segment in group),
+            repeated=sum(segment.repeated_errors for segment in group),
+            histogram=histogram if len(groups) == 1 else merge_counts(segment.histogram for segment in group),
+        )
+        for key, group in sorted(groups.items())
+    )

@@ -56,8 +56,8 @@ class Predictor(Protocol):
 class Recorder(Protocol):
     """The hot path of monitoring: one per variant and routing revision, safe from many threads."""
 
-    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the hot path: keywords cost, and so would __call__
-        """Count one prediction; ``error`` is the type of the failure."""
+    def count(self, seconds: float, success: bool, error: str | None = None, repeated: bool = False) -> None:  # noqa: FBT001, FBT002  the hot path: keywords cost
+        """Count one prediction; ``error`` is the type of the failure, ``repeated`` one of a unit that had failed before in the rollout."""
 
     def drop(self) -> None:
         """Count a copy of a request for which a shadow had no time."""

@@ -14,7 +14,8 @@ from attrs import define, evolve, field
 from mlops_core.exceptions import ConflictError, DeploymentError
 from mlops_core.hookspecs import hookimpl
 from mlops_core.records import EndpointKey, Health, HealthStatus, ModelVersion, Observed, Prediction, Variant, VariantCount
-from mlops_core.records.routing import check_routes, pick, share_of
+from mlops_core.records.routing import check_routes, pick, salt_of, share_of
+from mlops_core.records.units import UnitFilter
 from mlops_core.roles import DeployContext, Deployer, Predictor
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class MemoryDeployer(Deployer):
     _serving: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
     _looks: dict[EndpointKey, int] = field(factory=dict, init=False, repr=False)
     _models: dict[tuple[EndpointKey, str], _Loaded] = field(factory=dict, init=False, repr=False)
-    _counts: dict[tuple[EndpointKey, str, int], tuple[int, int, int]] = field(factory=dict, init=False, repr=False)
+    _counts: dict[tuple[EndpointKey, str, int], tuple[int, int, int, int]] = field(factory=dict, init=False, repr=False)
+    _units: dict[EndpointKey, bytearray] = field(factory=dict, init=False, repr=False)
     _random: random.Random = field(init=False, repr=False)
     _copies: queue.Queue[Callable[[], None]] = field(factory=lambda: queue.Queue(_ROOM), init=False, repr=False)
     _copying: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -141,7 +143,7 @@ class MemoryDeployer(Deployer):
         try:
             outputs = model.predictor.predict(columns)
         except Exception as error:
-            self._count(endpoint, chosen.version, seen.revision, failed=1)
+            self._count(endpoint, chosen.version, seen.revision, failed=1, repeated=self._failed_before(endpoint, seen.routes, unit))
             raise DeploymentError(f"endpoint {endpoint.model}: version {chosen.version} failed: {type(error).__name__}: {error}") from error
         self._count(endpoint, chosen.version, seen.revision, failed=0)
         return Prediction({name: values.tolist() for name, values in outputs.items()}, chosen.version, uuid.uuid4().hex)
@@ -197,10 +199,19 @@ class MemoryDeployer(Deployer):
             self._copies.get()()
             self._copies.task_done()
 
-    def _count(self, endpoint: EndpointKey, version: str, revision: int, *, failed: int = 0, dropped: int = 0) -> None:
+    def _failed_before(self, endpoint: EndpointKey, variants: tuple[Variant, ...], unit: str | None) -> bool:
+        if unit is None or len(variants) == 1:
+            return False
         with self._lock:
-            total, errors, lost = self._counts.get((endpoint, version, revision), (0, 0, 0))
-            self._counts[endpoint, version, revision] = (total + 1 - dropped, errors + failed, lost + dropped)
+            memory = self._units.setdefault(endpoint, bytearray(UnitFilter.SIZE))
+            return UnitFilter(memory, salt_of(variants)).add(unit)
+
+    def _count(
+        self, endpoint: EndpointKey, version: str, revision: int, *, failed: int = 0, dropped: int = 0, repeated: bool = False
+    ) -> None:
+        with self._lock:
+            total, errors, lost, again = self._counts.get((endpoint, version, revision), (0, 0, 0, 0))
+            self._counts[endpoint, version, revision] = (total + 1 - dropped, errors + failed, lost + dropped, again + repeated)
 
 
 @hookimpl

@@ -107,7 +107,7 @@ class MonitorSinkSuite(PredictionLogSuite):
             revision=3,
             total=5,
             errors=2,
-            unit_errors=1,
+            repeated_errors=1,
             errors_by_type={"Timeout": 2},
             values={"drift.p_value": value},
             sample=({"prediction_id": "p", "x": 1.5},),

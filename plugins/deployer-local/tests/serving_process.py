@@ -78,10 +78,13 @@ class Lines:
     def __init__(self, path: Path, series: SeriesKey, revision: int) -> None:
         self.path, self.series, self.revision = path, series, revision
 
-    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001  the port's signature
+    def count(self, seconds: float, success: bool, error: str | None = None, repeated: bool = False) -> None:  # noqa: FBT001, FBT002  the port's signature
         line = [self.series.tenant, self.series.environment, self.series.model, self.series.version, self.revision, success, error]
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        if repeated:
+            with self.path.with_suffix(".repeated").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
     def wants(self, prediction_id: str, rows: int = 1) -> bool:
         return False
@@ -99,7 +102,7 @@ class Lines:
 
 
 class Silent(Lines):
-    def count(self, seconds: float, success: bool, error: str | None = None) -> None:  # noqa: FBT001
+    def count(self, seconds: float, success: bool, error: str | None = None, repeated: bool = False) -> None:  # noqa: FBT001, FBT002
         """Nobody counts."""
 
 

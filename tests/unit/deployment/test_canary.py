@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_core.config.settings import CanarySettings
-from mlops_core.deployment.canary import Judgement, Look, Move, Verdict, check_plan, judge, pace
+from mlops_core.deployment.canary import Judgement, Look, Move, Verdict, check_plan, judge, pace, thresholds
+from mlops_core.deployment.evidence import Share, against_harm
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import Rollout, VariantCount, Window
-from mlops_core.records.histogram import bucket
+from mlops_core.records.histogram import bucket, merge_counts
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -30,13 +33,20 @@ def look(total: int, errors: int = 0, *, after: timedelta = MINUTE, step: int | 
     return Look(NOW + after, window, Window(), total if step is None else step)
 
 
-def beside(total: int, errors: int, others: int, their_errors: int) -> Look:
+def window_of(*counts: VariantCount) -> Window:
+    return Window(
+        total=sum(one.total for one in counts),
+        errors=sum(one.errors for one in counts),
+        repeated_errors=sum(one.repeated for one in counts),
+        histogram=merge_counts(one.histogram for one in counts),
+        counts=counts,
+    )
+
+
+def beside(total: int, errors: int, others: int, their_errors: int, repeated: int = 0, their_repeated: int = 0) -> Look:
     """Requests and errors of both sides under routing revision 2."""
-    sides = [
-        Window(total=seen, errors=wrong, counts=(VariantCount(name, 2, seen, wrong),))
-        for name, seen, wrong in (("2", total, errors), ("1", others, their_errors))
-    ]
-    return Look(NOW, sides[0], sides[1], total)
+    canary = window_of(VariantCount("2", 2, total, errors, repeated=repeated))
+    return Look(NOW, canary, window_of(VariantCount("1", 2, others, their_errors, repeated=their_repeated)), total)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +97,60 @@ def test_a_quantile_is_broken_by_too_many_slow_requests() -> None:
     near = Window(total=100, latency_sum=1, histogram={bucket(0.01): 93, bucket(0.2): 7})
     held = judge(Look(NOW, near), slow)
     assert (held.verdict, held.reason) == (Verdict.CONTINUE, "p95_latency of 0.1991 s is above the objective of 0.05 s")
+
+
+def test_more_slow_requests_than_beside_it_are_a_reason_to_go_back() -> None:
+    """Also where the objective holds; and none where both sides are slow together, but for the objective's sake."""
+
+    def slow(canary: int, baseline: int) -> Look:
+        parts = [(1000, canary, "2"), (9000, baseline, "1")]
+        sides = [window_of(VariantCount(name, 2, n, 0, histogram={bucket(0.01): n - k, bucket(0.2): k})) for n, k, name in parts]
+        return Look(NOW, *sides, 1000)
+
+    bounded = plan(slo={"error_rate": 0.5, "p95_latency": 0.05}, weights={2: 0.1})
+    found = judge(slow(30, 20), bounded)
+    assert (found.verdict, found.reason) == (
+        Verdict.ROLLBACK,
+        "30 of 1000 requests took more than the 0.05 s of p95_latency, beside 20 of 9000",
+    )
+    assert found.evidence["evidence.worse.p95_latency"] >= thresholds(bounded)["evidence.worse.p95_latency"]
+    assert judge(slow(30, 270), bounded).verdict is Verdict.PROMOTE
+    assert judge(slow(200, 1800), bounded).reason.endswith("which breaks the objective of p95_latency")
+
+
+def test_the_probability_is_shared_by_all_that_may_be_found() -> None:
+    needed = thresholds(plan(slo={"error_rate": 0.05, "p95_latency": 0.1, "p99_latency": 1.0, "avg_latency": 1.0}))
+    names = ("worse", "worse.p95_latency", "worse.p99_latency", "above.error_rate", "above.p95_latency", "above.p99_latency")
+    charges = {f"evidence.{name}": math.log(6 / 0.01) for name in names}
+    assert needed == pytest.approx({**charges, "evidence.no_worse": math.log(20), "evidence.within": math.log(20)})
+
+
+def test_of_a_unit_the_first_error_speaks_against_the_canary() -> None:
+    """Fifty errors of four units are four errors; but all of them are errors where they would speak for it."""
+    units = judge(beside(1000, 50, 9000, 30, repeated=46), plan(weights={2: 0.1}))
+    assert units.verdict is Verdict.CONTINUE
+    assert units.reason == "50 errors (46 of units that had failed before) in 1000 requests: too few requests to tell"
+    assert judge(beside(1000, 50, 9000, 30), plan(weights={2: 0.1})).verdict is Verdict.ROLLBACK
+    assert units.evidence["evidence.within"] < 0
+    assert judge(beside(1000, 50, 9000, 900, repeated=49), plan(weights={2: 0.1}, slo={})).evidence["evidence.no_worse"] > 3
+    saturated = judge(beside(1000, 150, 9000, 900, repeated=100, their_repeated=450), plan(weights={2: 0.1}, slo={}))
+    assert saturated.evidence["evidence.no_worse"] < 0
+
+
+def test_once_most_units_have_failed_their_first_errors_promote_nobody() -> None:
+    """1,000 units with two errors each are expected to fail; on the canary, which has a quarter of them, three."""
+    rng = np.random.default_rng(20240501)
+    promoted = by_first = 0
+    for _ in range(1000):
+        canary, baseline = rng.poisson(3.0, 250), rng.poisson(2.0, 750)
+        counts = [(20 * len(units), int(units.sum()), int(np.maximum(units - 1, 0).sum())) for units in (canary, baseline)]
+        (total, errors, repeated), (others, theirs, their_repeated) = counts
+        seen = beside(total, errors, others, theirs, repeated, their_repeated)
+        judged = judge(seen, plan(weights={2: 0.25}, slo={}))
+        promoted += judged.verdict is Verdict.PROMOTE
+        by_first += against_harm([Share(0.25, errors - repeated, theirs - their_repeated)], 1.5) >= math.log(20)
+    assert promoted / 1000 <= 0.05
+    assert by_first / 1000 > 0.5
 
 
 def test_the_mean_latency_is_compared_once_there_are_enough_requests() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -100,6 +100,41 @@ def test_a_worse_canary_is_caught_on_a_ramp() -> None:
 
 def test_a_better_canary_is_never_harm() -> None:
     assert share_of(rollouts(0.5, harmed, count=400)) == 0
+
+
+def sticky_rollouts(failing: float, count: int, seed: int = 20240501) -> Iterator[tuple[list[list[Share]], list[Share]]]:
+    """Rollouts of 1,000 units that stay where they are until a share of 5 %, 25 % and 50 % moves them, with 20 requests each in a step.
+
+    One unit of twenty fails half the time, on the canary such a part of them; the others one time in a thousand. Answers what is known at
+    20 looks a step by each unit's first error, and at the end by all errors.
+    """
+    rng, units, looks, shares = np.random.default_rng(seed), 1000, 20, (0.05, 0.25, 0.5)
+    for _ in range(count):
+        place, left = rng.random(units), rng.exponential(size=units)
+        luck = rng.random(units)
+        known: list[list[Share]] = []
+        before, every = list[Share](), list[Share]()
+        for weight in shares:
+            canary = place < weight
+            step = 20 * np.where(luck < np.where(canary, failing, 0.05), 0.5, 0.001)
+            failed = rng.poisson(step)
+            every.append(Share(weight, int(failed[canary].sum()), int(failed[~canary].sum())))
+            first = np.ceil(looks * left / step)  # the look at which it has failed; a unit that has, never fails for the first time again
+            sides = [np.cumsum(np.bincount(first[side & (first <= looks)].astype(int), minlength=looks + 1)) for side in (canary, ~canary)]
+            known += [[*before, Share(weight, int(mine), int(others))] for mine, others in zip(*sides, strict=True)]
+            before = known[-1]
+            left = np.where(first <= looks, np.inf, left - step)
+        yield known, every
+
+
+def test_of_units_that_fail_by_themselves_the_first_error_tells_whether_a_canary_is_worse() -> None:
+    """What the reference says: counted one by one, their errors take healthy canaries back."""
+    found = list(sticky_rollouts(0.05, ROLLOUTS))
+    taken_back = [1 if any(of_harm(shares) >= LEVEL for shares in known) else None for known, _ in found]
+    assert upper(taken_back) <= 0.01
+    assert sum(of_harm(every) >= LEVEL for _, every in found) / ROLLOUTS > 0.1
+    worse = [any(of_harm(shares) >= LEVEL for shares in known) for known, _ in sticky_rollouts(0.1, 200)]
+    assert sum(worse) / 200 > 0.6
 
 
 def test_a_worse_canary_is_promoted_as_rarely_as_promised() -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from attrs import evolve
+from scipy.stats import binom
 
 from mlops_core.config.settings import GroundTruthSettings
 from mlops_core.deployment import ModelDeployment
-from mlops_core.deployment.split import ALPHA, best
+from mlops_core.deployment.split import ALPHA, Finding, best
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import Quality, Segment, SeriesKey, Window
@@ -33,6 +34,11 @@ def errors(**counts: tuple[int, int]) -> dict[str, Window]:
     return {version: Window(total=total, errors=count) for version, (count, total) in counts.items()}
 
 
+def named(windows: dict[str, Window], metric: str, *shares: float) -> Finding:
+    """Of versions with these shares; none given: with equal ones."""
+    return best(windows, metric, dict(zip(windows, shares or [1 / len(windows)] * len(windows), strict=True)))
+
+
 def exactly(events: int, total: int, others: int, other_total: int) -> float:
     """So few of the events, or fewer, by counting all ways to spread them."""
     every = events + others
@@ -45,13 +51,13 @@ def exactly(events: int, total: int, others: int, other_total: int) -> float:
 )
 def test_the_p_value_is_exact(counts: tuple[int, int, int, int]) -> None:
     events, total, others, other_total = counts
-    found = best(errors(a=(events, total), b=(others, other_total)), "error_rate").metrics["p_value"]
+    found = named(errors(a=(events, total), b=(others, other_total)), "error_rate").metrics["p_value"]
     better = events * other_total < others * total
     assert found == pytest.approx(exactly(*counts) if better else 1.0, rel=1e-9)
 
 
 def test_large_counts_are_no_trouble() -> None:
-    found = best(errors(a=(100_000, 10_000_000), b=(104_000, 10_000_000)), "error_rate")
+    found = named(errors(a=(100_000, 10_000_000), b=(104_000, 10_000_000)), "error_rate")
     assert (found.winner, 0 < found.metrics["p_value"] < 1e-15) == ("a", True)
 
 
@@ -60,13 +66,13 @@ def test_where_none_is_better_a_winner_is_named_seldom(versions: int) -> None:
     """2,000 tests of versions with 2 % errors, whose first has most of the requests."""
     rng = np.random.default_rng(7)
     shares = [0.8] + [0.2 / (versions - 1)] * (versions - 1)
-    named = 0
+    winners = 0
     for _ in range(2000):
         totals = rng.multinomial(20_000, shares)
         counts = {f"v{number}": (int(rng.binomial(total, 0.02)), int(total)) for number, total in enumerate(totals)}
-        named += best(errors(**counts), "error_rate").winner is not None
-    assert named / 2000 <= ALPHA
-    assert versions > 2 or named  # two at half the level each: not so strict that it never errs
+        winners += named(errors(**counts), "error_rate").winner is not None
+    assert winners / 2000 <= ALPHA
+    assert versions > 2 or winners  # two at half the level each: not so strict that it never errs
 
 
 @pytest.mark.parametrize("versions", [2, 3])
@@ -76,34 +82,61 @@ def test_where_none_is_quicker_or_more_often_right_a_winner_is_named_seldom(metr
     rng = np.random.default_rng(13)
     shares = [0.8] + [0.2 / (versions - 1)] * (versions - 1)
     buckets = rng.dirichlet(np.ones(60))
-    named = 0
+    winners = 0
     for _ in range(2000):
         windows = {}
         for number, total in enumerate(rng.multinomial(20_000, shares)):
             quality = Quality(labelled=int(total), correct=int(rng.binomial(total, 0.9)))
             taken = dict(enumerate(rng.multinomial(total, buckets).tolist()))
             windows[f"v{number}"] = Window(total=int(total), histogram=taken, quality=quality)
-        named += best(windows, metric).winner is not None
-    assert named / 2000 <= ALPHA
-    assert versions > 2 or named
+        winners += named(windows, metric).winner is not None
+    assert winners / 2000 <= ALPHA
+    assert versions > 2 or winners
 
 
-def test_units_that_err_by_themselves_and_stay_on_one_version_are_more_than_the_level_allows() -> None:
-    """What the reference says of 2,000 units with 20 requests each, 5 % of which err half the time."""
+def units_of_two_versions(rng: np.random.Generator, share: float, rates: tuple[float, float], *, first_only: bool) -> dict[str, Window]:
+    """2,000 units with 20 requests each, of which such a part errs half the time, on the one version and on the other."""
+    mine = rng.random(2000) < share
+    wrong = rng.binomial(20, 0.5, 2000) * (rng.random(2000) < np.where(mine, *rates))
+    windows = {}
+    for name, part in (("a", mine), ("b", ~mine)):
+        again = int(np.maximum(wrong[part] - 1, 0).sum()) if first_only else 0
+        windows[name] = Window(total=20 * int(part.sum()), errors=int(wrong[part].sum()), repeated_errors=again)
+    return windows
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_of_units_that_err_by_themselves_the_first_error_counts(share: float) -> None:
+    """What the reference says: counted one by one, their errors name a winner where there is none."""
     rng = np.random.default_rng(5)
-    named = 0
-    for _ in range(2000):
-        mine = rng.random(2000) < 0.5
-        wrong = rng.binomial(20, 0.5, 2000) * (rng.random(2000) < 0.05)
-        counts = {name: (int(wrong[part].sum()), 20 * int(part.sum())) for name, part in (("a", mine), ("b", ~mine))}
-        named += best(errors(**counts), "error_rate").winner is not None
-    assert named / 2000 == pytest.approx(0.54, abs=0.03)
+    drawn = [units_of_two_versions(rng, share, (0.05, 0.05), first_only=first) for _ in range(2000) for first in (True, False)]
+    winners = [named(windows, "error_rate", share, 1 - share).winner is not None for windows in drawn]
+    assert 0 < sum(winners[::2]) / 2000 <= ALPHA
+    assert sum(winners[1::2]) / 2000 > 0.3
+
+
+def test_of_units_the_better_version_is_still_found() -> None:
+    rng = np.random.default_rng(6)
+    drawn = [units_of_two_versions(rng, 0.5, (0.02, 0.05), first_only=True) for _ in range(300)]
+    winners = [named(windows, "error_rate").winner for windows in drawn]
+    assert winners.count("a") > 250
+    assert "b" not in winners
+
+
+def test_the_p_value_of_first_errors_is_exact() -> None:
+    windows = {"a": Window(total=500, errors=30, repeated_errors=26), "b": Window(total=400, errors=25, repeated_errors=10)}
+    found = named(windows, "error_rate", 0.4, 0.2).metrics["p_value"]
+    assert found == pytest.approx(binom.cdf(4, 19, 2 / 3), rel=1e-9)
+    assert named(windows, "error_rate", 0.0, 1.0).metrics["p_value"] == 1
+    none = {name: evolve(window, errors=window.repeated_errors) for name, window in windows.items()}
+    assert named(none, "error_rate").metrics["p_value"] == 1
+    assert named({**windows, "a": evolve(windows["a"], errors=26)}, "error_rate").metrics["p_value"] == pytest.approx(0.5**15)
 
 
 def test_rows_that_are_wrong_together_are_more_than_the_level_allows() -> None:
     """What the reference says of 200 requests of 25 rows each, whose accuracy is 90 % with a standard deviation of 10 % between them."""
     rng = np.random.default_rng(5)
-    named = 0
+    winners = 0
     for _ in range(2000):
         mine = rng.random(200) < 0.5
         right = rng.binomial(25, rng.normal(0.9, 0.1, 200).clip(0, 1))
@@ -111,8 +144,8 @@ def test_rows_that_are_wrong_together_are_more_than_the_level_allows() -> None:
             name: Window(quality=Quality(labelled=25 * int(part.sum()), correct=int(right[part].sum())))
             for name, part in (("a", mine), ("b", ~mine))
         }
-        named += best(windows, "live.accuracy").winner is not None
-    assert named / 2000 == pytest.approx(0.24, abs=0.03)
+        winners += named(windows, "live.accuracy").winner is not None
+    assert winners / 2000 == pytest.approx(0.24, abs=0.03)
 
 
 def test_the_wrong_one_is_named_seldom_and_the_right_one_often() -> None:
@@ -120,7 +153,7 @@ def test_the_wrong_one_is_named_seldom_and_the_right_one_often() -> None:
     winners = []
     for _ in range(500):
         counts = {name: (int(rng.binomial(5000, rate)), 5000) for name, rate in (("good", 0.01), ("bad", 0.02), ("same", 0.02))}
-        winners.append(best(errors(**counts), "error_rate").winner)
+        winners.append(named(errors(**counts), "error_rate").winner)
     assert winners.count("good") > 450
     assert winners.count("bad") + winners.count("same") <= 500 * ALPHA
 
@@ -129,11 +162,11 @@ def test_a_quantile_and_the_accuracy_decide_as_well() -> None:
     quick = Window(histogram=histogram_of([0.1] * 900 + [0.3] * 50 + [0.5] * 50), quality=Quality(labelled=500, correct=450))
     slow = Window(histogram=histogram_of([0.1] * 850 + [0.3] * 130 + [0.5] * 20), quality=Quality(labelled=500, correct=400))
 
-    assert best({"slow": slow, "quick": quick}, "p95_latency").winner == "slow"
-    assert best({"slow": slow, "quick": quick}, "p50_latency").winner == "quick"
-    assert best({"slow": slow, "quick": quick}, "live.accuracy").winner == "quick"
-    assert best({"slow": Window(), "quick": quick}, "live.accuracy").winner is None
-    assert best({"slow": Window(), "quick": Window()}, "p99_latency").reason.startswith("the A/B test has ended: the shares are kept")
+    assert named({"slow": slow, "quick": quick}, "p95_latency").winner == "slow"
+    assert named({"slow": slow, "quick": quick}, "p50_latency").winner == "quick"
+    assert named({"slow": slow, "quick": quick}, "live.accuracy").winner == "quick"
+    assert named({"slow": Window(), "quick": quick}, "live.accuracy").winner is None
+    assert named({"slow": Window(), "quick": Window()}, "p99_latency").reason.startswith("the A/B test has ended: the shares are kept")
 
 
 @pytest.mark.parametrize("metric", ["p50_latency", "p95_latency", "p99_latency"])
@@ -143,19 +176,19 @@ def test_a_version_that_fails_quickly_is_not_the_best(metric: str, failed: int) 
     quick = Window(total=5000, histogram=histogram_of([0.001 + 4e-7 * place for place in range(5000)]))
     bad = evolve(quick, errors=failed)
 
-    found = best({"good": good, "bad": bad}, metric)
+    found = named({"good": good, "bad": bad}, metric)
     assert (found.winner, "since bad, whose " + metric in found.reason) == (None, True)
     assert found.reason.startswith("the A/B test has ended: the shares are kept, since bad")
     assert found.reason.endswith("has more errors than good")
-    assert best({"good": good, "other": good, "bad": bad}, metric).winner is None
-    assert best({"good": good, "quick": evolve(quick, errors=2)}, metric).winner == "quick"  # by chance, as far as anybody knows
+    assert named({"good": good, "other": good, "bad": bad}, metric).winner is None
+    assert named({"good": good, "quick": evolve(quick, errors=2)}, metric).winner == "quick"  # by chance, as far as anybody knows
 
 
 def test_a_version_that_fails_more_often_is_not_the_best_by_its_accuracy() -> None:
     right = Window(total=5000, errors=1000, quality=Quality(labelled=4000, correct=4000))
     wrong = Window(total=5000, errors=0, quality=Quality(labelled=5000, correct=4000))
-    assert best({"right": right, "wrong": wrong}, "live.accuracy").winner is None
-    assert best({"right": evolve(right, errors=0), "wrong": wrong}, "live.accuracy").winner == "right"
+    assert named({"right": right, "wrong": wrong}, "live.accuracy").winner is None
+    assert named({"right": evolve(right, errors=0), "wrong": wrong}, "live.accuracy").winner == "right"
 
 
 # --- at an endpoint

@@ -23,6 +23,11 @@ def test_a_line_without_rows_is_a_segment() -> None:
     assert Parcel.of("w1", 1, segment().to_dict()) == Parcel(segment())
 
 
+def test_a_line_of_an_earlier_release_is_read() -> None:
+    parcel = Parcel(segment())
+    assert Parcel.of("w", 1, {**parcel.record(), "unit_errors": 0}) == Parcel.of("w", 1, parcel.record())
+
+
 def test_parcels_merge_and_keep_their_rows() -> None:
     found = merge_parcels([Parcel(segment(1), (ROW,)), Parcel(segment(2, 1), (evolve(ROW, row=3),))])
     assert [(one.segment.total, one.rows) for one in found] == [(2, (ROW, evolve(ROW, row=3)))]

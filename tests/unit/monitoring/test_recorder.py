@@ -71,6 +71,14 @@ def test_wants_no_sample_where_none_is_configured(record: SeriesRecorder) -> Non
     assert record.drain() is None
 
 
+def test_errors_of_units_that_failed_before_are_told_apart(record: SeriesRecorder) -> None:
+    for repeated in (False, True, True):
+        record.count(0.1, False, "Timeout", repeated)
+    record.count(0.1, True)
+    tally = drained(record)
+    assert (tally.total, tally.errors, tally.repeated_errors, tally.errors_by_type) == (4, 3, 2, {"Timeout": 3})
+
+
 def test_copies_that_a_shadow_had_no_time_for_are_counted_apart(record: SeriesRecorder) -> None:
     record.drop()
     record.drop()

@@ -145,6 +145,24 @@ def test_counts_are_kept_by_version_and_revision() -> None:
     assert window.count("nobody").total == 0
 
 
+def test_repeated_errors_and_latencies_are_kept_by_version_and_revision() -> None:
+    other = evolve(SERIES, version="2.0.0")
+    parts = [
+        segment(0, total=10, errors=4, repeated_errors=2, histogram={-3: 10}, revision=1),
+        segment(1, total=2, errors=2, repeated_errors=1, histogram={5: 2}, revision=1),
+        evolve(segment(3, total=3, errors=3, repeated_errors=3, histogram={5: 3}, revision=2), series=other),
+    ]
+    window = Window.merge(parts)
+    assert window.counts == (
+        VariantCount("1.0.0", 1, 12, 6, repeated=3, histogram={-3: 10, 5: 2}),
+        VariantCount("2.0.0", 2, 3, 3, repeated=3, histogram={5: 3}),
+    )
+    assert (window.errors, window.repeated_errors, window.histogram) == (9, 6, {-3: 10, 5: 5})
+    assert Window.merge(merge_segments(parts)).counts == window.counts
+    assert window.count("1.0.0") == VariantCount("1.0.0", 0, 12, 6, repeated=3, histogram={-3: 10, 5: 2})
+    assert Window.merge(parts[:1]).counts == (VariantCount("1.0.0", 1, 10, 4, repeated=2, histogram={-3: 10}),)
+
+
 def test_a_window_goes_to_json_and_back() -> None:
     window = Window.merge([segment(0, histogram={-3: 1}, values={"drift.p_value": ValueSum(1, 0.5, 0.5)})])
     assert Window.from_dict(json.loads(json.dumps(window.to_dict()))) == window

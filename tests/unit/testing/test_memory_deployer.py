@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ import pytest
 from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ArtifactError, DeploymentError
 from mlops_core.records import Column, EndpointKey, ModelVersion, Schema, Variant, VariantCount
+from mlops_core.records.routing import pick, share_of
 from mlops_core.testing.deployer_suite import DeployerRig, DeployerSuite
 from mlops_core.testing.memory_deployer import MemoryDeployer, mlops_deployer
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlops_core.roles import ArtifactStore, Clock, Deployer, Predictor
+
+FAULTS: Mapping[str, Literal["", "predict"]] = {"1.0.0": "", "2.0.0": "predict"}
 
 
 class Echo:
@@ -75,6 +79,24 @@ class Rig(DeployerRig):
 
     def again(self) -> Deployer:
         return self.deployer
+
+
+def test_errors_of_a_unit_that_failed_before_are_told_apart() -> None:
+    rig = Rig()
+    for version, fault in FAULTS.items():
+        rig.deployer.load(rig.endpoint, rig.version(version, fault=fault), rig.context)
+    rig.route(("1.0.0", 0.5), ("2.0.0", 0.5))
+    routes = rig.deployer.observe(rig.endpoint).routes
+    unlucky = [unit for unit in map(str, range(40)) if pick(routes, share_of(unit, routes)).version == "2.0.0"]
+    for unit in [*unlucky[:2], *unlucky[:2], None]:
+        with contextlib.suppress(DeploymentError):
+            rig.ask(rig.endpoint, unit=unit)
+    rig.route(("1.0.0", 0.5), ("2.0.0", 0.5))  # a step of the same rollout
+    with pytest.raises(DeploymentError):
+        rig.ask(rig.endpoint, unit=unlucky[0])
+    counted = [one for one in rig.deployer.observe(rig.endpoint).counters if one.version == "2.0.0"]
+    assert [(one.revision, one.repeated) for one in counted] == [(1, 2), (2, 1)]
+    assert counted[0].errors - counted[0].repeated in {2, 3}  # the one without a name met either version
 
 
 class TestMemoryDeployer(DeployerSuite):

@@ -9,10 +9,12 @@ import numpy as np
 from attrs import define, evolve, field, frozen
 
 from mlops_core.records import EndpointKey, ModelVersion, SeriesKey, Variant
+from mlops_core.records.routing import salt_of
 from mlops_core.roles import Predictor, Recorder
 from mlops_deployer_local.runner import Pace, Runner
 from mlops_deployer_local.schema import kind_of
 from mlops_deployer_local.shadow import Shadow
+from mlops_deployer_local.units import Units
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,6 +109,7 @@ class Table:
     models: Mapping[str, Model]
     recorders: Mapping[str, Recorder]
     shadow: Shadow | None = None
+    units: Units | None = None
 
     @classmethod
     def of(
@@ -119,16 +122,22 @@ class Table:
             return evolve(before, models=models)
         names = (endpoint.tenant, endpoint.environment, endpoint.model)
         recorders = {one.version: host.recorder(SeriesKey(*names, one.version), revision) for one in variants}
+        path = host.workdir / "units" / endpoint.tenant / f"{endpoint.model}.bits"
+        units = Units(path, salt_of(variants)) if len(variants) > 1 else None
         copied = models.get(plain.get("shadow") or "")
         if copied is None:
-            return cls(endpoint, revision, variants, models, recorders)
+            return cls(endpoint, revision, variants, models, recorders, units=units)
         counted = host.recorder(SeriesKey(*names, copied.version.version), revision, shadow=True)
-        return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted))
+        return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted), units)
 
     def copy(self, form: Form, request: Any, prediction: str, size: int) -> None:
         """Give what was answered, to a body of ``size`` bytes, to the shadow, if there is one."""
         if self.shadow is not None:
             self.shadow.offer(form, request, prediction, size)
+
+    def failed_before(self, unit: bytes | None) -> bool:
+        """Whether this is a unit that failed before in the rollout; from now on it is."""
+        return unit is not None and self.units is not None and self.units.add(unit.decode("latin-1"))
 
     def fault(self) -> str:
         """Why some request of this endpoint could not be answered; nothing if all can."""

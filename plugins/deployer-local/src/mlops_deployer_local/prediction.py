@@ -37,25 +37,26 @@ def predict(table: Table, form: Form, headers: Mapping[bytes, bytes], body: byte
     """
     within = _within(headers.get(b"x-mlops-timeout"))
     begun = time.perf_counter()
-    version = _chosen(table.variants, headers.get(b"x-mlops-unit"), rng)
+    unit = headers.get(b"x-mlops-unit")
+    version = _chosen(table.variants, unit, rng)
     recorder = table.recorders[version]
     named: Headers = ((b"x-mlops-version", version.encode()),)
     model = table.models.get(version)
     if model is None:
-        recorder.count(time.perf_counter() - begun, False, "NotLoaded")
+        recorder.count(time.perf_counter() - begun, False, "NotLoaded", table.failed_before(unit))
         raise ServerFaultError(f"model {table.endpoint.model}: version {version} is not loaded", 503, named)
     # Unique, but no secret: what the system gives for secrets costs a call of it each time.
     prediction = f"{rng.getrandbits(128):032x}"
     try:
         model.runner.check(len(body))  # before it is read: to refuse has to cost nothing
     except OverloadError as error:
-        recorder.count(time.perf_counter() - begun, False, type(error).__name__)
+        recorder.count(time.perf_counter() - begun, False, type(error).__name__, table.failed_before(unit))
         recorder.failed(prediction, {}, type(error).__name__)
         said = f"model {table.endpoint.model}: version {version} takes no more now: {error} - try again later"
         raise ServerFaultError(said, 503, (*named, _RETRY)) from error
     request = parse(body)
     columns = form.read(request, model.version.schema)
-    _Prediction(prediction, begun, table, form, request, len(body), columns, model, recorder, named, reply).begin(within)
+    _Prediction(prediction, begun, table, form, request, len(body), columns, unit, model, recorder, named, reply).begin(within)
 
 
 @define(eq=False)
@@ -69,6 +70,7 @@ class _Prediction:
     request: dict[str, Any]
     size: int
     columns: Columns
+    unit: bytes | None
     model: Model
     recorder: Recorder
     named: Headers
@@ -105,7 +107,7 @@ class _Prediction:
     def _lose(self, error: BaseException) -> None:
         """Count it as a failure of its version."""
         kind = type(error).__name__
-        self.recorder.count(time.perf_counter() - self.begun, False, kind)
+        self.recorder.count(time.perf_counter() - self.begun, False, kind, self.table.failed_before(self.unit))
         self.recorder.failed(self.id, self.columns, kind)
         self._keep({})
 
