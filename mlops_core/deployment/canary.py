@@ -50,6 +50,7 @@ RATES: Final = BOUNDS[:2]
 _WORSE: Final = "evidence.worse"
 _ABOVE: Final = "evidence.above."
 _MEAN: Final = "avg_latency"
+_OUTAGE: Final = 20  # requests that all failed: of few units, their first errors alone prove nothing
 _TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.05, "p99_latency": 0.01}
 _PROVED: Final = math.log(1 / 0.05)
 _MOST: Final = 1000.0
@@ -140,7 +141,8 @@ def judge(look: Look, plan: Rollout) -> Judgement:
 
     ROLLBACK, which a canary that is no worse and keeps its objectives meets with probability ``plan.alpha`` at most: it has more errors, or
     more requests slower than a quantile's bound, than the deployment beside it, or it breaks a rate or a quantile. So does one whose mean
-    latency is above its bound after ``min_requests``, and any while a serving process died: what was in flight in it was never counted.
+    latency is above its bound after ``min_requests``, any that answered none of 20 requests, and any while a serving process died: what was
+    in flight in it was never counted.
     PROMOTE: its errors are fewer than ``plan.margin`` times those beside it, or within an objective that was chosen for it, each of which
     is wrong with probability 0.05 at most; and no latency is above its bound now. Anything else is CONTINUE.
 
@@ -154,6 +156,8 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     for name, value in found.items():
         if value >= needed[name]:
             return Judgement(Verdict.ROLLBACK, _charged(name, look, plan), found)
+    if look.canary.errors == look.canary.total >= _OUTAGE:
+        return Judgement(Verdict.ROLLBACK, f"each of its {look.canary.total} requests failed", found)
     return _acquit(look, plan, found)
 
 

@@ -43,8 +43,8 @@ _LONGEST: Final = 366 * 86_400.0  # a year: whatever is larger is no measurement
 class Tally:
     """Sums over what was drained; ``since`` is the monotonic time of the first item, or earlier.
 
-    ``repeated_errors`` are of units that had failed before. ``dropped`` and ``unlogged`` are how many rows sample and log would have more of, were memory unbounded; ``copies_dropped`` copies of
-    requests that a shadow had no time for.
+    ``repeated_errors`` are of units that had failed before. ``dropped`` and ``unlogged`` are how many rows sample and log would have more
+    of, were memory unbounded; ``copies_dropped`` copies of requests that a shadow had no time for.
     """
 
     since: float

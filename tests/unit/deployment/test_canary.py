@@ -105,7 +105,7 @@ def test_more_slow_requests_than_beside_it_are_a_reason_to_go_back() -> None:
     def slow(canary: int, baseline: int) -> Look:
         parts = [(1000, canary, "2"), (9000, baseline, "1")]
         sides = [window_of(VariantCount(name, 2, n, 0, histogram={bucket(0.01): n - k, bucket(0.2): k})) for n, k, name in parts]
-        return Look(NOW, *sides, 1000)
+        return Look(NOW, sides[0], sides[1], 1000)
 
     bounded = plan(slo={"error_rate": 0.5, "p95_latency": 0.05}, weights={2: 0.1})
     found = judge(slow(30, 20), bounded)
@@ -135,6 +135,22 @@ def test_of_a_unit_the_first_error_speaks_against_the_canary() -> None:
     assert judge(beside(1000, 50, 9000, 900, repeated=49), plan(weights={2: 0.1}, slo={})).evidence["evidence.no_worse"] > 3
     saturated = judge(beside(1000, 150, 9000, 900, repeated=100, their_repeated=450), plan(weights={2: 0.1}, slo={}))
     assert saturated.evidence["evidence.no_worse"] < 0
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("others", [0.0, 1.0])
+def test_a_total_outage_ends_after_three_requests(weight: float, others: float) -> None:
+    """What the reference says: whatever the share, also where both sides fail."""
+    implied = plan(slo={"error_rate": 0.05}, implied=True, weights={2: weight})
+    failed = [beside(count, count, beside_it := round(count / weight), round(beside_it * others)) for count in (2, 3)]
+    assert [judge(seen, implied).verdict for seen in failed] == [Verdict.CONTINUE, Verdict.ROLLBACK]
+
+
+def test_a_total_outage_ends_also_where_one_unit_asks() -> None:
+    found = [judge(beside(count, count, 180, 0, repeated=count - 1), plan(weights={2: 0.1})) for count in (19, 20)]
+    assert [one.verdict for one in found] == [Verdict.CONTINUE, Verdict.ROLLBACK]
+    assert found[1].reason == "each of its 20 requests failed"
+    assert judge(beside(21, 20, 180, 0, repeated=19), plan(weights={2: 0.1})).verdict is Verdict.CONTINUE
 
 
 def test_once_most_units_have_failed_their_first_errors_promote_nobody() -> None:

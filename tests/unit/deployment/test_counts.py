@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,23 @@ def test_a_deployer_that_counts_is_believed(world: Any, plan: Any) -> None:
     assert look.canary.total + look.baseline.total == 200
     assert look.step_requests == look.canary.total > 0
     assert look.canary.errors == 0
+
+
+def test_errors_of_a_unit_that_failed_before_are_told_apart(world: Any, plan: Any) -> None:
+    """Also by a sink: the canary's and those of the version beside it."""
+    desk, state, rollout = begun(world, plan)
+    for unit in [str(number) for number in range(30)] * 3:
+        with contextlib.suppress(DeploymentError):
+            world.deployment.predict("delays", "production", {"x": [-1.0]}, unit=unit)
+    look = look_at(desk, state, rollout, world.clock.now())
+    assert (look.canary.errors + look.baseline.errors, look.canary.repeated_errors + look.baseline.repeated_errors) == (90, 60)
+
+    world.deployers["production"] = Uncounting()
+    series = SeriesKey("acme", "production", "delays", "2.0.0")
+    at = world.clock.now()
+    world.sink.write([Segment(series, at, at, "w", 1, rollout.first_revision, total=9, errors=5, repeated_errors=3)])
+    found = look_at(Desk(world.stack, KEY), state, rollout, at).canary
+    assert (found.errors, found.repeated_errors, found.counts[0].repeated) == (5, 3, 3)
 
 
 def test_counts_are_asked_for_by_the_look_alone_and_from_the_rollouts_beginning(world: Any, plan: Any) -> None:
