@@ -46,12 +46,14 @@ class Share:
 
 def of_harm(shares: Sequence[Share]) -> float:
     """That the canary has more events than the baseline; the null: its rate is no higher."""
-    return _mixture([(prior, _ratio(shares, ratio) - _ratio(shares, 1.0)) for ratio, prior in _WORSE.items()])
+    null = _ratio(shares, 1.0)
+    return _mixture([(prior, _ratio(shares, ratio) - null) for ratio, prior in _WORSE.items()])
 
 
 def against_harm(shares: Sequence[Share], margin: float) -> float:
     """That the canary's rate is below ``margin`` times the baseline's; the null: it is that, or higher."""
-    return _mixture([(prior, _ratio(shares, ratio) - _ratio(shares, margin)) for ratio, prior in _BETTER.items()])
+    null = _ratio(shares, margin)
+    return _mixture([(prior, _ratio(shares, ratio) - null) for ratio, prior in _BETTER.items()])
 
 
 def against_rate(events: int, total: int, bound: float) -> float:
