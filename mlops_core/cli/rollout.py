@@ -80,8 +80,9 @@ class RolloutView:
         plan = self.report.deployment.rollout
         if self.report.kind == "canary" and plan is not None:
             for name, needed in thresholds(plan).items():
-                about = name.removeprefix("evidence.")
-                yield _EVIDENCE.get(about, about.replace(".", " ")), plan.metrics.get(name, 0.0), needed
+                about, _, metric = name.removeprefix("evidence.").partition(".")
+                told = f"{_EVIDENCE[about]} by {metric}" if metric and about in _EVIDENCE else _EVIDENCE.get(about, f"{about} {metric}")
+                yield told, plan.metrics.get(name, 0.0), needed
 
     def _bars(self, *, ascii_only: bool) -> Iterator[RenderableType]:
         from rich.table import Table

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Share", "against_harm", "against_rate", "of_excess", "of_harm"]
 
-_WORSE: Final = {1.5: 1 / 8, 2.0: 3 / 8, 3.0: 1 / 8, 5.0: 2 / 8, 10.0: 1 / 8}
-"""Ratios that a worse canary may have, with their prior weights: the mass lies where a canary is usually caught, at 2 and at 5."""
+_WORSE: Final = {1.5: 1 / 16, 2.0: 11 / 16, 5.0: 3 / 16, 10.0: 1 / 16}
+"""Ratios that a worse canary may have, with their prior weights: the mass lies where time is lost, at 2; above, a few errors tell."""
 
 _BETTER: Final = {1.0: 0.2, 0.8: 0.2, 0.5: 0.2, 0.2: 0.2, 0.0: 0.2}
 """Ratios that a good canary may have."""

@@ -60,6 +60,18 @@ def drawn(report: RolloutReport, width: int = 120, **more: Any) -> str:
     return captured.get()
 
 
+def test_each_test_of_a_canary_has_a_bar_of_its_own() -> None:
+    bounded = evolve(PLAN, slo={"error_rate": 0.01, "p95_latency": 0.2}, implied=True)
+    found = RolloutView(evolve(CANARY, deployment=evolve(ONE, rollout=bounded))).evidence()
+    assert [about for about, _, _ in found] == [
+        "worse than the live version",
+        "worse than the live version by p95_latency",
+        "above error_rate",
+        "above p95_latency",
+        "no worse than the live version",
+    ]
+
+
 @pytest.mark.parametrize("width", [80, 140])
 def test_a_canary_fits_its_terminal_with_steps_versions_and_evidence(width: int) -> None:
     shown = drawn(CANARY, width)

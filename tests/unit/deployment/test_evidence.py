@@ -14,7 +14,7 @@ from mlops_core.deployment.evidence import Share, against_harm, against_rate, of
 ROLLOUTS = 2000
 LOOKS = 200  # every 100 requests of the canary, up to 20,000
 RATE = 0.01
-LEVEL = math.log(1 / 0.01)
+LEVEL = math.log(2 / 0.01)  # a default rollout has two tests
 PROMOTION = math.log(1 / 0.05)
 Weights = Callable[[int], float]
 simulation = pytest.mark.no_cover  # hundreds of thousands of looks, of which each takes four times as long while its lines are counted
