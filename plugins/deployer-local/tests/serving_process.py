@@ -110,7 +110,7 @@ class Host:
     """The ports of a serving process."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = self.workdir = folder
+        self.folder, self.workdir = folder, folder / "environment"
         self.clock: Clock = SystemTime()
         self.tenant = os.environ.get("SCRIPTED_TENANT", "acme")
 

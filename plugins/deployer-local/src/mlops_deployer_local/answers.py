@@ -19,11 +19,12 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @frozen
 class Answer:
-    """A status, a body in JSON, and further headers."""
+    """A status, a body, which is JSON unless ``kind`` says otherwise, and further headers."""
 
     status: int
     body: bytes
     headers: Headers = ()
+    kind: bytes = b"application/json"
 
     @classmethod
     def of(cls, status: int, values: Any, headers: Headers = ()) -> Answer:

@@ -7,13 +7,15 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from mlops_core.exceptions import MLOpsError
 from mlops_core.records import EndpointKey
 from mlops_core.roles import ServingHost
 from mlops_deployer_local.answers import Answer, Reply, ServerFaultError, told
 from mlops_deployer_local.bodies import INFER, INVOCATIONS, Form, metadata
+from mlops_deployer_local.exposition import TEXT
+from mlops_deployer_local.metrics import Metrics
 from mlops_deployer_local.models import Table
 from mlops_deployer_local.prediction import predict
 from mlops_deployer_local.schema import BadRequestError
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Limits"]
 
-_JSON: Final = (b"content-type", b"application/json")
 _KNOWN, _LONG = 1024, 1024  # heads that were looked up and let in, and their length: tokens are the same as long as the process lives
 _CLOSE: Final = (b"connection", b"close")
 
@@ -50,6 +51,13 @@ class _Call:
     key: EndpointKey | None
 
 
+@frozen
+class _Scrape:
+    """The metrics are asked for: of a tenant, or of all."""
+
+    tenant: str | None
+
+
 @define(eq=False)
 class App:
     """Answers requests by ``tables``, which are replaced as a whole when routes change.
@@ -62,7 +70,9 @@ class App:
     limits: Limits = field(factory=Limits)
     tables: Mapping[EndpointKey, Table] = field(factory=dict)
     rng: random.Random = field(factory=random.Random)
+    metrics: Metrics = field(default=Factory(lambda self: Metrics(self.host, self.environment), takes_self=True))
     _known: dict[tuple[object, ...], tuple[EndpointKey, Form]] = field(factory=dict, init=False, repr=False)
+    _scrapes: set[asyncio.Task[Answer]] = field(factory=set, init=False, repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request whose body may still be on its way."""
@@ -80,7 +90,8 @@ class App:
             self._begin(call, body, lambda answer: None if waiting.done() else waiting.set_result(answer))
         answer = await waiting
         length = (b"content-length", str(len(answer.body)).encode())
-        await send({"type": "http.response.start", "status": answer.status, "headers": [_JSON, length, *answer.headers]})
+        headers = [(b"content-type", answer.kind), length, *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body if scope["method"] != "HEAD" else b""})
 
     def begin(self, scope: Scope, body: bytes, reply: Reply) -> None:
@@ -94,9 +105,15 @@ class App:
         else:
             self._begin(call, body, reply)
 
-    def _begin(self, call: _Call | Answer, body: bytes, reply: Reply) -> None:
+    def _begin(self, call: _Call | _Scrape | Answer, body: bytes, reply: Reply) -> None:
         if isinstance(call, Answer):
             reply(call)
+            return
+        if isinstance(call, _Scrape):
+            task = asyncio.get_running_loop().create_task(self._scrape(call))
+            self._scrapes.add(task)
+            task.add_done_callback(lambda done: reply(done.result()))
+            task.add_done_callback(self._scrapes.discard)
             return
         try:
             table = self._only(call.tenant) if call.key is None else self._table(call.key)  # routes may have changed while the body arrived
@@ -104,9 +121,15 @@ class App:
         except Exception as error:  # noqa: BLE001  as above
             reply(told(error))
 
+    async def _scrape(self, call: _Scrape) -> Answer:
+        try:
+            return Answer(200, await self.metrics.page(self.tables, call.tenant), kind=TEXT)
+        except Exception as error:  # noqa: BLE001  as above
+            return told(error)
+
     # --- paths
 
-    def _call(self, scope: Scope) -> _Call | Answer:
+    def _call(self, scope: Scope) -> _Call | _Scrape | Answer:
         """What a request asks for, by its head: a prediction, or what can be answered now."""
         headers = dict(scope["headers"])
         asked = (scope["path"], scope["method"], headers.get(b"authorization"), headers.get(b"x-mlops-tenant"))
@@ -121,8 +144,9 @@ class App:
         key, form = known
         return _Call(headers, form, key.tenant, key)
 
-    def _look_up(self, scope: Scope, headers: dict[bytes, bytes]) -> _Call | Answer:
-        tenant = self._tenant(headers)
+    def _look_up(self, scope: Scope, headers: dict[bytes, bytes]) -> _Call | _Scrape | Answer:
+        asking = self._asking(headers)
+        tenant = asking or self.host.tenant
         parts = scope["path"].strip("/").split("/")
         match parts:
             case ["endpoints", model, "invocations"]:
@@ -137,6 +161,9 @@ class App:
                 self._method(scope, "POST")
                 self._only(tenant)
                 return _Call(headers, INVOCATIONS, tenant, None)
+            case ["metrics"]:
+                self._method(scope, "GET")
+                return _Scrape(asking)
         return self._state(scope, parts, tenant)
 
     def _prediction(self, key: EndpointKey, form: Form, headers: Mapping[bytes, bytes]) -> _Call:
@@ -175,7 +202,8 @@ class App:
 
     # --- who asks, and for what
 
-    def _tenant(self, headers: dict[bytes, bytes]) -> str:
+    def _asking(self, headers: dict[bytes, bytes]) -> str | None:
+        """The tenant that a token or a header names."""
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
             own = self.host.authenticate(token.strip() if scheme.lower() == "bearer" else None)
@@ -184,7 +212,7 @@ class App:
         named = headers.get(b"x-mlops-tenant", b"").decode("latin-1")
         if own is not None and named not in ("", own):
             raise BadRequestError("X-MLOps-Tenant names another tenant than the token - leave the header out", 403)
-        return own or named or self.host.tenant
+        return own or named or None
 
     def _table(self, key: EndpointKey) -> Table:
         table = self.tables.get(key)

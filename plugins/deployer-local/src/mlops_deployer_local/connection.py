@@ -194,7 +194,7 @@ class Connection(HttpToolsProtocol):
         if cycle.disconnected:
             return
         closing = not cycle.keep_alive or _CLOSE in answer.headers or (self.refused and not self.pipeline)
-        head = [STATUS_LINE[answer.status], b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body)]
+        head = [STATUS_LINE[answer.status], b"content-type: %b\r\ncontent-length: %d\r\n" % (answer.kind, len(answer.body))]
         head += [b"%b: %b\r\n" % one for one in answer.headers]
         if closing and _CLOSE not in answer.headers:
             head.append(b"connection: close\r\n")

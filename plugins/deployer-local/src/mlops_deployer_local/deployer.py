@@ -23,7 +23,7 @@ from mlops_core.roles import DeployContext, Deployer
 from mlops_deployer_local.channel import RefusalError, ask_once
 from mlops_deployer_local.listening import address_of
 from mlops_deployer_local.process import end_all, is_alive, memory_of
-from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, write_json
+from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, server_folder, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -293,7 +293,7 @@ class LocalDeployer(Deployer):
 
     @property
     def _folder(self) -> Path:
-        return self._attached().workdir / "server"
+        return server_folder(self._attached().workdir)
 
     def _attached(self) -> DeployContext:
         if self._context is None:

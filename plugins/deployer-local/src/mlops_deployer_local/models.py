@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlops_core.records import Column
     from mlops_core.roles import ServingHost
     from mlops_deployer_local.bodies import Form
+    from mlops_deployer_local.metrics import Metrics
 
 __all__ = ["Model", "Table", "one_line"]
 
@@ -42,14 +43,15 @@ class Model:
     version: ModelVersion
     predictor: Predictor
     pace: Pace
+    held: memoryview[int]
     fault: str = ""
     runner: Runner = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.runner = Runner(f"{self.version.model}-{self.version.version}", self.run, self.pace)
+        self.runner = Runner(f"{self.version.model}-{self.version.version}", self.run, self.pace, self.held)
 
     @classmethod
-    def load(cls, host: ServingHost, endpoint: EndpointKey, version: str, pace: Pace) -> Model:
+    def load(cls, host: ServingHost, endpoint: EndpointKey, version: str, pace: Pace, metrics: Metrics) -> Model:
         """Load a version and let it predict once; what that raises is kept as ``fault``.
 
         Raises:
@@ -57,7 +59,7 @@ class Model:
         """
         found = host.version(endpoint.tenant, endpoint.model, version)
         predictor = host.load(found)
-        return cls(found, predictor, pace, _warm_up(found, predictor))
+        return cls(found, predictor, pace, metrics.held(endpoint, version), _warm_up(found, predictor))
 
     def run(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Predict in the thread of the caller; answers arrays of one value per row.
@@ -86,7 +88,7 @@ def _warm_up(version: ModelVersion, predictor: Predictor) -> str:
         columns = {column.name: _made_up(column, at) for column in version.schema.inputs}
         try:
             predictor.predict(columns)
-        except Exception as error:  # noqa: BLE001  a model may raise anything
+        except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too; no signal interrupts a thread that loads
             fault = f"it fails on a made-up row: {one_line(error)}"
         else:
             return ""
@@ -112,22 +114,20 @@ class Table:
     units: Units | None = None
 
     @classmethod
-    def of(
-        cls, host: ServingHost, endpoint: EndpointKey, plain: dict[str, Any], models: Mapping[str, Model], before: Table | None
-    ) -> Table:
+    def of(cls, metrics: Metrics, endpoint: EndpointKey, plain: dict[str, Any], models: Mapping[str, Model], before: Table | None) -> Table:
         """The table for an endpoint of the state file, over the models that are in memory; ``before`` is the one it replaces."""
         variants = tuple(Variant(**one) for one in plain["routes"])
         revision = int(plain["revision"])
         if before is not None and before.revision == revision:
             return evolve(before, models=models)
         names = (endpoint.tenant, endpoint.environment, endpoint.model)
-        recorders = {one.version: host.recorder(SeriesKey(*names, one.version), revision) for one in variants}
-        path = host.workdir / "units" / endpoint.tenant / f"{endpoint.model}.bits"
+        recorders = {one.version: metrics.recorder(SeriesKey(*names, one.version), revision) for one in variants}
+        path = metrics.host.workdir / "units" / endpoint.tenant / f"{endpoint.model}.bits"
         units = Units(path, salt_of(variants)) if len(variants) > 1 else None
         copied = models.get(plain.get("shadow") or "")
         if copied is None:
             return cls(endpoint, revision, variants, models, recorders, units=units)
-        counted = host.recorder(SeriesKey(*names, copied.version.version), revision, shadow=True)
+        counted = metrics.recorder(SeriesKey(*names, copied.version.version), revision, shadow=True)
         return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted), units)
 
     def copy(self, form: Form, request: Any, prediction: str, size: int) -> None:

@@ -66,11 +66,15 @@ class Job:
 
 @define(eq=False)
 class Runner:
-    """Calls ``predict`` in threads of its own. What is public belongs to one event loop."""
+    """Calls ``predict`` in threads of its own. What is public belongs to one event loop.
+
+    To the one cell ``held`` it adds how many requests it holds, for others to see.
+    """
 
     name: str
     predict: Callable[[Columns], Columns]
     pace: Pace
+    held: memoryview[int] = field(factory=lambda: memoryview(bytearray(8)).cast("Q"))
     _queue: SimpleQueue[Job | None] = field(factory=SimpleQueue, init=False)
     _open: dict[Job, None] = field(factory=dict, init=False)
     _held: int = field(default=0, init=False)
@@ -114,6 +118,7 @@ class Runner:
         loop = self._loop or self._start()
         job = Job(columns, told, size, loop.time() + self.pace.deadline)
         self._held += 1
+        self.held[0] += 1
         self._size += size
         self._open[job] = None
         if self._watch is None:
@@ -180,6 +185,7 @@ class Runner:
         if job.held:
             job.held = False
             self._held -= 1
+            self.held[0] -= 1
             self._size -= job.size
 
     def _deliver(self) -> None:

@@ -12,7 +12,9 @@ from mlops_core.exceptions import DeploymentError
 from mlops_core.records import EndpointKey
 from mlops_deployer_local.app import App, Limits
 from mlops_deployer_local.listening import address_of, bind
+from mlops_deployer_local.metrics import Metrics
 from mlops_deployer_local.runner import Pace
+from mlops_deployer_local.state import server_folder
 from mlops_deployer_local.worker import Worker
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ __all__ = ["serve_alone", "serve_under"]
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
 
 
-def _worker(options: LocalDeployer, host: ServingHost, environment: str, listener: socket.socket) -> Worker:
-    app = App(host, environment, Limits(options.body_limit, options.request_timeout))
+def _worker(options: LocalDeployer, host: ServingHost, metrics: Metrics, listener: socket.socket) -> Worker:
+    app = App(host, metrics.environment, Limits(options.body_limit, options.request_timeout), metrics=metrics)
     pace = Pace(options.threads, options.batch, options.deadline, options.backlog)
     return Worker(host, app, pace, options.keep_alive, options.patience, listener)
 
@@ -33,7 +35,8 @@ def _worker(options: LocalDeployer, host: ServingHost, environment: str, listene
 async def serve_under(options: LocalDeployer, host: ServingHost, environment: str, control: int, listener: int) -> None:
     """Do what the supervisor at the socket ``control`` says, on the socket ``listener``."""
     listening = socket.socket(fileno=listener)
-    await _worker(options, host, environment, listening).run(socket.socket(fileno=control))
+    metrics = Metrics(host, environment, server_folder(host.workdir))
+    await _worker(options, host, metrics, listening).run(socket.socket(fileno=control))
 
 
 async def serve_alone(options: LocalDeployer, host: ServingHost, environment: str, name: str) -> None:
@@ -48,7 +51,7 @@ async def serve_alone(options: LocalDeployer, host: ServingHost, environment: st
         listening = bind(options.host, options.port)
     except OSError as error:
         raise DeploymentError(f"environment {environment}: port {options.port} cannot be taken ({error.strerror})") from error
-    worker = _worker(options, host, environment, listening)
+    worker = _worker(options, host, Metrics(host, environment), listening)
     if fault := await asyncio.to_thread(worker.load, endpoint, version):
         raise DeploymentError(f"environment {environment}: {fault}")
     route = {"name": f"1-{version}", "version": version, "weight": 1.0}

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
     Pair = tuple[str, str]
 
-__all__ = ["EndpointRoutes", "ServerState", "StateFile", "read_json", "write_json"]
+__all__ = ["EndpointRoutes", "ServerState", "StateFile", "read_json", "server_folder", "write_json"]
 
 _FORMAT: Final = 2
 _READABLE: Final = (1, _FORMAT)
 _CRASHES_KEPT: Final = 64
+
+
+def server_folder(workdir: Path) -> Path:
+    """Where an environment's server keeps what is its own."""
+    return workdir / "server"
 
 
 @dataclass
@@ -47,11 +52,15 @@ class EndpointRoutes:
 
 @dataclass
 class ServerState:
-    """All endpoints of one server, by ``tenant/model``; ``port`` is the one it was given last; ``stopped``: a person ended it."""
+    """All endpoints of one server, by ``tenant/model``; ``port`` is the one it was given last; ``stopped``: a person ended it.
+
+    ``crashed``: how many serving processes ended unexpectedly, ever.
+    """
 
     port: int = 0
     stopped: bool = False
     endpoints: dict[str, EndpointRoutes] = field(default_factory=dict)
+    crashed: int = 0
 
     @classmethod
     def read(cls, path: Path) -> ServerState:
@@ -66,12 +75,12 @@ class ServerState:
         if data.get("format") not in _READABLE:
             raise ValueError(f"{path.name}: format {data.get('format')!r} is not known to this release - install a newer one")
         endpoints = {name: EndpointRoutes(**one) for name, one in data["endpoints"].items()}
-        return cls(data["port"], data["stopped"], endpoints)
+        return cls(data["port"], data["stopped"], endpoints, data.get("crashed", 0))
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
         endpoints = {name: vars(one) for name, one in self.endpoints.items()}
-        return {"format": _FORMAT, "port": self.port, "stopped": self.stopped, "endpoints": endpoints}
+        return {"format": _FORMAT, "port": self.port, "stopped": self.stopped, "endpoints": endpoints, "crashed": self.crashed}
 
     def endpoint(self, name: str) -> EndpointRoutes:
         """The endpoint, added if it is new."""
@@ -93,6 +102,7 @@ class ServerState:
 
     def crash(self) -> None:
         """A process ended unexpectedly, over a request to whichever endpoint: count it for all that take requests."""
+        self.crashed += 1
         for one in self.endpoints.values():
             if one.routes:
                 one.crashes[str(one.revision)] = one.crashes.get(str(one.revision), 0) + 1

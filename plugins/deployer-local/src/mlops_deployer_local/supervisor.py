@@ -15,10 +15,12 @@ import os
 import secrets
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_deployer_local.channel import LIMIT, RefusalError, answer_all
+from mlops_deployer_local.counts import fold
 from mlops_deployer_local.crew import Crew
 from mlops_deployer_local.listening import listen
 from mlops_deployer_local.member import Member, Plan, discard
@@ -42,7 +44,7 @@ class Supervisor:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.host = folder, plan.host
         self.state = StateFile(folder / "state.json")
-        self.secret = secrets.token_hex(16)
+        self.secret, self.since = secrets.token_hex(16), time.time()
         self.control = 0
         known = (read_json(folder / "server.json") or {}).get("workers", [])
         self.orphans = [(pid, begun) for pid, begun in known if is_alive((pid, begun))]
@@ -213,8 +215,12 @@ class Supervisor:
     # --- what is kept
 
     def _note(self) -> None:
-        own = {"pid": os.getpid(), "started": started(os.getpid()), "control": self.control, "secret": self.secret}
+        own = {"pid": os.getpid(), "started": started(os.getpid()), "since": self.since, "control": self.control, "secret": self.secret}
         write_json(self.folder / "server.json", {**own, "port": self.state.now.port, "workers": [*self.crew.processes, *self.orphans]})
+        try:
+            fold(self.folder / "metrics", time.time())
+        except (OSError, ValueError) as error:
+            _LOG.warning("supervisor: counts of ended processes stay in their files: %s", error)
 
 
 def _say(report: int, answer: dict[str, Any]) -> None:

@@ -114,10 +114,10 @@ class Worker:
         if (endpoint, version) in self.models:
             return ""
         try:
-            self.models[endpoint, version] = Model.load(self.host, endpoint, version, self.pace)
+            self.models[endpoint, version] = Model.load(self.host, endpoint, version, self.pace, self.app.metrics)
         except MLOpsError as error:
             return error.message
-        except Exception as error:  # noqa: BLE001  a model file may raise anything
+        except BaseException as error:  # noqa: BLE001  a model file may raise anything, SystemExit too; no signal interrupts a thread that loads
             return f"{endpoint.model} {version}: {one_line(error)}"
         return ""
 
@@ -127,7 +127,7 @@ class Worker:
         for name, plain in state["endpoints"].items():
             endpoint = self._endpoint(name)
             models = {version: model for (owner, version), model in self.models.items() if owner == endpoint}
-            tables[endpoint] = Table.of(self.host, endpoint, plain, models, self.app.tables.get(endpoint))
+            tables[endpoint] = Table.of(self.app.metrics, endpoint, plain, models, self.app.tables.get(endpoint))
             kept |= {(endpoint, version) for version in plain["loaded"]}
         before, self.app.tables = self.app.tables, tables
         kept_shadows = [table.shadow for table in tables.values()]
