@@ -76,12 +76,12 @@ class Metrics:
         Raises:
             ServerFaultError: The counts cannot be read, or are not complete.
         """
+        if self.counts.fault:
+            raise ServerFaultError(f"metrics: {self.counts.fault}", 503)
         try:
             rows, server = await asyncio.to_thread(lambda: (self.counts.total(), self._server()))
         except (OSError, ValueError) as error:
             raise ServerFaultError(f"metrics: what was counted cannot be read: {error}", 503) from error
-        if self.counts.fault:
-            raise ServerFaultError(f"metrics: {self.counts.fault}", 503)
         page = Page()
         for name, value in server.items():
             page.sample(name, {"environment": self.environment}, value)
