@@ -61,6 +61,8 @@ class Scripted:
         time.sleep(0 if (x == 0).any() else self.script.get("delay", 0))
         if self.script.get("fault") == "predict" or (x == -1).any():
             raise ValueError("this model never works\nand says so in two lines")
+        if self.script.get("exits") == "predict":
+            sys.exit("enough of this")
         if (x == -2).any():
             os._exit(7)
         if (x == -3).any():
@@ -131,6 +133,8 @@ class Host:
             raise ArtifactError(f"artifact {version.version}: does not match its sha256")
         if script.get("fault") == "crash":
             os._exit(9)
+        if script.get("exits") == "load":
+            sys.exit("enough of this")
         return Scripted(version.version, script, self.folder)
 
     def recorder(self, series: SeriesKey, revision: int, *, shadow: bool = False) -> Recorder:

@@ -55,6 +55,18 @@ def load_in_thread(rig: Any, name: str, **script: Any) -> threading.Thread:
 # --- processes that die
 
 
+def test_a_model_that_exits_while_it_loads_or_warms_up_ends_no_process(rig: Any) -> None:
+    rig.serve("1.0.0")
+    with pytest.raises(DeploymentError, match=r"delays 2\.0\.0: SystemExit: enough of this$"):
+        rig.deployer.load(rig.endpoint, rig.version("2.0.0", exits="load"), rig.context)
+    rig.deployer.load(rig.endpoint, rig.version("3.0.0", exits="predict"), rig.context)
+    health = rig.deployer.health(rig.endpoint, "3.0.0")
+
+    assert (health.status, health.detail) == ("unhealthy", "it fails on a made-up row: SystemExit: enough of this")
+    assert rig.ask(rig.endpoint) == "1.0.0"
+    assert "crashes" not in rig.deployer.observe(rig.endpoint).detail
+
+
 def test_a_process_that_dies_during_a_load_is_replaced_meanwhile(rig: Any) -> None:
     rig.serve("1.0.0")
     loading = load_in_thread(rig, "2.0.0", gate="second")
