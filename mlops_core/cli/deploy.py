@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlops_core.cli.deployments import show_deployment
-from mlops_core.cli.options import DEADLINE, SHARE, Session, patience, project_options
+from mlops_core.cli.options import DEADLINE, Session, patience, project_options, shares_of
 from mlops_core.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -52,28 +52,7 @@ def command(
     if shadow:
         done = deployment.start_shadow(model, version, environment, wait=not no_wait, timeout=longest)
     elif weights:
-        done = deployment.set_traffic(model, environment, _shares(weights, version), timeout=longest, **end)
+        done = deployment.set_traffic(model, environment, shares_of("deploy", weights, version), timeout=longest, **end)
     else:
         done = deployment.deploy_model(model, version, environment, wait=not no_wait, timeout=longest)
     show_deployment(session, done)
-
-
-def _shares(weights: tuple[str, ...], version: str) -> dict[str, float]:
-    pairs = [_share(text) for text in weights]
-    shares = dict(pairs)
-    if len(shares) < len(pairs):
-        raise ConfigError("deploy: --weight names a version twice - give each version one share")
-    if version not in shares:
-        raise ConfigError(f"deploy: {version!r} has no share - add --weight {version}=0.5")
-    return shares
-
-
-def _share(text: str) -> tuple[str, float]:
-    version, _, share = text.rpartition("=")
-    wrong = ConfigError(f"deploy: --weight {text!r} is not VERSION=SHARE - write 2=0.1 or 2=10%")
-    if not version:
-        raise wrong
-    try:
-        return version, SHARE.convert(share, None, None)
-    except click.BadParameter:
-        raise wrong from None

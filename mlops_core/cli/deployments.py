@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlops_core.cli.group import DefaultGroup
-from mlops_core.cli.options import SHARE, Session, project_options
+from mlops_core.cli.options import SHARE, Session, project_options, shares_of
 from mlops_core.cli.output import age, plain
 
 if TYPE_CHECKING:
@@ -65,10 +65,22 @@ def _shutdown(session: Session, environment: str) -> None:
 @click.argument("model")
 @click.argument("version")
 @click.option("--to", "environment", required=True, help="The environment, such as production.")
-@click.option("--weight", type=SHARE, default=1.0, help="Its share of the requests beside what is live, such as 10%. Default: all.")
+@click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    help="Its share of the requests beside what is live, such as 10%; or an A/B test: VERSION=SHARE, repeated. Default: all.",
+)
 @project_options
-def _plan(session: Session, model: str, version: str, environment: str, weight: float) -> None:
+def _plan(session: Session, model: str, version: str, environment: str, weights: tuple[str, ...]) -> None:
     """What deploying VERSION (a name or @ALIAS) of MODEL would call, and what would serve then. Changes nothing."""
+    match weights:
+        case ():
+            weight: float | dict[str, float] = 1.0
+        case (share,) if "=" not in share:
+            weight = SHARE.convert(share, None, None)
+        case _:
+            weight = shares_of("plan", weights, version)
     found = session.project.deployment.plan(model, version, environment, weight=weight)
     session.out.record(found)
     rows = [(number, call.name, json.dumps(plain(dict(call.arguments)))) for number, call in enumerate(found.calls, 1)]

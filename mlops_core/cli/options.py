@@ -14,6 +14,7 @@ import click
 from attrs import define, field
 
 from mlops_core.cli.output import Output
+from mlops_core.exceptions import ConfigError
 from mlops_core.project import Project
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["DEADLINE", "DURATION", "MOMENT", "SHARE", "Session", "patience", "project_options"]
+__all__ = ["DEADLINE", "DURATION", "MOMENT", "SHARE", "Session", "patience", "project_options", "shares_of"]
 
 
 class _Duration(click.ParamType["timedelta"]):
@@ -166,3 +167,29 @@ def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         call = option(call)
     return call
+
+
+def shares_of(command: str, weights: tuple[str, ...], version: str) -> dict[str, float]:
+    """The shares of an A/B test, of what was given to ``--weight``: ``VERSION=SHARE``, once per version, ``version`` among them.
+
+    Raises:
+        ConfigError: One is not, or they name a version twice, or do not name ``version``.
+    """
+    pairs = [_share_of(command, text) for text in weights]
+    shares = dict(pairs)
+    if len(shares) < len(pairs):
+        raise ConfigError(f"{command}: --weight names a version twice - give each version one share")
+    if version not in shares:
+        raise ConfigError(f"{command}: {version!r} has no share - add --weight {version}=0.5")
+    return shares
+
+
+def _share_of(command: str, text: str) -> tuple[str, float]:
+    version, _, share = text.rpartition("=")
+    wrong = ConfigError(f"{command}: --weight {text!r} is not VERSION=SHARE - write 2=0.1 or 2=10%")
+    if not version:
+        raise wrong
+    try:
+        return version, SHARE.convert(share, None, None)
+    except click.BadParameter:
+        raise wrong from None

@@ -198,14 +198,15 @@ class ModelDeployment:
         return work.deploy(desk, order, desk.timeout) if wait else work.place(desk, order)
 
     @guarded()
-    def plan(self, model_id: str, version: str, environment: str, *, weight: float = 1.0) -> Plan:
+    def plan(self, model_id: str, version: str, environment: str, *, weight: float | dict[str, float] = 1.0) -> Plan:
         """What deploying a version would call, and the instances that would serve then. Changes nothing.
 
         Args:
             model_id: The registered model.
             version: Its version, or ``@alias``.
             environment: Where.
-            weight: Its share of the requests, above 0; what is live keeps the rest, as in a step of a canary.
+            weight: Its share of the requests, above 0; what is live keeps the rest, as in a step of a canary. Or the shares of an A/B test,
+                its own among them, as ``set_traffic`` takes them.
         """
         desk = self._desk(model_id, environment, _TIMEOUT)
         return plan_of(desk, desk.version(version), weight)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlops_core.deployment.routes import mix, shares_of, variants_of
+from mlops_core.deployment.routes import check_weights, mix, shares_of, variants_of
 from mlops_core.deployment.shadow import open_shadow
+from mlops_core.deployment.split import by_version
 from mlops_core.exceptions import DeploymentError
 
 if TYPE_CHECKING:
     from typing import Any
 
     from mlops_core.deployment.desk import Desk
+    from mlops_core.deployment.endpoint import EndpointState
     from mlops_core.records import ModelVersion, Plan
 
 __all__ = ["plan_of"]
@@ -20,19 +23,36 @@ __all__ = ["plan_of"]
 def plan_of(desk: Desk, version: ModelVersion, weight: Any) -> Plan:
     """The deployer's plan for a version that takes ``weight`` of the requests, and what is live the rest; all, where nothing is live.
 
-    A shadow is planned as the deployment that goes on to that.
+    Weights by version, the version's among them, are those of an A/B test. A shadow is planned as the deployment that goes on to that.
 
     Raises:
         DeploymentError: The weight is no fraction, another deployment is on its way, or the version is live.
     """
+    if isinstance(weight, Mapping):
+        return _plan_of_shares(desk, version, by_version(desk, check_weights(dict(weight))))
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1:
         raise DeploymentError(f"plan: weight {weight!r} is no fraction above 0 - give one such as 0.1")
-    state = desk.ledger.read()
+    state = _settled(desk, {version.version: 1.0})
     shadow = open_shadow(state, {version.version: 1.0})
-    if state.open is not None and shadow is None:
-        raise DeploymentError(f"deployment {state.open.deployment_id}: is {state.open.status} - plan what comes after it once it has ended")
     live = () if state.live is None else state.live.variants
     if version.version in shares_of(live):
         raise DeploymentError(f"plan: version {version.version} is live already in {desk.endpoint.environment} - give another version")
     new = variants_of(state.number + 1, {version.version: 1.0}) if shadow is None else shadow.variants
-    return desk.deployer.plan(desk.endpoint, version, mix(live, new, weight) if live else new, None)
+    return desk.deployer.plan(desk.endpoint, [version], mix(live, new, weight) if live else new, None)
+
+
+def _plan_of_shares(desk: Desk, version: ModelVersion, shares: dict[str, float]) -> Plan:
+    if version.version not in shares:
+        raise DeploymentError(f"plan: version {version.version} has no share - give it one beside {', '.join(shares)}")
+    state = _settled(desk, shares)
+    if state.live is not None and shares_of(state.live.variants) == shares:
+        raise DeploymentError(f"plan: these shares are live already in {desk.endpoint.environment} - give others")
+    return desk.deployer.plan(desk.endpoint, [desk.version(name) for name in shares], variants_of(state.number + 1, shares), None)
+
+
+def _settled(desk: Desk, weights: Mapping[str, float]) -> EndpointState:
+    """The endpoint, on which nothing is on its way but a shadow of what has these weights."""
+    state = desk.ledger.read()
+    if state.open is not None and open_shadow(state, weights) is None:
+        raise DeploymentError(f"deployment {state.open.deployment_id}: is {state.open.status} - plan what comes after it once it has ended")
+    return state

@@ -86,16 +86,16 @@ class Deployer(Backend):
         """
         raise CapabilityError(f"deployer: {type(self).__name__} does not answer in this process - send the request to its url")
 
-    def plan(self, endpoint: EndpointKey, version: ModelVersion, variants: tuple[Variant, ...], shadow: str | None) -> Plan:
-        """What loading a version and then setting routes would call, which may look and changes nothing.
+    def plan(self, endpoint: EndpointKey, versions: Sequence[ModelVersion], variants: tuple[Variant, ...], shadow: str | None) -> Plan:
+        """What loading versions and then setting routes would call, which may look and changes nothing.
 
         By default the calls of this role, for deployers that have nothing to add.
         """
         from mlops_core.records import Plan, PlannedCall
 
-        load = PlannedCall("load", {"version": version.version})
-        routes = PlannedCall("set_routes", {"weights": {one.version: one.weight for one in variants}, "shadow": shadow})
-        return Plan((routes,) if version.version in self.observe(endpoint).loaded else (load, routes))
+        loaded = self.observe(endpoint).loaded
+        loads = [PlannedCall("load", {"version": one.version}) for one in versions if one.version not in loaded]
+        return Plan((*loads, PlannedCall("set_routes", {"weights": {one.version: one.weight for one in variants}, "shadow": shadow})))
 
     def serve(self, host: ServingHost, args: Sequence[str]) -> None:
         """Run a serving process until it is told to end; called by ``python -m mlops_core.serve`` with the deployer's own ``args``."""

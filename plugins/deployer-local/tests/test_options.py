@@ -63,7 +63,7 @@ def test_a_socket_of_a_taken_port_is_refused() -> None:
 
 def test_a_plan_names_the_processes_and_starts_none(make_rig: Any) -> None:
     rig = make_rig(workers=3)
-    found = rig.deployer.plan(rig.endpoint, rig.version("1.0.0"), (Variant("1-1.0.0", "1.0.0", 1.0),), None)
+    found = rig.deployer.plan(rig.endpoint, [rig.version("1.0.0")], (Variant("1-1.0.0", "1.0.0", 1.0),), None)
 
     assert [call.name for call in found.calls] == ["load", "set_routes"]
     assert (dict(found.instances), len(found.notes)) == ({"supervisor": 1, "serving process": 3}, 1)

@@ -143,7 +143,7 @@ def test_an_endpoint_has_ten_variants_at_most(rig: Any) -> None:
 
 
 def test_a_plan_tells_the_calls_and_makes_none(rig: Any) -> None:
-    first = rig.deployer.plan(rig.endpoint, rig.version("1.0.0"), (Variant("1-1.0.0", "1.0.0", 1.0),), None)
+    first = rig.deployer.plan(rig.endpoint, [rig.version("1.0.0")], (Variant("1-1.0.0", "1.0.0", 1.0),), None)
     assert [call.name.partition(":")[2] for call in first.calls] == [
         "PutObject",
         "create_model",
@@ -156,7 +156,7 @@ def test_a_plan_tells_the_calls_and_makes_none(rig: Any) -> None:
     rig.cloud.calls.clear()
 
     routes = (Variant("1-1.0.0", "1.0.0", 0.9), Variant("2-2.0.0", "2.0.0", 0.1))
-    second = rig.deployer.plan(rig.endpoint, rig.version("2.0.0"), routes, None)
+    second = rig.deployer.plan(rig.endpoint, [rig.version("2.0.0")], routes, None)
     assert rig.cloud.made() == []
     assert second.calls[-1].name == "sagemaker:update_endpoint"
     assert dict(second.instances) == {"ml.m5.large": 2}
@@ -165,3 +165,13 @@ def test_a_plan_tells_the_calls_and_makes_none(rig: Any) -> None:
     rig.deployer.set_routes(rig.endpoint, routes, None, 1)
     assert rig.cloud.made() == ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
     assert rig.cloud.last("UpdateEndpoint") == dict(second.calls[-1].arguments)
+
+
+def test_a_plan_makes_a_model_of_each_version_that_is_not_there(rig: Any) -> None:
+    rig.load("1.0.0")
+    shares = (Variant("1-1.0.0", "1.0.0", 0.5), Variant("1-2.0.0", "2.0.0", 0.3), Variant("1-3.0.0", "3.0.0", 0.2))
+    found = rig.deployer.plan(rig.endpoint, [rig.version(one.version) for one in shares], shares, None)
+
+    calls = [call.name.partition(":")[2] for call in found.calls]
+    assert calls == ["PutObject", "create_model"] * 2 + ["create_endpoint_config", "create_endpoint"]
+    assert dict(found.instances) == {"ml.m5.large": 3}

@@ -47,6 +47,19 @@ def test_a_plan_is_shown_and_nothing_is_done(mlops: Callable[..., Answer], versi
     assert [one["version"] for one in mlops("deployments", "history", "line", "staging", "--json").json] == ["1"]
 
 
+def test_a_plan_of_an_ab_test_takes_the_shares_as_deploy_does(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
+    def plan(*weights: str) -> Answer:
+        return mlops("deployments", "plan", "line", "2", "--to", "staging", *(word for one in weights for word in ("--weight", one)))
+
+    shown = plan("1=75%", "2=0.25").out
+    assert shown.count('{"version": ') == 2
+    assert '{"weights": {"1": 0.75, "2": 0.25}, "shadow": null}' in shown
+    assert "'2' has no share - add --weight 2=0.5" in plan("1=100%").err
+    assert "plan: --weight '10%' is not VERSION=SHARE - write 2=0.1 or 2=10%" in plan("1=90%", "10%").err
+    assert "they sum to 0.9, not 1" in plan("1=80%", "2=10%").err
+    assert plan("x").code == 2
+
+
 def test_an_image_is_written_for_a_format_that_can_be_installed(
     mlops: Callable[..., Answer], project: Project, versions: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -28,6 +28,24 @@ def test_a_step_of_a_canary_leaves_the_rest_to_what_is_live(world: Any) -> None:
     assert world.deployment.plan("delays", "2.0.0", "production").calls[-1].arguments["weights"] == {"2.0.0": 1.0}
 
 
+def test_an_ab_test_loads_what_is_not_there_and_shares_the_requests(world: Any) -> None:
+    world.deployment.deploy_model("delays", "1.0.0", "production")
+    shares = {"1.0.0": 0.5, "2.0.0": 0.3, "3.0.0": 0.2}
+    found = world.deployment.plan("delays", "2.0.0", "production", weight=shares)
+    done = world.deployment.set_traffic("delays", "production", shares)
+
+    assert [(call.name, call.arguments.get("version")) for call in found.calls] == [
+        ("load", "2.0.0"),
+        ("load", "3.0.0"),
+        ("set_routes", None),
+    ]
+    assert found.calls[-1].arguments["weights"] == {one.version: one.weight for one in done.variants} == shares
+    with pytest.raises(DeploymentError, match="plan: these shares are live already in production - give others"):
+        world.deployment.plan("delays", "2.0.0", "production", weight=shares)
+    with pytest.raises(DeploymentError, match=r"plan: version 2\.0\.0 has no share - give it one beside 1\.0\.0, 3\.0\.0"):
+        world.deployment.plan("delays", "2.0.0", "production", weight={"1.0.0": 0.5, "3.0.0": 0.5})
+
+
 def test_what_is_loaded_is_not_loaded_again(world: Any) -> None:
     for version in ("1.0.0", "2.0.0"):
         world.deployment.deploy_model("delays", version, "production")

@@ -53,7 +53,7 @@ def test_without_processes_there_is_nothing_to_attach_or_stop() -> None:
 def test_without_a_plan_of_its_own_it_tells_the_calls_of_the_role() -> None:
     key, at = EndpointKey("t", "e", "m"), datetime(2024, 1, 1, tzinfo=UTC)
     version = ModelVersion("t", "m", "1", "1", "1", (), at)
-    found = Elsewhere().plan(key, version, (Variant("1-1", "1", 1.0),), "0")
+    found = Elsewhere().plan(key, [version], (Variant("1-1", "1", 1.0),), "0")
     assert [(call.name, dict(call.arguments)) for call in found.calls] == [
         ("load", {"version": "1"}),
         ("set_routes", {"weights": {"1": 1.0}, "shadow": "0"}),

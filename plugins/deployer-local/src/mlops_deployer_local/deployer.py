@@ -163,9 +163,9 @@ class LocalDeployer(Deployer):
             detail=detail,
         )
 
-    def plan(self, endpoint: EndpointKey, version: ModelVersion, variants: tuple[Variant, ...], shadow: str | None) -> Plan:
+    def plan(self, endpoint: EndpointKey, versions: Sequence[ModelVersion], variants: tuple[Variant, ...], shadow: str | None) -> Plan:
         """The calls of the role, and the processes that serve afterwards."""
-        calls = super().plan(endpoint, version, variants, shadow).calls
+        calls = super().plan(endpoint, versions, variants, shadow).calls
         note = f"a load starts {self.workers} fresh serving processes, which then take the place of those that run"
         processes = {"supervisor": 1, "serving process": self.workers}
         return Plan(calls, processes, (note,) if calls[0].name == "load" else ())

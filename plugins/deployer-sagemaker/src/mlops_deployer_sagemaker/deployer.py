@@ -153,14 +153,15 @@ class SageMakerDeployer(Options):
         """By ``invoke_endpoint``, signed; a ``unit`` meets its variant because the request names it."""
         return self._asking.predict(endpoint, self._name(endpoint), {name: values.tolist() for name, values in columns.items()}, unit)
 
-    def plan(self, endpoint: EndpointKey, version: ModelVersion, variants: tuple[Variant, ...], shadow: str | None) -> Plan:
+    def plan(self, endpoint: EndpointKey, versions: Sequence[ModelVersion], variants: tuple[Variant, ...], shadow: str | None) -> Plan:
         """The calls of AWS, of an endpoint as it is now."""
         record, seen = self._look(endpoint)
-        making, calls = self._making(endpoint, version), []
-        if record.loaded.get(version.version) != making.arguments["ModelName"]:
-            record = evolve(record, loaded={**record.loaded, version.version: making.arguments["ModelName"]})
-            address = making.arguments["PrimaryContainer"]["ModelDataUrl"]
-            calls = [PlannedCall("s3:PutObject", {"Address": address}), PlannedCall("sagemaker:create_model", making.arguments)]
+        calls: list[PlannedCall] = []
+        for version, making in ((one, self._making(endpoint, one)) for one in versions):
+            if record.loaded.get(version.version) != making.arguments["ModelName"]:
+                record = evolve(record, loaded={**record.loaded, version.version: making.arguments["ModelName"]})
+                address = making.arguments["PrimaryContainer"]["ModelDataUrl"]
+                calls += [PlannedCall("s3:PutObject", {"Address": address}), PlannedCall("sagemaker:create_model", making.arguments)]
         change = decide(self._fleet(endpoint), record, variants, shadow, seen)
         calls += [PlannedCall(f"sagemaker:{call.operation}", call.arguments) for call in change.calls]
         hosted = len(change.setup.variants) + (change.setup.beside is not None)
