@@ -346,10 +346,10 @@ class ModelDeployment:
             environment: Where.
             columns: Values per row by column: a mapping of lists or arrays, or a data frame.
             unit: Who asks: the same unit meets the same variant while the routes stay.
-            timeout: Seconds to wait for the answer; a deployer that sends requests its own way, such as SageMaker, has a bound of its own.
+            timeout: Seconds to wait for the answer, whoever gives it. The prediction itself is not ended.
 
         Raises:
-            DeploymentError: Nothing is deployed there, the columns do not fit, or the model failed.
+            DeploymentError: Nothing is deployed there, the columns do not fit, the model failed, or it did not answer in time.
         """
         return ask(self._desk(model_id, environment, _TIMEOUT), columns_as_lists(columns), unit, timeout)
 

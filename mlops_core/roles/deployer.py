@@ -81,6 +81,8 @@ class Deployer(Backend):
     def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
         """Answer a request by the routes; ``unit`` always meets the same variant of one set of routes.
 
+        It may be called in any thread, and takes as long as it takes: the core waits no longer than its caller wants to.
+
         Raises:
             DeploymentError: Nothing is routed, the columns do not fit, or the model failed.
         """
