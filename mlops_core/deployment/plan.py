@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlops_core.deployment.desk import Desk
-    from mlops_core.deployment.endpoint import EndpointState
     from mlops_core.records import ModelVersion, Plan
 
 __all__ = ["plan_of"]
@@ -28,31 +27,26 @@ def plan_of(desk: Desk, version: ModelVersion, weight: Any) -> Plan:
     Raises:
         DeploymentError: The weight is no fraction, another deployment is on its way, or the version is live.
     """
-    if isinstance(weight, Mapping):
-        return _plan_of_shares(desk, version, by_version(desk, check_weights(dict(weight))))
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1:
+    shared = isinstance(weight, Mapping)
+    shares = _shares(desk, version, weight) if shared else {version.version: 1.0}
+    if not shared and (isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1):
         raise DeploymentError(f"plan: weight {weight!r} is no fraction above 0 - give one such as 0.1")
-    state = _settled(desk, {version.version: 1.0})
-    shadow = open_shadow(state, {version.version: 1.0})
+    state = desk.ledger.read()
+    shadow = open_shadow(state, shares)
+    if state.open is not None and shadow is None:
+        raise DeploymentError(f"deployment {state.open.deployment_id}: is {state.open.status} - plan what comes after it once it has ended")
     live = () if state.live is None else state.live.variants
-    if version.version in shares_of(live):
+    if shared and shares_of(live) == shares:
+        raise DeploymentError(f"plan: these shares are live already in {desk.endpoint.environment} - give others")
+    if not shared and version.version in shares_of(live):
         raise DeploymentError(f"plan: version {version.version} is live already in {desk.endpoint.environment} - give another version")
-    new = variants_of(state.number + 1, {version.version: 1.0}) if shadow is None else shadow.variants
-    return desk.deployer.plan(desk.endpoint, [version], mix(live, new, weight) if live else new, None)
+    new = variants_of(state.number + 1, shares) if shadow is None else shadow.variants
+    routes = new if shared or not live else mix(live, new, weight)
+    return desk.deployer.plan(desk.endpoint, [version if name == version.version else desk.version(name) for name in shares], routes, None)
 
 
-def _plan_of_shares(desk: Desk, version: ModelVersion, shares: dict[str, float]) -> Plan:
+def _shares(desk: Desk, version: ModelVersion, weights: Mapping[str, float]) -> dict[str, float]:
+    shares = by_version(desk, check_weights(dict(weights)))
     if version.version not in shares:
         raise DeploymentError(f"plan: version {version.version} has no share - give it one beside {', '.join(shares)}")
-    state = _settled(desk, shares)
-    if state.live is not None and shares_of(state.live.variants) == shares:
-        raise DeploymentError(f"plan: these shares are live already in {desk.endpoint.environment} - give others")
-    return desk.deployer.plan(desk.endpoint, [desk.version(name) for name in shares], variants_of(state.number + 1, shares), None)
-
-
-def _settled(desk: Desk, weights: Mapping[str, float]) -> EndpointState:
-    """The endpoint, on which nothing is on its way but a shadow of what has these weights."""
-    state = desk.ledger.read()
-    if state.open is not None and open_shadow(state, weights) is None:
-        raise DeploymentError(f"deployment {state.open.deployment_id}: is {state.open.status} - plan what comes after it once it has ended")
-    return state
+    return shares

@@ -186,7 +186,7 @@ def fold(folder: Path, now: float) -> None:
     """Add what ended processes counted to the base, and remove their files. Whoever does it may be killed at any time.
 
     The base is replaced in one step and names the files that are in it, so a file that is still there counts once. A series that no process
-    has any more is dropped a week after it was last counted, ``now`` being the time in seconds; 100 of them are kept at most.
+    has any more is dropped a week after its last process ended, ``now`` being the time in seconds; 100 of them are kept at most.
 
     Raises:
         OSError: The folder cannot be written.
@@ -196,8 +196,8 @@ def fold(folder: Path, now: float) -> None:
         return
     with _alone(folder):
         base = _Base.read(folder)
-        for name in base.held:
-            (folder / name).unlink(missing_ok=True)
+        for path in (*(folder / name for name in base.held), *folder.glob(".base.json.*")):  # what one that was killed left behind
+            path.unlink(missing_ok=True)
         files = sorted(folder.glob("*.counts"))
         ended = [path for path in files if not _is_owned(path)]
         if not ended:
