@@ -195,18 +195,19 @@ def fold(folder: Path, now: float) -> None:
     if not folder.is_dir():
         return
     with _alone(folder):
+        files = sorted(folder.glob("*.counts"))
+        living = [path for path in files if _is_owned(path)]
+        if living == files:
+            return
         base = _Base.read(folder)
         for path in (*(folder / name for name in base.held), *folder.glob(".base.json.*")):  # what one that was killed left behind
             path.unlink(missing_ok=True)
-        files = sorted(folder.glob("*.counts"))
-        ended = [path for path in files if not _is_owned(path)]
-        if not ended:
-            return
+        ended = [path for path in files if path not in living and path.name not in base.held]
         for key, cells in (row for path in ended for row in _rows(path.read_bytes())):
             if key[_KIND] != HELD and any(cells):
                 base.take(key, cells, now)
         base.held = [path.name for path in ended]
-        base.forget({key[:_OWNER] for path in files if path not in ended for key, _ in _rows(path.read_bytes())}, now)
+        base.forget({key[:_OWNER] for path in living for key, _ in _rows(path.read_bytes())}, now)
         base.write(folder)
         for path in ended:
             path.unlink()
