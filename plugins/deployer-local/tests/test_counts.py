@@ -165,6 +165,23 @@ def test_a_page_that_was_not_written_to_its_end_holds_nothing(tmp_path: Path) ->
     assert total(tmp_path) == {KEY: [1]}
 
 
+@pytest.mark.parametrize("begin", [0, 20], ids=["of a row", "of its key"])
+def test_what_a_power_cut_took_is_lost_and_nothing_else(tmp_path: Path, begin: int) -> None:
+    counts = Counts(tmp_path)
+    counts.row(KEY, 1)[0] += 1
+    length = counts._used  # noqa: SLF001  where the next row begins
+    counts.row((*KEY[:3], "lost"), 1)[0] += 1
+    counts.close()
+    (path,) = tmp_path.glob("*.counts")
+    with path.open("r+b") as file:
+        file.seek(length + begin)
+        file.write(bytes(4096 - length - begin))
+
+    assert total(tmp_path) == {KEY: [1]}
+    fold(tmp_path, NOW)
+    assert total(tmp_path) == {KEY: [1]}
+
+
 def test_series_that_nobody_has_any_more_are_dropped_after_a_week(tmp_path: Path) -> None:
     living = Counts(tmp_path)
     living.row(("acme", "delays", "alive", "predictions"), 1)

@@ -225,7 +225,10 @@ def _rows(data: bytes) -> Iterator[tuple[Key, tuple[int, ...]]]:
         at = page + _WORD
         while at < page + used:
             length, size = _ROW.unpack_from(data, at)
-            key = tuple(json.loads(data[at + _ROW.size : at + _ROW.size + length]))
+            try:
+                key = tuple(json.loads(data[at + _ROW.size : at + _ROW.size + length]))
+            except ValueError:  # a power cut took what the system had not written yet
+                break
             at += -(-(_ROW.size + length) // _WORD) * _WORD
             yield key, struct.unpack_from(f"={size}Q", data, at)
             at += size * _WORD
