@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import math
@@ -10,7 +11,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +21,10 @@ import pytest
 from attrs import frozen
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlops_core.exceptions import DeploymentError
 from mlops_core.records import EndpointKey
 from mlops_deployer_local.exposition import BOUNDS, Page
+from mlops_deployer_local.process import is_alive
 
 from .conftest import PROGRAM, rows
 
@@ -180,6 +185,40 @@ def test_counters_are_exact_over_a_kill_a_new_version_and_a_new_server(make_rig:
 
     assert told.of("1.0.0") == 40
     assert told.server("crashes_total") == 1
+
+
+def test_under_load_no_answer_is_missing_and_no_counter_goes_down(make_rig: Any) -> None:
+    rig = make_rig(workers=2)
+    rig.serve("1.0.0")
+    over, told, asked, answered = threading.Event(), scrape(rig), Counter[int](), Counter[str]()
+
+    def ask(number: int) -> None:
+        while not over.is_set():
+            asked[number] += 1
+            with contextlib.suppress(DeploymentError):  # the process that was killed had it
+                answered[f"{number} {rig.ask(rig.endpoint)}"] += 1
+
+    clients = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    for client in clients:
+        client.start()
+    for version in ("2.0.0", "1.0.0"):
+        os.kill(rig.processes()[1][0], signal.SIGKILL)
+        until(lambda: len(rig.processes()) == 3 and is_alive(rig.processes()[1]))
+        rig.serve(version)
+        for _ in range(10):
+            with contextlib.suppress(OSError):  # as above
+                before, told = told, scrape(rig)
+                later = told.counters()
+                assert {key: value for key, value in before.counters().items() if later[key] < value} == {}
+    over.set()
+    for client in clients:
+        client.join()
+    told = scrape(rig)
+    counted = {version: told.of(version) for version in ("1.0.0", "2.0.0")}
+
+    assert all(counted[version] >= sum(answered[f"{number} {version}"] for number in range(3)) > 0 for version in counted)
+    assert sum(counted.values()) <= sum(asked.values())
+    assert told.server("crashes_total") == 2
 
 
 def test_a_token_is_needed_where_tokens_are_set_and_shows_nobody_elses_names(rig: Any) -> None:
