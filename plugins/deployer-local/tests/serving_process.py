@@ -63,7 +63,7 @@ class Scripted:
             raise ValueError("this model never works\nand says so in two lines")
         if self.script.get("exits") == "predict":
             sys.exit("enough of this")
-        if (x == -2).any():
+        if (x == -2).any() or (self.script.get("fatal") and (x == 1).any()):
             os._exit(7)
         if (x == -3).any():
             (self.folder / "begun").touch()

@@ -183,6 +183,31 @@ def test_processes_that_died_are_counted_by_the_revision_that_was_routed(rig: An
     assert rig.again().observe(rig.endpoint).detail["crashes"] == {"1": 1, "2": 2}, "a process that ends as it is told is no crash"
 
 
+def test_a_process_that_died_counts_against_those_whose_requests_it_held(rig: Any) -> None:
+    """Of two tenants the one whose model ended it; both, where it was ended and held nothing."""
+    rig.serve("1.0.0")
+    rig.load("1.0.0", endpoint=GLOBEX)
+    rig.route(("1.0.0", 1.0), endpoint=GLOBEX)
+    crash(rig, GLOBEX)
+    assert wait(lambda: rig.deployer.observe(GLOBEX).detail.get("crashes")) == {"1": 1}
+    assert "crashes" not in rig.deployer.observe(rig.endpoint).detail
+    assert rig.ask(GLOBEX) == rig.ask(rig.endpoint) == "1.0.0"
+    os.kill(rig.processes()[1][0], signal.SIGKILL)
+    assert wait(lambda: rig.deployer.observe(rig.endpoint).detail.get("crashes")) == {"1": 1}
+    assert rig.deployer.observe(GLOBEX).detail["crashes"] == {"1": 2}
+
+
+def test_a_process_that_a_shadow_ended_counts_against_its_endpoint(rig: Any) -> None:
+    rig.serve("1.0.0")
+    rig.load("1.0.0", endpoint=GLOBEX)
+    rig.route(("1.0.0", 1.0), endpoint=GLOBEX)
+    rig.deployer.load(rig.endpoint, rig.version("2.0.0", fatal=True), rig.context)
+    rig.route(("1.0.0", 1.0), shadow="2.0.0")
+    rig.ask(rig.endpoint)
+    assert wait(lambda: rig.deployer.observe(rig.endpoint).detail.get("crashes")) == {"2": 1}
+    assert "crashes" not in rig.deployer.observe(GLOBEX).detail
+
+
 def test_a_process_that_dies_on_its_way_out_is_counted(rig: Any) -> None:
     rig.serve("1.0.0")
     leaving, client = rig.processes()[1], rig.connect()

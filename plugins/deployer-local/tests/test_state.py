@@ -47,6 +47,10 @@ def test_crashes_are_counted_for_what_takes_requests_and_old_ones_forgotten() ->
     state.crash()
     assert state.endpoint("acme/delays").crashes == {"1": 2}
     assert state.endpoint("acme/idle").crashes == {}
+    state.route("globex/delays", EndpointRoutes(7, [ROUTE]))
+    state.crash({"globex/delays", "acme/idle"})
+    assert (state.endpoint("acme/delays").crashes, state.endpoint("globex/delays").crashes) == ({"1": 2}, {"7": 1})
+    assert state.crashed == 3
     for revision in range(2, 100):
         state.route("acme/delays", EndpointRoutes(revision, [ROUTE]))
         state.crash()

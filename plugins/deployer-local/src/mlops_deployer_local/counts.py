@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-__all__ = ["HELD", "OTHER", "Counts", "Key", "fold", "total"]
+__all__ = ["HELD", "OTHER", "Counts", "Key", "fold", "holders", "total"]
 
 Key = tuple[str, ...]
 Series = tuple[str, ...]
@@ -180,6 +180,15 @@ def total(folder: Path) -> dict[Key, list[int]]:
                         _add(rows, key, cells)
         if _Base.read(folder) == base:
             return rows
+
+
+def holders(folder: Path, pid: int) -> set[tuple[str, str]]:
+    """Of which models, by tenant, an ended process held requests or copies of them; of none, if its file is folded or cannot be read."""
+    found: set[tuple[str, str]] = set()
+    for path in folder.glob(f"{pid}-*.counts"):
+        with contextlib.suppress(OSError):
+            found |= {(key[0], key[1]) for key, cells in _rows(path.read_bytes()) if key[_KIND] == HELD and cells[0]}
+    return found
 
 
 def fold(folder: Path, now: float) -> None:

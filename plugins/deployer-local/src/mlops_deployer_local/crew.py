@@ -8,8 +8,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from mlops_deployer_local.channel import RefusalError
+from mlops_deployer_local.counts import holders
 from mlops_deployer_local.member import Member, Plan, discard
-from mlops_deployer_local.state import ServerState
 
 if TYPE_CHECKING:
     import socket
@@ -142,7 +142,8 @@ class Crew:
     def _count(self, member: Member) -> None:
         """Requests that it had begun are lost, and nobody else tells of them."""
         _LOG.warning("worker %d: ended with status %s", member.process.pid, member.process.returncode)
-        self._state.change(ServerState.crash)
+        held = {f"{tenant}/{model}" for tenant, model in holders(self._state.path.parent / "metrics", member.process.pid)}
+        self._state.change(lambda state: state.crash(held))
 
     async def _replace(self) -> None:
         """Have one more process, unless what it was hired for has changed meanwhile: a load has replaced the crew, or was acknowledged."""

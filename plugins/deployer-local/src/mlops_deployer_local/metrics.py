@@ -22,9 +22,12 @@ from mlops_deployer_local.state import ServerState, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any, TypeAlias
 
     from mlops_core.records import EndpointKey, SeriesKey
     from mlops_deployer_local.models import Table
+
+    Predict: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 __all__ = ["Metrics"]
 
@@ -69,6 +72,22 @@ class Metrics:
     def held(self, endpoint: EndpointKey, version: str) -> memoryview[int]:
         """One cell, for the number of requests that a version holds in this process."""
         return self.counts.row((endpoint.tenant, endpoint.model, version, HELD), 1)
+
+    def copying(self, endpoint: EndpointKey, version: str, run: Predict) -> Predict:
+        """``run`` of a shadow, which holds a copy while it is called: one that ends the process is to be told from those that answer."""
+        cell = self.counts.row((endpoint.tenant, endpoint.model, version, HELD, _SHADOW), 1)
+        lock = self._locks.setdefault((endpoint.tenant, endpoint.model, version, HELD), threading.Lock())
+
+        def call(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+            with lock:  # the thread of a shadow that was replaced may still be at its last copy
+                cell[0] += 1
+            try:
+                return run(columns)
+            finally:
+                with lock:
+                    cell[0] -= 1
+
+        return call
 
     async def page(self, tables: Mapping[EndpointKey, Table], tenant: str | None) -> bytes:
         """What a scrape is answered with: of one tenant, or of all.

@@ -127,8 +127,9 @@ class Table:
         copied = models.get(plain.get("shadow") or "")
         if copied is None:
             return cls(endpoint, revision, variants, models, recorders, units=units)
+        run = metrics.copying(endpoint, copied.version.version, copied.run)
         counted = metrics.recorder(SeriesKey(*names, copied.version.version), revision, shadow=True)
-        return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, copied.run, counted), units)
+        return cls(endpoint, revision, variants, models, recorders, Shadow(copied.version, run, counted), units)
 
     def copy(self, form: Form, request: Any, prediction: str, size: int) -> None:
         """Give what was answered, to a body of ``size`` bytes, to the shadow, if there is one."""

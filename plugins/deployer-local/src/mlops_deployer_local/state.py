@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mlops_deployer_local.channel import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
     Pair = tuple[str, str]
@@ -100,11 +100,11 @@ class ServerState:
         previous = one.previous if one.routes == wanted.routes else one.routes
         self.endpoints[name] = replace(wanted, previous=previous, loaded=one.loaded, crashes=one.crashes)
 
-    def crash(self) -> None:
-        """A process ended unexpectedly, over a request to whichever endpoint: count it for all that take requests."""
+    def crash(self, holders: Collection[str] = ()) -> None:
+        """A process ended unexpectedly: count it for the endpoints of which it held requests; if of none, for all that take some."""
         self.crashed += 1
-        for one in self.endpoints.values():
-            if one.routes:
+        for name, one in self.endpoints.items():
+            if one.routes and (name in holders or not holders):
                 one.crashes[str(one.revision)] = one.crashes.get(str(one.revision), 0) + 1
                 one.crashes = dict(list(one.crashes.items())[-_CRASHES_KEPT:])
 

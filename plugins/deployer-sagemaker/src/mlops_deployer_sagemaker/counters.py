@@ -48,7 +48,7 @@ def count_requests(aws: Aws, endpoint: str, spans: Sequence[Span], now: datetime
             asked, mistaken, failed = (_within(minutes[variant.name, metric], first, last) for metric in _METRICS)
             sums[variant.version, span.revision][0] += max(0, asked - mistaken)
             sums[variant.version, span.revision][1] += failed
-    return tuple(VariantCount(version, revision, *found) for (version, revision), found in sorted(sums.items()))
+    return tuple(VariantCount(version, revision, total, errors) for (version, revision), (total, errors) in sorted(sums.items()))
 
 
 def _within(minutes: Minutes, first: datetime, last: datetime) -> int:
