@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlops_core.cli.options import Session, project_options
+from mlops_core.cli.options import DURATION, Session, project_options
 from mlops_core.cli.tables import read_table
 from mlops_core.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["command"]
 
@@ -21,14 +24,15 @@ __all__ = ["command"]
 @click.argument("data")
 @click.option("--environment", default="production", show_default=True, help="Where to send it.")
 @click.option("--unit", help="Who asks: the same unit meets the same variant.")
+@click.option("--timeout", type=DURATION, default="30s", show_default=True, help="How long to wait for the answer.")
 @project_options
-def command(session: Session, model: str, data: str, environment: str, unit: str | None) -> None:
+def command(session: Session, model: str, data: str, environment: str, unit: str | None, timeout: timedelta) -> None:
     """Send DATA to MODEL: a CSV, Parquet or JSON file, JSON text, or - for JSON on standard input.
 
     JSON is an object of columns, {"x": [1, 2]}, or a list of rows, [{"x": 1}, {"x": 2}].
     """
     columns = _columns(data, session)
-    prediction = session.project.deployment.predict(model, environment, columns, unit=unit)
+    prediction = session.project.deployment.predict(model, environment, columns, unit=unit, timeout=timeout.total_seconds())
     session.out.record(prediction)
     names = list(prediction.outputs)
     rows = list(zip(*(prediction.outputs[name] for name in names), strict=True))

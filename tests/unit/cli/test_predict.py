@@ -47,5 +47,13 @@ def test_mistakes(mlops: Callable[..., Answer], data: str, code: int, says: str)
     assert says in answer.err
 
 
+@pytest.mark.usefixtures("live")
+def test_it_waits_as_long_as_it_is_told(mlops: Callable[..., Answer]) -> None:
+    answer = mlops("predict", "line", '{"x": [1]}', "--timeout", "0s")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "timeout" in answer.err
+    assert mlops("predict", "line", '{"x": [1]}', "--timeout", "1m").code == 0
+
+
 def test_nothing_is_deployed(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
     assert mlops("predict", "line", '{"x": [1]}').code == 1
