@@ -42,42 +42,42 @@ class Recalibration:
         *,
         near: Recalibration | None = None,
     ) -> None:
-        design = _design(probabilities)
+        logits = _logits(probabilities)
         counts = np.ones(len(labels)) if weights is None else weights
         aim = np.array([0.0, 1.0])
 
-        def loss(slope: NDArray[np.float64]) -> float:
-            score = design @ slope
-            misfit = np.maximum(score, 0) + np.log(1 + np.exp(-np.abs(score))) - labels * score
-            return float(counts @ misfit + _PRIOR / 2 * ((slope - aim) ** 2).sum())
+        def look(slope: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            """The loss, and what the rows' probabilities become."""
+            score = slope[0] + slope[1] * logits
+            small = np.exp(-np.abs(score))
+            misfit = np.maximum(score, 0) + np.log(1 + small) - labels * score
+            return float(counts @ misfit + _PRIOR / 2 * ((slope - aim) ** 2).sum()), np.where(score < 0, small, 1) / (1 + small)
 
         slope = aim if near is None else near.slope
-        least = loss(slope)
+        least, found = look(slope)
         for _ in range(_STEPS):
-            found = _expit(design @ slope)
-            gradient = design.T @ (counts * (labels - found)) - _PRIOR * (slope - aim)
-            curvature = (design * (counts * found * (1 - found))[:, None]).T @ design + _PRIOR * np.eye(2)
-            step = np.linalg.solve(curvature, gradient)
-            while (there := loss(slope + step)) > least and np.abs(step).max() > _NEAR:
+            off, heft = counts * (labels - found), counts * found * (1 - found)
+            lean = heft * logits
+            across = lean.sum()
+            gradient = np.array([off.sum(), off @ logits]) - _PRIOR * (slope - aim)
+            step = np.linalg.solve([[heft.sum() + _PRIOR, across], [across, lean @ logits + _PRIOR]], gradient)
+            while (seen := look(slope + step))[0] > least and np.abs(step).max() > _NEAR:
                 step = step / 2  # Newton's method may overshoot
-            slope, least = slope + step, there
+            slope, (least, found) = slope + step, seen
             if np.abs(step).max() <= _NEAR:
                 break
         self.slope = slope
 
     def __call__(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probabilities, recalibrated."""
-        return _expit(_design(probabilities) @ self.slope)
+        score = self.slope[0] + self.slope[1] * _logits(probabilities)
+        found: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(score, -700, 700)))
+        return found
 
 
-def _design(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     clipped = np.clip(probabilities, _CLIP, 1 - _CLIP)
-    return np.column_stack([np.ones(len(clipped)), np.log(clipped / (1 - clipped))])
-
-
-def _expit(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(values, -700, 700)))
-    return found
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def is_calibrated(probabilities: NDArray[np.float64], labels: NDArray[np.float64], rng: Generator) -> bool:
