@@ -1,12 +1,17 @@
 """What holds for every test of the repository: of the core, of each plugin and of the examples."""
 
 import os
+import sys
+import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent
+UNIT = ROOT / "tests" / "unit"
+MEASURED = "COVERAGE_PROCESS_CONFIG"  # by which coverage has child processes measure themselves
 
 # No deadline: a slow machine is no failure. Derandomised: the same input gives the same verdict on every machine.
 hypothesis.settings.register_profile("project", deadline=None, database=None, derandomize=True)
@@ -17,6 +22,11 @@ hypothesis.settings.load_profile("project")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Two workers more than there are processors: tests of servers, kills and timeouts wait for as long as they calculate."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 2
+
+
 def pytest_sessionstart() -> None:
     """Refuse to test the checkout where nox promises to test the installed packages."""
     if "MLOPS_TESTS_INSTALLED" in os.environ:
@@ -24,6 +34,26 @@ def pytest_sessionstart() -> None:
 
         if Path(mlops_core.__file__).is_relative_to(ROOT / "mlops_core"):
             pytest.exit(f"mlops_core is imported from the checkout: {mlops_core.__file__}", returncode=4)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The core is covered by its unit tests alone: what others pass by the way proves little, and counting takes half as long again.
+
+    Nor do simulations count. The marker ``no_cover`` would not do: with xdist, pytest-cov measures a worker twice, and pauses once.
+    """
+    counts = item.path.is_relative_to(UNIT) and not item.get_closest_marker("simulation")
+    if counts or MEASURED not in os.environ:
+        return (yield)
+    here, threads, children = sys.gettrace(), threading.gettrace(), os.environ.pop(MEASURED)
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(here)
+        threading.settrace(threads)
+        os.environ[MEASURED] = children
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,6 @@ RATE = 0.01
 LEVEL = math.log(2 / 0.01)  # a default rollout has two tests
 PROMOTION = math.log(1 / 0.05)
 Weights = Callable[[int], float]
-simulation = pytest.mark.no_cover  # hundreds of thousands of looks, of which each takes four times as long while its lines are counted
 
 
 def constant(_: int) -> float:
@@ -79,7 +78,7 @@ def harmed(shares: list[Share], events: int, total: int) -> bool:
     return of_harm(shares) >= LEVEL
 
 
-@simulation
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("weights", "rates"),
     [
@@ -93,7 +92,7 @@ def test_a_healthy_canary_is_rolled_back_as_rarely_as_promised(weights: Weights,
     assert upper(rollouts(1.0, harmed, weights=weights, rates=rates)) <= 0.01
 
 
-@simulation
+@pytest.mark.simulation
 def test_a_worse_canary_is_caught_soon() -> None:
     twice, five = (rollouts(ratio, harmed, count=400) for ratio in (2.0, 5.0))
     assert share_of(twice) == share_of(five) == 1
@@ -101,12 +100,12 @@ def test_a_worse_canary_is_caught_soon() -> None:
     assert np.median([one for one in five if one is not None]) <= 300
 
 
-@simulation
+@pytest.mark.simulation
 def test_a_worse_canary_is_caught_on_a_ramp() -> None:
     assert share_of(rollouts(2.0, harmed, count=400, weights=ramp)) >= 0.95
 
 
-@simulation
+@pytest.mark.simulation
 def test_a_better_canary_is_never_harm() -> None:
     assert share_of(rollouts(0.5, harmed, count=400)) == 0
 
@@ -136,7 +135,7 @@ def sticky_rollouts(failing: float, count: int, seed: int = 20240501) -> Iterato
         yield known, every
 
 
-@simulation
+@pytest.mark.simulation
 def test_of_units_that_fail_by_themselves_the_first_error_tells_whether_a_canary_is_worse() -> None:
     """What the reference says: counted one by one, their errors take healthy canaries back."""
     found = list(sticky_rollouts(0.05, ROLLOUTS))
@@ -147,25 +146,25 @@ def test_of_units_that_fail_by_themselves_the_first_error_tells_whether_a_canary
     assert sum(worse) / 200 > 0.6
 
 
-@simulation
+@pytest.mark.simulation
 def test_a_worse_canary_is_promoted_as_rarely_as_promised() -> None:
     found = rollouts(1.5, lambda shares, *_: against_harm(shares, 1.5) >= PROMOTION)
     assert upper(found) <= 0.05
 
 
-@simulation
+@pytest.mark.simulation
 def test_an_equal_canary_is_promoted_in_the_end() -> None:
     assert share_of(rollouts(1.0, lambda shares, *_: against_harm(shares, 1.5) >= PROMOTION, count=300)) >= 0.95
 
 
-@simulation
+@pytest.mark.simulation
 def test_a_rate_at_its_bound_is_told_to_be_neither_below_nor_above() -> None:
     below, above = functools.cache(against_rate), functools.cache(of_excess)  # many rollouts pass the same counts
     assert upper(rollouts(1.0, lambda _, events, total: below(events, total, RATE) >= PROMOTION)) <= 0.05
     assert upper(rollouts(1.0, lambda _, events, total: above(events, total, RATE) >= LEVEL)) <= 0.01
 
 
-@simulation
+@pytest.mark.simulation
 def test_rates_away_from_the_bound_are_told() -> None:
     assert share_of(rollouts(0.5, lambda _, events, total: against_rate(events, total, RATE) >= PROMOTION, count=300)) >= 0.95
     assert share_of(rollouts(3.0, lambda _, events, total: of_excess(events, total, RATE) >= LEVEL, count=300)) == 1

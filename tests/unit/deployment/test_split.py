@@ -61,6 +61,7 @@ def test_large_counts_are_no_trouble() -> None:
     assert (found.winner, 0 < found.metrics["p_value"] < 1e-15) == ("a", True)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("versions", [2, 3, 5])
 def test_where_none_is_better_a_winner_is_named_seldom(versions: int) -> None:
     """2,000 tests of versions with 2 % errors, whose first has most of the requests."""
@@ -75,6 +76,7 @@ def test_where_none_is_better_a_winner_is_named_seldom(versions: int) -> None:
     assert versions > 2 or winners  # two at half the level each: not so strict that it never errs
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("versions", [2, 3])
 @pytest.mark.parametrize("metric", ["p50_latency", "p95_latency", "p99_latency", "live.accuracy"])
 def test_where_none_is_quicker_or_more_often_right_a_winner_is_named_seldom(metric: str, versions: int) -> None:
@@ -105,6 +107,7 @@ def units_of_two_versions(rng: np.random.Generator, share: float, rates: tuple[f
     return windows
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("share", [0.5, 0.2])
 def test_of_units_that_err_by_themselves_the_first_error_counts(share: float) -> None:
     """What the reference says: counted one by one, their errors name a winner where there is none."""
@@ -133,6 +136,7 @@ def test_the_p_value_of_first_errors_is_exact() -> None:
     assert named({**windows, "a": evolve(windows["a"], errors=26)}, "error_rate").metrics["p_value"] == pytest.approx(0.5**15)
 
 
+@pytest.mark.simulation
 def test_rows_that_are_wrong_together_are_more_than_the_level_allows() -> None:
     """What the reference says of 200 requests of 25 rows each, whose accuracy is 90 % with a standard deviation of 10 % between them."""
     rng = np.random.default_rng(5)
@@ -148,6 +152,7 @@ def test_rows_that_are_wrong_together_are_more_than_the_level_allows() -> None:
     assert winners / 2000 == pytest.approx(0.24, abs=0.03)
 
 
+@pytest.mark.simulation
 def test_the_wrong_one_is_named_seldom_and_the_right_one_often() -> None:
     rng = np.random.default_rng(11)
     winners = []

@@ -64,6 +64,7 @@ def test_a_seed_is_a_whole_number(stack: Stack, seed: Any) -> None:
         check_data(stack, None, BEFORE, AFTER, {"seed": seed})
 
 
+@pytest.mark.simulation
 def test_false_alarms_of_whole_checks_on_correlated_columns(stack: Stack) -> None:
     """1,000 checks of 10 columns with correlation 0.5 and two tests each: any alarm at all in at most 5 % of them."""
     rng = np.random.default_rng(44)
