@@ -14,7 +14,7 @@ from mlops_core.records import Deployment, DeploymentChanged, EndpointKey, NewEn
 from mlops_core.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mlops_core.journal import Head
 
@@ -93,13 +93,10 @@ class Ledger:
     def history(self) -> list[Deployment]:
         """Every deployment, oldest first, each as it is now or was when it ended."""
         found: dict[int, Deployment] = {}
-        for state in self._states():
-            found.update((one.number, one) for one in state.deployments)
+        for state in reversed([entry.state or {} for entry in self._journal.history()]):  # most tell nothing that a newer one does not
+            if any(one["number"] not in found for one in state.get("deployments", ())):
+                found = {**{one.number: one for one in _decoded(state).deployments}, **found}
         return [found[number] for number in sorted(found)]
-
-    def _states(self) -> Iterator[EndpointState]:
-        for entry in self._journal.history():
-            yield _decoded(entry.state or {})
 
     def _entry(self, before: EndpointState, after: EndpointState) -> NewEntry:
         """One change has one subject: the deployment that moved by itself, the highest number among those that changed."""
