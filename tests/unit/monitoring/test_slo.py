@@ -137,6 +137,7 @@ def test_few_failures_are_no_evidence(total: int, errors: int, holds: bool) -> N
     assert sooner.holds is (errors / total > 0.0144)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("per_hour", [100, 278, 1000])
 def test_traffic_that_keeps_the_objective_pages_nobody_in_30_days(per_hour: int) -> None:
     """A pass every minute of 30 days; of 300 such months at the worst rate, 278 per hour, two had a page."""
