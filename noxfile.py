@@ -166,7 +166,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly: the core with its tests, then each plugin with its own, the examples and the benchmarks."""
     install_project(session, "types", "test", "nox")
-    session.run("mypy", "mlops_core", "tests", "noxfile.py")
+    session.run("mypy", "--num-workers=auto", "mlops_core", "tests", "noxfile.py")
     for source in (*PLUGINS, *STRANGERS):
         session.run("mypy", str(source.relative_to(ROOT)), env={"MYPYPATH": os.pathsep.join([str(source / "src"), str(source)])})
     for source in SCRIPTS:
