@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -73,12 +74,15 @@ def build_wheels() -> Mapping[Path, Path]:
     """Build the wheels of all distributions, once for all sessions of this call, and return them by source folder."""
     folder = ROOT / ".nox" / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
-    wheels = {}
-    for source in (ROOT, *PLUGINS, *STRANGERS):
+
+    def build_wheel(source: Path) -> Path:
         into = folder / source.relative_to(ROOT)
         build_one(source, "--wheel", into=into)
-        wheels[source] = next(into.glob("*.whl"))
-    return wheels
+        return next(into.glob("*.whl"))
+
+    sources = (ROOT, *PLUGINS, *STRANGERS)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(sources, pool.map(build_wheel, sources), strict=True))
 
 
 def build_one(source: Path, *options: str, into: Path) -> None:
