@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import sys
@@ -117,5 +118,11 @@ def code_digest(stage: Any) -> str:
 
 def _releases(package: str) -> list[str]:
     """The core's, and that of the distribution which a package comes from, if any does."""
-    owners = importlib.metadata.packages_distributions().get(package.partition(".")[0], ()) if package else ()
+    owners = _owners(tuple(sys.path)).get(package.partition(".")[0], ()) if package else ()
     return [f"{name} {importlib.metadata.version(name)}" for name in sorted({_CORE, *owners})]
+
+
+@functools.lru_cache(maxsize=1)
+def _owners(_path: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    """Distributions by their packages, read once for a path: what each consists of takes a large part of a second."""
+    return importlib.metadata.packages_distributions()
