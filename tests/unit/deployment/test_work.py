@@ -290,6 +290,7 @@ def reachable(state: S) -> set[S]:
     return found
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("delay", [0, 2])
 def test_any_order_of_calls_keeps_the_promises(world: Any, delay: int) -> None:
     """``world`` lends its class: every example begins with a new one. Routes that take their time are looked at again."""
