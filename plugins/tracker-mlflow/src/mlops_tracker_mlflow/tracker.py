@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import define, field
-from mlflow import MlflowClient
+from mlflow import MlflowClient  # slow, and yet here: what the writing thread imports is half there for a stage that runs beside it
 
 from mlops_core.exceptions import ExperimentError
 from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunStatus, TrackedRun, masked_url
