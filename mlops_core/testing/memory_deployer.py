@@ -6,10 +6,10 @@ import queue
 import random
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from mlops_core.exceptions import ConflictError, DeploymentError
 from mlops_core.hookspecs import hookimpl
@@ -19,8 +19,6 @@ from mlops_core.records.units import UnitFilter
 from mlops_core.roles import DeployContext, Deployer, Predictor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 
@@ -37,9 +35,27 @@ class _Loaded:
     predictor: Predictor
 
 
+@frozen(eq=False)
+class _Place:
+    """An endpoint: replaced as a whole, never changed, so that whoever reads it waits for nobody.
+
+    ``wanted`` are the routes that were set, ``serving`` those that hold; ``looks`` are left until the first become the second.
+    """
+
+    wanted: Observed = field(factory=Observed)
+    serving: Observed = field(factory=Observed)
+    models: Mapping[str, _Loaded] = field(factory=dict)
+    looks: int = 0
+
+
+_NOWHERE: Final = _Place()
+
+
 @define(eq=False)
 class MemoryDeployer(Deployer):
     """An environment that lives and dies with its process. Thread-safe. A shadow gets its copies in a thread, 100 of which may wait.
+
+    Changes wait for each other, and for no prediction: threads that ask without a pause would keep a rollback from a lock that they share.
 
     It counts the requests of each version itself (capability ``counters``), so that a canary needs no monitoring to be judged. With a
     ``delay`` it is one whose routes take time to hold, and ``fault``, where it is set, says why the next ones fail to.
@@ -51,12 +67,10 @@ class MemoryDeployer(Deployer):
     seed: int = field(default=0, metadata={"help": "for the choice among weighted variants"})
     delay: int = field(default=0, metadata={"help": "looks at an endpoint until its new routes hold; 0: they hold at once"})
     fault: str = field(default="", init=False, repr=False)
-    _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _context: DeployContext | None = field(default=None, init=False, repr=False)
-    _endpoints: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
-    _serving: dict[EndpointKey, Observed] = field(factory=dict, init=False, repr=False)
-    _looks: dict[EndpointKey, int] = field(factory=dict, init=False, repr=False)
-    _models: dict[tuple[EndpointKey, str], _Loaded] = field(factory=dict, init=False, repr=False)
+    _places: dict[EndpointKey, _Place] = field(factory=dict, init=False, repr=False)
+    _counting: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _counts: dict[tuple[EndpointKey, str, int], tuple[int, int, int, int]] = field(factory=dict, init=False, repr=False)
     _units: dict[EndpointKey, bytearray] = field(factory=dict, init=False, repr=False)
     _random: random.Random = field(init=False, repr=False)
@@ -73,18 +87,19 @@ class MemoryDeployer(Deployer):
 
     def load(self, endpoint: EndpointKey, version: ModelVersion, context: DeployContext) -> None:
         """Load through the context, outside the lock: requests go on meanwhile."""
-        if (endpoint, version.version) in self._models:
+        if version.version in self._place(endpoint).models:
             return
         try:
             predictor = context.load(version)
         except Exception as error:
             raise DeploymentError(f"deployer memory: {version.model} {version.version} does not load: {error}") from error
         with self._lock:
-            self._models.setdefault((endpoint, version.version), _Loaded(version, predictor))
+            one = self._place(endpoint)
+            self._places[endpoint] = evolve(one, models={version.version: _Loaded(version, predictor), **one.models})
 
     def health(self, endpoint: EndpointKey, version: str) -> Health:
         """Healthy once it is loaded."""
-        if (endpoint, version) in self._models:
+        if version in self._place(endpoint).models:
             return Health(HealthStatus.HEALTHY)
         return Health(HealthStatus.UNKNOWN, f"version {version} is not loaded")
 
@@ -92,47 +107,42 @@ class MemoryDeployer(Deployer):
         """Replace the routes under the lock; those of before answer until the new ones hold."""
         check_routes(variants)
         with self._lock:
-            seen = self._endpoints.get(endpoint, Observed())
+            one = self._place(endpoint)
+            seen = one.wanted
             if seen.revision != expected_revision:
                 raise ConflictError(f"deployer memory: routes are at revision {seen.revision}, not {expected_revision}", head=seen.revision)
             for version in [variant.version for variant in variants] + ([] if shadow is None else [shadow]):
-                if (endpoint, version) not in self._models:
+                if version not in one.models:
                     raise DeploymentError(f"deployer memory: version {version} is not loaded - load it before it is routed")
             previous = seen.previous if variants == seen.routes else seen.routes
             wanted = Observed(revision=seen.revision + 1, operation="applying", routes=variants, shadow=shadow, previous=previous)
-            self._endpoints[endpoint], self._looks[endpoint] = wanted, self.delay
-            if not self.delay:
-                self._settle(endpoint)
+            one = evolve(one, wanted=wanted, looks=self.delay)
+            self._places[endpoint] = one if self.delay else self._settled(one)
             return wanted.revision
 
     def unload(self, endpoint: EndpointKey, version: str) -> None:
         """Drop a version that is not routed."""
         with self._lock:
-            routed = self._endpoints.get(endpoint, Observed())
-            if version in {variant.version for variant in routed.routes} or version == routed.shadow:
+            one = self._place(endpoint)
+            if version in _routed(one.wanted):
                 raise DeploymentError(f"deployer memory: version {version} is routed - route around it before it is unloaded")
-            serving = self._serving.get(endpoint, Observed())
-            if version not in {*(variant.version for variant in serving.routes), serving.shadow}:
-                self._models.pop((endpoint, version), None)
+            if version not in _routed(one.serving):
+                self._places[endpoint] = evolve(one, models={name: model for name, model in one.models.items() if name != version})
 
     def observe(self, endpoint: EndpointKey, *, since: int | None = None) -> Observed:
         """Routes, versions and counts: all of them, since they cost nothing."""
-        with self._lock:
-            self._looks[endpoint] = self._looks.get(endpoint, 0) - 1
-            if self._looks[endpoint] <= 0:
-                self._settle(endpoint)
-            loaded = tuple(sorted(version for owner, version in self._models if owner == endpoint))
-            counts = tuple(VariantCount(*key[1:], *found) for key, found in self._counts.items() if key[0] == endpoint)
-            return evolve(self._endpoints.get(endpoint, Observed()), loaded=loaded, counters=counts)
+        one = self._place(endpoint)
+        if one.wanted.operation == "applying":
+            one = self._looked_at(endpoint)
+        counts = tuple(VariantCount(*key[1:], *found) for key, found in self._counts.copy().items() if key[0] == endpoint)
+        return evolve(one.wanted, loaded=tuple(sorted(one.models)), counters=counts)
 
     def predict(self, endpoint: EndpointKey, columns: Mapping[str, NDArray[Any]], *, unit: str | None = None) -> Prediction:
         """Answer by the routes, and count it."""
-        with self._lock:
-            seen = self._serving.get(endpoint, Observed())
-            share = self._random.random() if unit is None else share_of(unit, seen.routes)
-            chosen = pick(seen.routes, share)
-            model = self._models.get((endpoint, chosen.version))
-            shadow = self._models.get((endpoint, seen.shadow or ""))
+        one = self._place(endpoint)
+        seen = one.serving
+        chosen = pick(seen.routes, self._random.random() if unit is None else share_of(unit, seen.routes))
+        model, shadow = one.models.get(chosen.version), one.models.get(seen.shadow or "")
         if model is None:
             raise DeploymentError(
                 f"endpoint {endpoint.model}: version {chosen.version} is not loaded - the server was shut down, deploy again"
@@ -155,18 +165,28 @@ class MemoryDeployer(Deployer):
     def shutdown(self) -> None:
         """Forget everything that was loaded; the routes stay, as a stopped server's do."""
         with self._lock:
-            self._models.clear()
+            self._places = {endpoint: evolve(one, models={}) for endpoint, one in self._places.items()}
 
-    def _settle(self, endpoint: EndpointKey) -> None:
+    def _place(self, endpoint: EndpointKey) -> _Place:
+        return self._places.get(endpoint, _NOWHERE)
+
+    def _looked_at(self, endpoint: EndpointKey) -> _Place:
+        """One look nearer to the routes that were set."""
+        with self._lock:
+            one = self._place(endpoint)
+            one = evolve(one, looks=one.looks - 1)
+            self._places[endpoint] = one = self._settled(one) if one.looks <= 0 else one
+            return one
+
+    def _settled(self, one: _Place) -> _Place:
         """The routes that were set hold from now on, or have failed to."""
-        wanted = self._endpoints.get(endpoint)
-        if wanted is None or wanted.operation != "applying":
-            return
+        if one.wanted.operation != "applying":
+            return one
         if self.fault:
-            self._endpoints[endpoint] = evolve(wanted, operation="failed", detail={"reason": self.fault})
-            self.fault = ""
-        else:
-            self._endpoints[endpoint] = self._serving[endpoint] = evolve(wanted, operation="applied")
+            reason, self.fault = self.fault, ""
+            return evolve(one, wanted=evolve(one.wanted, operation="failed", detail={"reason": reason}))
+        wanted = evolve(one.wanted, operation="applied")
+        return evolve(one, wanted=wanted, serving=wanted)
 
     def _copy(self, endpoint: EndpointKey, shadow: _Loaded, revision: int, columns: Mapping[str, NDArray[Any]]) -> None:
         """Give a request to the shadow, beside its answer; one too many is dropped."""
@@ -184,7 +204,7 @@ class MemoryDeployer(Deployer):
             self._copies.put_nowait(work)
         except queue.Full:
             self._count(endpoint, shadow.version.version, revision, dropped=1)
-        with self._lock:
+        with self._counting:
             if self._copying is None:
                 self._copying = threading.Thread(target=self._work, name="shadow", daemon=True)
                 self._copying.start()
@@ -192,7 +212,7 @@ class MemoryDeployer(Deployer):
     def _work(self) -> None:
         """Until nothing waits: no thread stays."""
         while True:
-            with self._lock:
+            with self._counting:
                 if self._copies.empty():
                     self._copying = None
                     return
@@ -202,14 +222,14 @@ class MemoryDeployer(Deployer):
     def _failed_before(self, endpoint: EndpointKey, variants: tuple[Variant, ...], unit: str | None) -> bool:
         if unit is None or len(variants) == 1:
             return False
-        with self._lock:
+        with self._counting:
             memory = self._units.setdefault(endpoint, bytearray(UnitFilter.SIZE))
             return UnitFilter(memory, salt_of(variants)).add(unit)
 
     def _count(
         self, endpoint: EndpointKey, version: str, revision: int, *, failed: int = 0, dropped: int = 0, repeated: bool = False
     ) -> None:
-        with self._lock:
+        with self._counting:
             total, errors, lost, again = self._counts.get((endpoint, version, revision), (0, 0, 0, 0))
             self._counts[endpoint, version, revision] = (total + 1 - dropped, errors + failed, lost + dropped, again + repeated)
 
@@ -218,6 +238,11 @@ class MemoryDeployer(Deployer):
 def mlops_deployer() -> type[Deployer]:
     """Hand over the reference deployer."""
     return MemoryDeployer
+
+
+def _routed(seen: Observed) -> set[str | None]:
+    """Versions that these routes name."""
+    return {*(variant.version for variant in seen.routes), seen.shadow}
 
 
 def _check_columns(version: ModelVersion, columns: Mapping[str, NDArray[Any]]) -> None:

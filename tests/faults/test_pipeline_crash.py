@@ -43,7 +43,7 @@ STAGES = """
 import json
 import time
 
-from attrs import define, field
+from attrs import define, evolve, field
 from mlops_core.builtin.json_format import JsonFormat
 from mlops_core.records import EndpointKey, ModelVersion, Observed
 from mlops_core.testing.memory_deployer import MemoryDeployer
@@ -129,11 +129,11 @@ class Server(MemoryDeployer):
                 super().load(EndpointKey.from_dict(endpoint), ModelVersion.from_dict(version), context)
             for endpoint, seen in kept["routes"]:
                 key = EndpointKey.from_dict(endpoint)
-                self._endpoints[key] = self._serving[key] = Observed.from_dict(seen)
+                self._places[key] = evolve(self._places[key], wanted=Observed.from_dict(seen), serving=Observed.from_dict(seen))
 
     def _keep(self):
-        versions = [[endpoint.to_dict(), one.version.to_dict()] for (endpoint, _), one in self._models.items()]
-        routes = [[endpoint.to_dict(), seen.to_dict()] for endpoint, seen in self._endpoints.items()]
+        versions = [[endpoint.to_dict(), one.version.to_dict()] for endpoint, at in self._places.items() for one in at.models.values()]
+        routes = [[endpoint.to_dict(), at.wanted.to_dict()] for endpoint, at in self._places.items()]
         part = self._file.with_suffix(".part")
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(json.dumps({"versions": versions, "routes": routes}))
