@@ -3,7 +3,8 @@
     python benchmarks/switching.py [switches] [worker] [rollback] [--requests 100000] [--json] [--check] [--small]
 
 A local server with two workers, and clients in a process of their own that keep 4 connections busy. A version is ``y = slope * x``, and its
-load sleeps for a second, as that of a large model takes; its slope is its version, so that an answer tells whether it is right.
+load sleeps for a second, as that of a large model takes; its slope is its version, so that an answer tells whether it is right. For the
+rollbacks in one process it does not sleep.
 
 ``switches``: new versions are deployed one after the other, one that raises while it loads, and one whose deploying process is killed by
 ``kill -9`` amid the load, until so many requests have been sent: how many failed, and the 99th percentile of the latency of those that
@@ -12,8 +13,9 @@ were sent while a version loaded, beside that of the others.
 ``worker``: one of the two workers is killed by ``kill -9``: what its clients see, when another one stands in its place beyond the time that
 its load takes, and whether the framework's own client sees anything.
 
-``rollback``: from the call to the last answer of the version that was taken back; with the registry there, with another process holding it,
-and, from where the call reaches the deployer, in one process.
+``rollback``: from where the call reaches the deployer to the last request that is routed to the version taken back, which its model tells:
+it is asked when the version has been chosen, or later. Beside it, from the call to the last answer of that version, which is routed before
+it is computed and sent. Across processes and in one, with the registry there and with another process holding it.
 ``--check`` exits 1 where a goal is missed; ``--small`` tries everything in a minute, and checks nothing.
 """
 
@@ -29,146 +31,35 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from _lines import Line, answer, at_most, parser
-from attrs import define, evolve, field, frozen
+from _switching_place import CONNECTIONS, LOAD, MEMORY, Clients, Row, project_with, serving
+from attrs import evolve
 
-from mlops_core import Project
 from mlops_core.exceptions import DeploymentError, MLOpsError
-from mlops_core.records import Column, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Iterator, Sequence
 
+    from mlops_core import Project
     from mlops_core.roles import Deployer
 
 PARTS: Final = ("switches", "worker", "rollback")
-CONNECTIONS: Final = 4
-LOAD: Final = 1.0  # seconds
 SLOWER: Final = 3.0
 READY: Final = 2.0  # seconds beside the load
 ACROSS, WITHIN = 1000.0, 5.0  # milliseconds
+_REGISTRIES: Final = (("", False), (", the registry down", True))
 DISTRIBUTIONS: Final = ("motadata-mlops-core", "motadata-mlops-deployer-local", "uvicorn", "httptools", "orjson")
-SCHEMA: Final = Schema((Column("x", "float64"),))
-CONFIGURATION: Final = """\
-version: 1
-tenant: bench
-tracker: []
-registry: {use: sqlite, path: registry.db, busy_timeout: 0.5}
-formats: ["./slow.py:SlowFormat"]
-environments: {production: ENVIRONMENT}
-monitoring: {sinks: [sqlite]}
-"""
-LOCAL: Final = "{use: local, workers: 2, rollback_window: 1h}"
-MEMORY: Final = '"mlops_core.testing.memory_deployer:MemoryDeployer"'
-FORMAT: Final = '''\
-"""A model in a file, whose load takes a second, or fails."""
-
-import time
-from attrs import define
-from mlops_core.roles import Format
-
-
-class Slow:
-    def __init__(self, slope):
-        self.slope = slope
-
-    def predict(self, columns):
-        return {"y": columns["x"] * self.slope}
-
-
-@define
-class SlowFormat(Format):
-    contract = 1
-    capabilities = frozenset({"predict"})
-    name = "slow"
-
-    def accepts(self, value):
-        return isinstance(value, Slow)
-
-    def sniff(self, path):
-        return path.is_file() and path.read_bytes()[:5] == b"slow "
-
-    def write(self, value, path):
-        path.write_text(f"slow {value.slope}")
-
-    def read(self, path):
-        time.sleep(LOAD)
-        slope = float(path.read_text().split()[1])
-        if slope < 0:
-            raise ValueError("broken")
-        return Slow(slope)
-
-    def predictor(self, value, schema):
-        return value
-'''
 DEPLOYER: Final = """
 import sys
 from mlops_core import Project
 with Project.open(sys.argv[1]) as project:
     project.deployment.deploy_model("m", sys.argv[2], "production")
 """
-
-
-@frozen
-class Row:
-    """One request."""
-
-    sent: float
-    answered: float
-    version: str
-    wrong: str
-
-
-@define
-class Clients:
-    """Keep connections busy while the block lasts; then ``rows`` says what they saw."""
-
-    port: int
-    rows: Sequence[Row] = field(factory=list, init=False)
-    _process: subprocess.Popen[str] = field(init=False)
-
-    def __enter__(self) -> Self:
-        command = [sys.executable, str(Path(__file__).with_name("_clients.py")), str(self.port), str(CONNECTIONS)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        time.sleep(1.0)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        told, _ = self._process.communicate()
-        self.rows = sorted((Row(*row) for row in json.loads(told)), key=lambda row: row.sent)
-
-
-@contextlib.contextmanager
-def project_with(place: Path, versions: int, environment: str) -> Iterator[Project]:
-    """A project with so many versions, and one that does not load."""
-    place.mkdir()
-    (place / "slow.py").write_text(FORMAT.replace("LOAD", str(LOAD)), encoding="utf-8")
-    (place / "mlops.yaml").write_text(CONFIGURATION.replace("ENVIRONMENT", environment), encoding="utf-8")
-    with Project.open(place) as project:
-        for number in (*range(1, versions + 1), -1):
-            path = place / f"model{number}"
-            path.write_text(f"slow {number}", encoding="utf-8")
-            project.versioning.version_model("m", f"{number}.0.0" if number > 0 else "broken", path, schema=SCHEMA)
-        try:
-            yield project
-        finally:
-            project.deployment.shutdown("production")
-
-
-@contextlib.contextmanager
-def serving(place: Path, versions: int) -> Iterator[tuple[Project, int]]:
-    """The same on a local server, the first version deployed; and the port."""
-    with project_with(place, versions, LOCAL) as project:
-        project.deployment.deploy_model("m", "1.0.0", "production")
-        yield project, int(json.loads(next(place.rglob("server.json")).read_text())["port"])
 
 
 def wrongs(rows: Sequence[Row]) -> list[str]:
@@ -292,31 +183,49 @@ def _asking(project: Project, failures: list[str]) -> Iterator[None]:
 
 def rollback(place: Path, rounds: int) -> list[Line]:
     """The lines of ``rollback``."""
-    lines = []
+    lines = list[Line]()
     with serving(place, 2) as (project, port):
-        for words, down in (("", False), (", the registry down", True)):
+        for words, down in _REGISTRIES:
             took = [_taken_back(place, project, port, down=down) for _ in range(rounds)]
-            lines.append(at_most(f"rolled back{words}, p99 of {rounds}", float(np.quantile(took, 0.99)) * 1000, "ms", ACROSS))
-    with project_with(place / "within", 2, MEMORY) as project:
-        took = [_taken_back_here(project) for _ in range(rounds * 5)]
-    lines.append(at_most(f"rolled back in one process, p99 of {len(took)}", float(np.quantile(took, 0.99)) * 1000, "ms", WITHIN))
+            lines += _told(f"across processes{words}", took, ACROSS)
+    with project_with(place / "within", 2, MEMORY, load=0.0) as project:
+        for words, down in _REGISTRIES:
+            took = [_taken_back_here(place / "within", project, down=down) for _ in range(rounds * 5)]
+            lines += _told(f"in one process{words}", took, WITHIN)
     return lines
 
 
-def _taken_back(place: Path, project: Project, port: int, *, down: bool) -> float:
-    """Seconds from the call to the last answer of the version that was taken back."""
+def _told(where: str, took: Sequence[tuple[float, float]], most: float) -> list[Line]:
+    """The goal's figure, and what a client sees, whose last answer was routed before."""
+    routed, answered = (float(np.quantile(times, 0.99)) * 1000 for times in zip(*took, strict=True))
+    return [
+        at_most(f"last request routed {where}, p99 of {len(took)}", routed, "ms", most),
+        at_most(f"its last answer, from the rollback's call {where}", answered, "ms"),
+    ]
+
+
+def _taken_back(place: Path, project: Project, port: int, *, down: bool) -> tuple[float, float]:
+    """Seconds until the version that is taken back was last routed a request, from where the call reaches the server, and last answered."""
     done = project.deployment.deploy_model("m", "2.0.0", "production")
     with Clients(port) as clients:
-        with _registry_down(place) if down else contextlib.nullcontext():
-            began = time.monotonic()
-            project.deployment.rollback_deployment(done.deployment_id)
+        began, reached = _roll_back(place, project, done.deployment_id, down=down)
         time.sleep(0.2)
     project.deployment.advance()  # the journal follows
     if failed := wrongs(clients.rows):
         raise SystemExit(f"switching: a request failed during a rollback: {failed[0]}")
     if clients.rows[-1].version != "1.0.0":
         raise SystemExit(f"switching: after the rollback version {clients.rows[-1].version} answers")
-    return max(row.answered for row in clients.rows if row.version == "2.0.0") - began
+    old = [row for row in clients.rows if row.version == "2.0.0"]
+    return max(0.0, max(row.routed for row in old) - reached), max(row.answered for row in old) - began
+
+
+def _roll_back(place: Path, project: Project, deployment: str, *, down: bool) -> tuple[float, float]:
+    """When it was called, and when that reached the server: the deployer, before it has asked anybody."""
+    reached = list[float]()
+    with _registry_down(place) if down else contextlib.nullcontext(), _watched(project.stack.environment("production"), reached):
+        began = time.monotonic()
+        project.deployment.rollback_deployment(deployment)
+    return began, reached[0]
 
 
 @contextlib.contextmanager
@@ -328,28 +237,28 @@ def _registry_down(place: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def _taken_back_here(project: Project) -> float:
+def _taken_back_here(place: Path, project: Project, *, down: bool) -> tuple[float, float]:
     """The same in one process, with threads that ask."""
     project.deployment.deploy_model("m", "1.0.0", "production")
     done = project.deployment.deploy_model("m", "2.0.0", "production")
-    last, over = [0.0, 0.0], threading.Event()
+    seen, over = [(0.0, 0.0), (0.0, 0.0)], threading.Event()
 
     def ask(number: int) -> None:
         while not over.is_set():
-            if project.deployment.predict("m", "production", {"x": [1.5]}).version == "2.0.0":
-                last[number] = time.monotonic()
+            one = project.deployment.predict("m", "production", {"x": [1.5]})
+            if one.version == "2.0.0":
+                seen[number] = (one.outputs["asked"][0], time.monotonic())
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(last))]
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(seen))]
     for thread in threads:
         thread.start()
     time.sleep(0.05)
-    reached = list[float]()
-    with _watched(project.stack.environment("production"), reached):
-        project.deployment.rollback_deployment(done.deployment_id)
+    began, reached = _roll_back(place, project, done.deployment_id, down=down)
     over.set()
     for thread in threads:
         thread.join()
-    return max(0.0, max(last) - reached[0])
+    project.deployment.advance()
+    return max(0.0, max(routed for routed, _ in seen) - reached), max(0.0, max(answered for _, answered in seen) - began)
 
 
 @contextlib.contextmanager

@@ -102,10 +102,14 @@ class Crew:
         state = self._state.now
         needed, kept = state.routed(), set(state.versions())
         late = [task for member, task in self.leaving.items() if not needed <= member.versions]
-        for member in (*self.active, *(one for one in self.leaving if needed <= one.versions)):
-            with contextlib.suppress(ConnectionError):  # it died: whoever replaces it begins with the newest state
-                await member.ask({"op": "sync", "state": state.plain()})
+        following = [*self.active, *(one for one in self.leaving if needed <= one.versions)]
+        question = {"op": "sync", "state": state.plain()}
+        answers = await asyncio.gather(*(member.ask(question) for member in following), return_exceptions=True)  # none waits for another
+        for member, answer in zip(following, answers, strict=True):
+            if isinstance(answer, dict):
                 member.versions &= kept
+            elif not isinstance(answer, ConnectionError):  # it died: whoever replaces it begins with the newest state
+                raise answer
         if late:
             await asyncio.wait(late)
 
