@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
 from mlops_deployer_local.channel import RefusalError
 from mlops_deployer_local.counts import holders
 from mlops_deployer_local.member import Member, Plan, discard
+from mlops_deployer_local.spare import Spare
 
 if TYPE_CHECKING:
     import socket
@@ -40,6 +40,7 @@ class Crew:
         self.leaving: dict[Member, asyncio.Task[None]] = {}
         self._listener, self._state, self._changing, self._changed = listener, state, changing, changed
         self._watches: set[asyncio.Task[None]] = set()
+        self._spare = Spare(listener)
 
     @property
     def processes(self) -> list[Process]:
@@ -51,16 +52,18 @@ class Crew:
         return {pair for pair in pairs if any(pair not in member.versions for member in self.active)}
 
     async def hire(
-        self, plan: Plan, versions: Sequence[Pair], limit: float, *, needed: Collection[Pair] = (), size: int | None = None
+        self, plan: Plan, versions: Sequence[Pair], limit: float, *, needed: Collection[Pair] = (), started: Sequence[Member] = ()
     ) -> list[Member]:
         """Fresh processes with these versions loaded; none answers yet. A version that does not load is logged, and they lack it.
+
+        Those that are ``started`` are all, if there are any.
 
         Raises:
             RefusalError: A version that is ``needed`` does not load, or a process died over one.
         """
-        fresh: list[Member] = []
+        fresh = list(started)
         try:
-            for _ in range(plan.workers if size is None else size):
+            for _ in range(0 if started else plan.workers):
                 fresh.append(await Member.spawn(plan, self._listener))  # noqa: PERF401  those before are ended if one fails
             for faults in await asyncio.gather(*(member.load(versions, limit) for member in fresh)):
                 _report(faults, needed)
@@ -84,6 +87,7 @@ class Crew:
         for member in fresh:
             self._join(member)
         self._changed()
+        self._spare.prepare(plan)
 
     async def load_beside(self, pair: Pair, limit: float) -> None:
         """Load a version in the processes that answer.
@@ -118,6 +122,7 @@ class Crew:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
+        await self._spare.close()
         await asyncio.gather(*(member.end(self.plan.patience) for member in self.active), *self.leaving.values())
         self.active = []
 
@@ -152,7 +157,8 @@ class Crew:
     async def _replace(self) -> None:
         """Have one more process, unless what it was hired for has changed meanwhile: a load has replaced the crew, or was acknowledged."""
         plan, versions = self.plan, self._state.now.versions()
-        fresh = await self.hire(plan, versions, plan.loading, size=1)
+        started = await self._spare.take() or [await Member.spawn(plan, self._listener)]
+        fresh = await self.hire(plan, versions, plan.loading, started=started)
         try:
             async with self._changing:
                 if plan == self.plan and len(self.active) < plan.workers and set(self._state.now.versions()) <= set(versions):
@@ -163,6 +169,7 @@ class Crew:
                     self._changed()
         finally:
             await discard(fresh)
+            self._spare.prepare(self.plan)
 
     async def _let_accept(self, fresh: Sequence[Member]) -> None:
         """They begin to answer. They are known before they do, so that no crash leaves one that nobody knows."""
