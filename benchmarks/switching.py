@@ -11,7 +11,8 @@ rollbacks in one process it does not sleep.
 were sent while a version loaded, beside that of the others.
 
 ``worker``: one of the two workers is killed by ``kill -9``: what its clients see, when another one stands in its place beyond the time that
-its load takes, and whether the framework's own client sees anything.
+its load takes, and whether the framework's own client sees anything. Every fourth follows at once upon the one before, when the server has
+no process that was started ahead.
 
 ``rollback``: from where the call reaches the deployer to the last request that is routed to the version taken back, which its model tells:
 it is asked when the version has been chosen, or later. Beside it, from the call to the last answer of that version, which is routed before
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 PARTS: Final = ("switches", "worker", "rollback")
 SLOWER: Final = 3.0
 READY: Final = 2.0  # seconds beside the load
+AHEAD: Final = 4.0  # seconds in which the server starts a process for the next death
 ACROSS, WITHIN = 1000.0, 5.0  # milliseconds
 _REGISTRIES: Final = (("", False), (", the registry down", True))
 DISTRIBUTIONS: Final = ("motadata-mlops-core", "motadata-mlops-deployer-local", "uvicorn", "httptools", "orjson")
@@ -123,16 +125,18 @@ def _killed(place: Path, version: str) -> None:
 
 def worker(place: Path, rounds: int) -> list[Line]:
     """The lines of ``worker``: as many kills."""
-    seen, took, own = list[Row](), list[float](), list[str]()
+    seen, took, again, own = list[Row](), list[float](), list[float](), list[str]()
     with serving(place, 1) as (project, port):
-        for _ in range(rounds):
+        for number in range(rounds):
+            at_once = number % 4 == 3
+            time.sleep(0 if at_once else AHEAD)
             with Clients(port) as clients, _asking(project, own):
                 _, (victim, _), *_ = _processes(place)
                 began = time.monotonic()
                 os.kill(victim, signal.SIGKILL)
                 while len(now := _processes(place)) < 3 or victim in {pid for pid, _ in now}:
                     time.sleep(0.01)
-                took.append(time.monotonic() - began - LOAD)
+                (again if at_once else took).append(time.monotonic() - began - LOAD)
                 time.sleep(0.5)
             seen += clients.rows
     failed = wrongs(seen)
@@ -147,7 +151,8 @@ def worker(place: Path, rounds: int) -> list[Line]:
             {"resets": len(resets)},
         ),
         Line("wrong answers and other failures", f"{len(failed) - len(resets):9d} {sorted(set(failed) - set(resets))[:1] or ''}", "0"),
-        at_most("another stands in its place, beside the load", float(np.median(took)), "s", READY, longest=max(took)),
+        at_most("another stands in its place, beside the load, the longest", max(took), "s", READY, median=float(np.median(took))),
+        *[at_most("the same when none was started ahead, the longest", max(again), "s", median=float(np.median(again))) for _ in again[:1]],
         Line("failures through the framework's client", f"{len(own):9d} {own[:1] or ''}", "0", not own),
     ]
     lines[1] = evolve(lines[1], holds=len(failed) == len(resets), data={"others": len(failed) - len(resets)})
