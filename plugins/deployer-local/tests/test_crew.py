@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,8 @@ from mlops_deployer_local.process import is_alive, started
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from mlops_deployer_local.process import Process
 
 GLOBEX = EndpointKey("globex", "staging", "scoring")
 BODY = {"inputs": {"x": [1.0], "carrier": ["UA"]}}
@@ -221,6 +224,89 @@ def test_a_process_that_dies_on_its_way_out_is_counted(rig: Any) -> None:
         client.getresponse()
     client.close()
     assert wait(lambda: rig.deployer.observe(rig.endpoint).detail.get("crashes")) == {"1": 1}
+
+
+# --- a process that is started ahead
+
+
+def ahead(rig: Any, supervisor: Process) -> Process:
+    """The supervisor's child that is on no list, once there is one."""
+
+    def found() -> list[int]:
+        told = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        children = {int(pid) for pid, parent in map(str.split, told.splitlines()) if int(parent) == supervisor[0]}
+        return sorted(pid for pid in children - {pid for pid, _ in rig.processes()} if started(pid))
+
+    [pid] = wait(found)
+    return pid, started(pid) or ""
+
+
+def test_a_process_that_dies_is_replaced_by_the_one_that_was_started_ahead(rig: Any) -> None:
+    rig.serve("1.0.0")
+    supervisor = rig.processes()[0]
+    for _ in range(2):
+        spare = ahead(rig, supervisor)
+        kill(rig)
+
+        assert rig.ask(rig.endpoint) == "1.0.0"
+        assert rig.processes() == [supervisor, spare]
+
+
+def test_one_that_died_before_it_was_needed_is_missed_by_nobody(rig: Any) -> None:
+    rig.serve("1.0.0")
+    spare = ahead(rig, rig.processes()[0])
+    os.kill(spare[0], signal.SIGKILL)
+    wait(lambda: not is_alive(spare))
+    kill(rig)
+
+    assert rig.ask(rig.endpoint) == "1.0.0"
+    assert spare not in rig.processes()
+
+
+def test_what_was_started_ahead_is_run_as_the_newest_load_says(rig: Any) -> None:
+    rig.serve("1.0.0")
+    supervisor = rig.processes()[0]
+    old = ahead(rig, supervisor)
+    rig.configure(body_limit=10)
+    rig.load("1.0.0")
+    wait(lambda: not is_alive(old))
+    spare = ahead(rig, supervisor)
+    kill(rig)
+    wait(lambda: rig.processes() == [supervisor, spare])
+
+    assert rig.post("/invocations", BODY)[0] == 413
+
+
+@pytest.mark.parametrize("manner", ["shutdown", "kill"])
+def test_what_was_started_ahead_ends_with_its_server(rig: Any, manner: str) -> None:
+    rig.serve("1.0.0")
+    supervisor = rig.processes()[0]
+    spare = ahead(rig, supervisor)
+    if manner == "shutdown":
+        rig.deployer.shutdown()
+        assert not is_alive(spare)
+    else:
+        os.kill(supervisor[0], signal.SIGKILL)
+        wait(lambda: not is_alive(spare))
+        assert rig.ask(rig.endpoint) == "1.0.0"
+
+
+# --- a process that hangs
+
+
+def test_a_process_that_hangs_keeps_no_other_from_following_new_routes(make_rig: Any) -> None:
+    rig = make_rig(workers=2)
+    rig.serve("1.0.0")
+    rig.load("2.0.0")
+    hanging = rig.processes()[1][0]
+    os.kill(hanging, signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        routing = pool.submit(rig.route, ("2.0.0", 1.0))
+        wait(lambda: rig.ask(rig.endpoint) == "2.0.0")
+
+        assert not routing.done(), "the other one answers by the new routes before it is given up"
+        os.kill(hanging, signal.SIGKILL)
+        assert routing.result() == 2
 
 
 # --- a version that no longer loads

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +16,7 @@ from mlops_core.clock import SystemClock
 from mlops_core.exceptions import ArtifactError, DeploymentError
 from mlops_core.records import Column, EndpointKey, ModelVersion, Schema, Variant, VariantCount
 from mlops_core.records.routing import pick, share_of
+from mlops_core.testing import memory_deployer
 from mlops_core.testing.deployer_suite import DeployerRig, DeployerSuite
 from mlops_core.testing.memory_deployer import MemoryDeployer, mlops_deployer
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from mlops_core.roles import ArtifactStore, Clock, Deployer, Predictor
 
 FAULTS: Mapping[str, Literal["", "predict"]] = {"1.0.0": "", "2.0.0": "predict"}
+_PATIENCE = 30.0
 
 
 class Echo:
@@ -137,6 +141,42 @@ def test_routes_that_fail_to_hold_say_why_and_change_nothing() -> None:
 
     assert (seen.revision, seen.operation, seen.detail) == (2, "failed", {"reason": "no instance is left"})
     assert rig.ask(rig.endpoint) == "1.0.0"
+
+
+@pytest.mark.parametrize("moment", ["share_of", "pick", "_check_columns"])
+def test_routes_change_whatever_prediction_is_under_way(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    for name in ("1.0.0", "2.0.0"):
+        rig.load(name)
+    rig.route(("1.0.0", 1.0))
+    at_it, go_on, real = threading.Event(), threading.Event(), getattr(memory_deployer, moment)
+
+    def held(*arguments: Any) -> Any:
+        at_it.set()
+        assert go_on.wait(_PATIENCE)
+        return real(*arguments)
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor() as pool:
+        patched.setattr(memory_deployer, moment, held)
+        asked = pool.submit(rig.ask, rig.endpoint, unit="somebody")
+        assert at_it.wait(_PATIENCE)
+        changed = pool.submit(rig.route, ("2.0.0", 1.0))
+        try:
+            assert changed.result(_PATIENCE) == 2
+            rig.deployer.unload(rig.endpoint, "1.0.0")
+        finally:
+            go_on.set()
+        assert asked.result() == "1.0.0", "it was chosen before"
+    assert rig.ask(rig.endpoint) == "2.0.0"
+
+
+def test_predictions_and_looks_wait_for_no_change() -> None:
+    rig = Rig()
+    rig.load("1.0.0")
+    rig.route(("1.0.0", 1.0))
+    with rig.deployer._lock, ThreadPoolExecutor() as pool:  # noqa: SLF001  a change that takes its time
+        assert pool.submit(rig.ask, rig.endpoint).result(_PATIENCE) == "1.0.0"
+        assert pool.submit(rig.deployer.observe, rig.endpoint).result(_PATIENCE).revision == 1
 
 
 def test_requests_are_counted_by_version_and_revision() -> None:
