@@ -351,6 +351,28 @@ def test_readiness_is_that_of_the_callers_models(rig: Any) -> None:
     assert rig.ask(GLOBEX) == "2.0.0"
 
 
+def test_a_load_beside_what_answers_holds_up_no_change_of_routes(rig: Any) -> None:
+    rig.serve("1.0.0")
+    rig.load("2.0.0")
+    rig.version("1.0.0", fault="load")
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(rig.deployer.load, GLOBEX, rig.version("3.0.0", gate="fresh"), rig.context)
+        at_gate(rig, "fresh")
+        rig.version("3.0.0", gate="beside")
+        (rig.folder / "fresh").touch()
+        assert at_gate(rig, "beside") == rig.processes()[1][0]
+        try:
+            assert pool.submit(rig.route, ("2.0.0", 1.0)).result(30) == 2
+            assert rig.ask(rig.endpoint) == "2.0.0"
+            rig.deployer.unload(rig.endpoint, "1.0.0")
+            assert not loading.done()
+        finally:
+            (rig.folder / "beside").touch()
+        loading.result()
+    rig.route(("3.0.0", 1.0), endpoint=GLOBEX)
+    assert (rig.ask(GLOBEX), rig.ask(rig.endpoint)) == ("3.0.0", "2.0.0")
+
+
 # --- a configuration that changes
 
 

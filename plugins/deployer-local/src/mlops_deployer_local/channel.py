@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+import logging
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
-__all__ = ["LIMIT", "RefusalError", "answer_all", "ask", "ask_once"]
+__all__ = ["LIMIT", "Channel", "RefusalError", "answer_all", "ask_once"]
 
+_LOG: Final = logging.getLogger("mlops_core.deployer.local")
 LIMIT: Final = 16 << 20
 """Bytes of the longest line: routes of thousands of endpoints fit."""
 
@@ -28,30 +31,65 @@ class RefusalError(Exception):
         self.head = head
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, question: dict[str, Any]) -> dict[str, Any]:
-    """One question, one answer.
+class Channel:
+    """Questions to the other side, each with a number, so that none waits for the answer of another."""
 
-    Raises:
-        RefusalError: The answer is an error.
-        ConnectionError: The other side has gone.
-    """
-    writer.write(json.dumps(question).encode() + b"\n")
-    await writer.drain()
-    line = await reader.readline()
-    if not line:
-        raise ConnectionError("the other side has gone")
-    return _accepted(json.loads(line))
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._numbers = itertools.count()
+        self._open: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._hearing = asyncio.create_task(self._hear())
+
+    async def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """One question, one answer.
+
+        Raises:
+            RefusalError: The answer is an error.
+            ConnectionError: The other side has gone.
+        """
+        if self._hearing.done():
+            raise ConnectionError("the other side has gone")
+        number = next(self._numbers)
+        self._open[number] = answered = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(json.dumps({**question, "number": number}).encode() + b"\n")
+            await self._writer.drain()
+            return _accepted(await answered)
+        finally:
+            del self._open[number]
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._writer.close()
+
+    async def _hear(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                answer = json.loads(line)
+                answered = self._open.get(answer.pop("number"))
+                if answered is not None and not answered.done():
+                    answered.set_result(answer)
+        except (OSError, ValueError) as error:
+            _LOG.warning("channel: an answer could not be read: %s", error)
+        for answered in self._open.values():
+            if not answered.done():
+                answered.set_exception(ConnectionError("the other side has gone"))
 
 
 async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handler) -> None:
-    """Answer questions, one after the other, until the other side has gone."""
-    while line := await reader.readline():
-        try:
-            answer = await handle(json.loads(line))
-        except RefusalError as refusal:
-            answer = {"error": refusal.message, "kind": refusal.kind, "head": refusal.head}
-        writer.write(json.dumps(answer).encode() + b"\n")
-        await writer.drain()
+    """Begin to answer questions in the order in which they come, until the other side has gone; returns once all are answered."""
+    async with asyncio.TaskGroup() as answering:
+        while line := await reader.readline():
+            answering.create_task(_answer(json.loads(line), writer, handle))
+
+
+async def _answer(question: dict[str, Any], writer: asyncio.StreamWriter, handle: Handler) -> None:
+    try:
+        answer = await handle(question)
+    except RefusalError as refusal:
+        answer = {"error": refusal.message, "kind": refusal.kind, "head": refusal.head}
+    writer.write(json.dumps({**answer, "number": question.get("number")}).encode() + b"\n")
+    await writer.drain()
 
 
 def ask_once(port: int, question: dict[str, Any], timeout: float) -> dict[str, Any]:

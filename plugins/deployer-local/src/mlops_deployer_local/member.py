@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops_deployer_local.channel import LIMIT, ask
+from mlops_deployer_local.channel import LIMIT, Channel
 from mlops_deployer_local.process import Process, started
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ class Member:
         self.process = process
         self.identity: Process = (process.pid, started(process.pid) or "")
         self.versions: set[Pair] = set()
-        self._reader, self._writer = reader, writer
-        self._asking = asyncio.Lock()
+        self._channel = Channel(reader, writer)
 
     @classmethod
     async def spawn(cls, plan: Plan, listener: socket.socket) -> Self:
@@ -76,8 +75,8 @@ class Member:
             ConnectionError: It has gone.
         """
         try:
-            async with self._asking, asyncio.timeout(limit):
-                return await ask(self._reader, self._writer, question)
+            async with asyncio.timeout(limit):
+                return await self._channel.ask(question)
         except TimeoutError as error:
             self.kill()
             raise ConnectionError(f"no answer within {limit:g} s") from error
@@ -106,7 +105,7 @@ class Member:
             self.kill()
             await self.process.wait()
             told = False
-        self._writer.close()
+        self._channel.close()
         return told
 
 

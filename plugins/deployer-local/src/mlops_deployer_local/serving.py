@@ -52,7 +52,7 @@ async def serve_alone(options: LocalDeployer, host: ServingHost, environment: st
     except OSError as error:
         raise DeploymentError(f"environment {environment}: port {options.port} cannot be taken ({error.strerror})") from error
     worker = _worker(options, host, Metrics(host, environment), listening)
-    if fault := await asyncio.to_thread(worker.load, endpoint, version):
+    if fault := await worker.load(endpoint, version):
         raise DeploymentError(f"environment {environment}: {fault}")
     route = {"name": f"1-{version}", "version": version, "weight": 1.0}
     worker.apply({"endpoints": {f"{tenant}/{model}": {"revision": 1, "routes": [route], "loaded": [version]}}})

@@ -93,8 +93,8 @@ class Supervisor:
     async def _listen_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await answer_all(reader, writer, self._answer)
-        except (ConnectionError, ValueError) as error:
-            _LOG.warning("supervisor: a question could not be read: %s", error)
+        except* (ConnectionError, ValueError) as errors:
+            _LOG.warning("supervisor: a question could not be read, or its answer not be heard: %s", errors.exceptions[0])
         finally:
             writer.close()
 
@@ -167,6 +167,8 @@ class Supervisor:
         except BaseException:
             self.state.change(lambda state: state.forget([] if known else [pair]))
             raise
+        async with self._changing:
+            await self.crew.sync()  # or it would stay where it was unloaded meanwhile
 
     def _lost(self, fresh: Sequence[Member]) -> set[Pair]:
         """Versions that take requests now and would not with these processes."""

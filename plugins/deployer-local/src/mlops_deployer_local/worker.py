@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from attrs import define, field
 from uvicorn.config import Config
@@ -24,9 +24,6 @@ from mlops_deployer_local.connection import Connection, Gate
 from mlops_deployer_local.door import Door
 from mlops_deployer_local.models import Model, Table, one_line
 from mlops_deployer_local.runner import Pace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["Worker"]
 
@@ -109,17 +106,23 @@ class Worker:
         self._gate.draining = True
         await self._door.close()
 
-    def load(self, endpoint: EndpointKey, version: str) -> str:
-        """Have a version in memory; answers why not, or nothing."""
-        if (endpoint, version) in self.models:
-            return ""
+    async def load(self, endpoint: EndpointKey, version: str) -> str:
+        """Have a version in memory, loaded in a thread; answers why not, or nothing."""
+        if (endpoint, version) not in self.models:
+            found = await asyncio.to_thread(self._loaded, endpoint, version)
+            if isinstance(found, str):
+                return found
+            self.models[endpoint, version] = found
+        return ""
+
+    def _loaded(self, endpoint: EndpointKey, version: str) -> Model | str:
+        """A version, or why it does not load."""
         try:
-            self.models[endpoint, version] = Model.load(self.host, endpoint, version, self.pace, self.app.metrics)
+            return Model.load(self.host, endpoint, version, self.pace, self.app.metrics)
         except MLOpsError as error:
             return error.message
         except BaseException as error:  # noqa: BLE001  a model file may raise anything, SystemExit too; no signal interrupts a thread that loads
             return f"{endpoint.model} {version}: {one_line(error)}"
-        return ""
 
     def apply(self, state: dict[str, Any]) -> None:
         """Replace all tables at once, and let go of versions that the state does not keep."""
@@ -142,8 +145,7 @@ class Worker:
     async def _obey(self, question: dict[str, Any]) -> dict[str, Any]:
         match question["op"]:
             case "load":
-                pairs = [(self._endpoint(name), version) for name, version in question["versions"]]
-                return {"faults": await asyncio.to_thread(self._load_all, pairs)}
+                return {"faults": [await self.load(self._endpoint(name), version) for name, version in question["versions"]]}
             case "accept":
                 self.apply(question["state"])
                 self.accept()
@@ -155,9 +157,6 @@ class Worker:
                 model = self.models.get((self._endpoint(question["endpoint"]), question["version"]))
                 return {"loaded": model is not None, "fault": "" if model is None else model.fault}
         return {}
-
-    def _load_all(self, pairs: Iterable[tuple[EndpointKey, str]]) -> list[str]:
-        return [self.load(endpoint, version) for endpoint, version in pairs]
 
     def _endpoint(self, name: str) -> EndpointKey:
         tenant, _, model = name.partition("/")
