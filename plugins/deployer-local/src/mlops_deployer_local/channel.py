@@ -37,7 +37,7 @@ class Channel:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._numbers = itertools.count()
-        self._open: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._open: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
         self._hearing = asyncio.create_task(self._hear())
 
     async def ask(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -54,9 +54,12 @@ class Channel:
         try:
             self._writer.write(json.dumps({**question, "number": number}).encode() + b"\n")
             await self._writer.drain()
-            return _accepted(await answered)
+            answer = await answered
         finally:
             del self._open[number]
+        if answer is None:
+            raise ConnectionError("the other side has gone")
+        return _accepted(answer)
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -73,7 +76,7 @@ class Channel:
             _LOG.warning("channel: an answer could not be read: %s", error)
         for answered in self._open.values():
             if not answered.done():
-                answered.set_exception(ConnectionError("the other side has gone"))
+                answered.set_result(None)
 
 
 async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handler) -> None:
