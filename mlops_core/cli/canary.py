@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import evolve
@@ -38,6 +38,9 @@ def command() -> None:
 @click.option("--step-time", type=DURATION, default="2m", show_default=True, help="How long a step lasts at least.")
 @click.option("--min-requests", type=click.IntRange(1), default=100, show_default=True, help="Requests that a step must have seen.")
 @click.option("--max-error-rate", type=SHARE, help="The share of errors that it must keep to, such as 1%.")
+@click.option(
+    "--slo", "bounds", multiple=True, help="One more objective: METRIC=BOUND, repeated, such as --slo p95_latency=0.3 in seconds."
+)
 @click.option("--wait", is_flag=True, help="Stay until it is live, rolled back or held; else `mlops watch` advances it.")
 @patience
 @project_options
@@ -46,15 +49,12 @@ def _start(
     model: str,
     version: str,
     environment: str,
-    steps: str,
-    step_time: timedelta,
-    min_requests: int,
-    max_error_rate: float | None,
     wait: bool,  # noqa: FBT001  click passes flags so
     timeout: timedelta,
+    **objectives: Any,
 ) -> None:
     """Begin a canary of VERSION of MODEL."""
-    plan = _plan(steps, step_time, min_requests, max_error_rate)
+    plan = _plan(**objectives)
     deployment, longest = session.project.deployment, timeout.total_seconds()
     if wait and session.out.fancy:
         from rich.live import Live
@@ -69,15 +69,27 @@ def _start(
     show_deployment(session, done)
 
 
-def _plan(steps: str, step_time: timedelta, min_requests: int, max_error_rate: float | None) -> CanarySettings:
+def _plan(steps: str, step_time: timedelta, min_requests: int, max_error_rate: float | None, bounds: tuple[str, ...]) -> CanarySettings:
     from mlops_core.config.settings import CanarySettings
 
     try:
         shares = tuple(SHARE.convert(one.strip(), None, None) for one in steps.split(","))
     except click.BadParameter:
         raise ConfigError(f"canary: --steps {steps!r} are not shares - write 5%,25%,100%") from None
+    return CanarySettings(steps=shares, step_time=step_time, min_requests=min_requests, slo=_slo(max_error_rate, bounds))
+
+
+def _slo(max_error_rate: float | None, bounds: tuple[str, ...]) -> dict[str, float]:
     slo = {} if max_error_rate is None else {"error_rate": max_error_rate}
-    return CanarySettings(steps=shares, step_time=step_time, min_requests=min_requests, slo=slo)
+    for text in bounds:
+        metric, _, bound = text.partition("=")
+        if metric in slo:
+            raise ConfigError(f"canary: {metric} has two objectives - give it one")
+        try:
+            slo[metric] = float(bound)
+        except ValueError:
+            raise ConfigError(f"canary: --slo {text!r} is not METRIC=BOUND - write p95_latency=0.3") from None
+    return slo
 
 
 @command.command("status")

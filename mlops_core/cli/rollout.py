@@ -141,7 +141,7 @@ def _steps(plan: Rollout, report: RolloutReport) -> Mapping[str, str]:
         "steps": shares,
         "this step": f"{seen}, {_left(at - now)}",
         "deadline": f"{_left(plan.ends - now)}, then {plan.at_deadline}" if plan.ends else "-",
-        "verdict": plan.verdict or "no look yet",
+        "verdict": plan.verdict or "-",
     }
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mlops_core.deployment.evidence import Share, against_harm, against_rate, of_excess, of_harm
 from mlops_core.exceptions import DeploymentError
@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "check_plan",
     "judge",
+    "looked",
     "pace",
     "processes",
     "rollout_of",
@@ -159,6 +160,13 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     if look.canary.errors == look.canary.total >= _OUTAGE:
         return Judgement(Verdict.ROLLBACK, f"each of its {look.canary.total} requests failed", found)
     return _acquit(look, plan, found)
+
+
+def looked(look: Look, plan: Rollout) -> tuple[Rollout, Judgement]:
+    """The verdict, and the plan with what was found at this look."""
+    judgement = judge(look, plan)
+    said = {metric: value for metric in (*plan.slo, "error_rate") if (value := look.canary.metric(metric)) is not None}
+    return evolve(plan, verdict=str(judgement.verdict), metrics={**said, **judgement.evidence}), judgement
 
 
 def thresholds(plan: Rollout) -> dict[str, float]:

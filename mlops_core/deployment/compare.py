@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops_core.deployment.counts import MARGIN, Span, window_of
+from attrs import evolve
+
+from mlops_core.deployment.canary import looked
+from mlops_core.deployment.counts import MARGIN, Span, look_at, window_of
 from mlops_core.deployment.routes import shares_of
 from mlops_core.exceptions import DeploymentError
+from mlops_core.records import DeploymentStatus as S
 from mlops_core.records import RolloutReport, VersionFigures
 from mlops_core.records.threshold import SHADOW_DROPPED
 
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from mlops_core.deployment.desk import Desk
-    from mlops_core.records import Deployment, Window
+    from mlops_core.records import Deployment, Observed, Window
 
     Kind = Literal["shadow", "canary", "test"]
     Role = Literal["live", "canary", "shadow", "variant"]
@@ -41,7 +45,18 @@ def report(desk: Desk, number: int) -> RolloutReport:
     figures = [_figures(version, role, shares.get(version, 0.0), windows[version]) for version, role in roles.items()]
     since = 0 if one.rollout is None else one.rollout.step_revision
     in_step = windows[one.version].count(one.version, since=since).total if kind == "canary" else 0
-    return RolloutReport(one, kind, now, span.start + MARGIN, ended, tuple(figures), in_step)
+    return RolloutReport(_judged(desk, one, seen, now), kind, now, span.start + MARGIN, ended, tuple(figures), in_step)
+
+
+def _judged(desk: Desk, one: Deployment, seen: Observed, now: datetime) -> Deployment:
+    """With the verdict as it is now, where it is a canary on its way: the journal has that of the last step."""
+    if one.rollout is None or one.status not in {S.CANARY, S.PAUSED} or not one.confirmed:
+        return one
+    state = desk.ledger.read()
+    if state.open is None or state.open.number != one.number:
+        return one  # it has ended meanwhile
+    rollout, judgement = looked(look_at(desk, state, one.rollout, now, seen), one.rollout)
+    return evolve(one, rollout=rollout, reason=judgement.reason if one.status is S.CANARY else one.reason)
 
 
 def _span(one: Deployment, now: datetime, *, exact: bool) -> tuple[Kind, datetime | None, Span]:

@@ -59,11 +59,12 @@ def check_countable(desk: Desk, slo: Mapping[str, float]) -> None:
         )
 
 
-def look_at(desk: Desk, state: EndpointState, rollout: Rollout, now: datetime) -> Look:
-    """Everything that is known of the open canary and of the deployment beside it."""
+def look_at(desk: Desk, state: EndpointState, rollout: Rollout, now: datetime, seen: Observed | None = None) -> Look:
+    """Everything that is known of the open canary and of the deployment beside it; ``seen``: what the deployer just told of it."""
     canary = set() if state.open is None else {one.version for one in state.open.variants}
     baseline = set() if state.live is None else {one.version for one in state.live.variants} - canary
-    seen = desk.deployer.observe(desk.endpoint, since=rollout.first_revision)
+    if seen is None:
+        seen = desk.deployer.observe(desk.endpoint, since=rollout.first_revision)
     span = Span((rollout.started or now) - MARGIN, now + MARGIN, rollout.first_revision)
     windows = [window_of(desk, seen, versions, span) for versions in (canary, baseline)]
     requests = sum(windows[0].count(version, since=rollout.step_revision).total for version in canary)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
-from mlops_core.deployment.canary import Move, Verdict, judge, pace, processes
+from mlops_core.deployment.canary import Move, Verdict, looked, pace, processes
 from mlops_core.deployment.counts import crashes, look_at
 from mlops_core.deployment.desk import Desk, RoutesRefusedError
 from mlops_core.deployment.endpoint import EndpointState, move, planned
@@ -116,9 +116,7 @@ class Driver:
         if not one.confirmed:
             return self._confirm_step(state, one, plan)
         look = look_at(self.desk, state, plan, self.now)
-        judgement = judge(look, plan)
-        said = {metric: value for metric in (*plan.slo, "error_rate") if (value := look.canary.metric(metric)) is not None}
-        seen = evolve(plan, verdict=str(judgement.verdict), metrics={**said, **judgement.evidence})
+        seen, judgement = looked(look, plan)
         held = one.status is S.PAUSED and judgement.verdict is not Verdict.ROLLBACK
         return self._make(Move.WAIT if held else pace(look, plan, judgement), one, seen, judgement.reason)
 

@@ -41,8 +41,8 @@ class VersionFigures(Record):
 class RolloutReport(Record):
     """A rollout at ``at``: its deployment, and what each version did from ``started`` until ``ended``, which is None while it goes on.
 
-    The deployment's ``rollout`` has the steps, the verdict and the evidence of a canary; ``step_requests`` are its requests in the step in
-    force.
+    The deployment's ``rollout`` has the steps of a canary, and the verdict and the evidence at ``at``; ``step_requests`` are its requests
+    in the step in force.
     """
 
     deployment: Deployment

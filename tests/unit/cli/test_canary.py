@@ -41,6 +41,30 @@ def test_pause_and_resume(mlops: Callable[..., Answer], canary: str) -> None:
     assert mlops("canary", "pause", "production/line/99").code == 1
 
 
+def test_latencies_are_bounded_as_well(mlops: Callable[..., Answer], canary: str, project: Project) -> None:
+    mlops("rollback", canary)
+    answer = mlops("canary", "start", "line", "2", "--to", "production", "--max-error-rate", "1%", "--slo", "success_rate=0.9", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["rollout"]["slo"] == {"error_rate": 0.01, "success_rate": 0.9}
+    assert project.deployment.compare(model_id="line", environment="production").kind == "canary"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--slo", "p95_latency"), 2, "--slo 'p95_latency' is not METRIC=BOUND - write p95_latency=0.3"),
+        (("--slo", "error_rate=0.1", "--max-error-rate", "1%"), 2, "error_rate has two objectives"),
+        (("--slo", "speed=1"), 2, "unknown metric 'speed'"),
+    ],
+)
+def test_an_objective_has_to_be_one(
+    mlops: Callable[..., Answer], versions: tuple[str, str], arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    answer = mlops("canary", "start", "line", "2", "--to", "production", *arguments)
+    assert (answer.code, answer.err.count("\n")) == (code, 1)
+    assert said in answer.err
+
+
 def test_steps_have_to_be_shares(mlops: Callable[..., Answer], versions: tuple[str, str]) -> None:
     answer = mlops("canary", "start", "line", "2", "--to", "production", "--steps", "a,b")
     assert (answer.code, answer.err.count("\n")) == (2, 1)

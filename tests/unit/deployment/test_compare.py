@@ -57,6 +57,17 @@ def test_a_canary_is_compared_since_its_first_step(world: World, plan: CanarySet
     assert (seen.kind, seen.deployment.number, seen.ended) == ("canary", begun.number, None)
     assert sum(one.requests for one in seen.figures) == 200
     assert [(one.role, one.weight) for one in seen.figures] == [("live", 0.9), ("canary", 0.1)]
+    rollout = seen.deployment.rollout
+    assert rollout is not None
+    assert (rollout.verdict, "evidence.worse" in rollout.metrics) == ("continue", True), "it is judged when it is looked at"
+    assert seen.deployment.reason == "19 of 20 requests seen"
+    kept = world.deployment.get(begun.deployment_id)
+    assert kept.rollout is not None
+    assert (kept.rollout.verdict, kept.reason) == ("", "")
+    world.deployment.pause(begun.deployment_id)
+    held = world.deployment.compare(begun.deployment_id).deployment
+    assert held.rollout is not None
+    assert (held.status, held.rollout.verdict) == ("paused", "continue")
     world.deployment.rollback_deployment(begun.deployment_id)
     world.ask(20)
     over = world.deployment.compare(begun.deployment_id)
