@@ -80,14 +80,16 @@ def _plan(steps: str, step_time: timedelta, min_requests: int, max_error_rate: f
 
 
 def _slo(max_error_rate: float | None, bounds: tuple[str, ...]) -> dict[str, float]:
+    from mlops_core.deployment.canary import RATES
+
     slo = {} if max_error_rate is None else {"error_rate": max_error_rate}
     for text in bounds:
         metric, _, bound = text.partition("=")
         if metric in slo:
             raise ConfigError(f"canary: {metric} has two objectives - give it one")
         try:
-            slo[metric] = float(bound)
-        except ValueError:
+            slo[metric] = SHARE.convert(bound, None, None) if metric in RATES else float(bound)
+        except (ValueError, click.BadParameter):
             raise ConfigError(f"canary: --slo {text!r} is not METRIC=BOUND - write p95_latency=0.3") from None
     return slo
 

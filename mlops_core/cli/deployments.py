@@ -11,6 +11,7 @@ import click
 from mlops_core.cli.group import DefaultGroup
 from mlops_core.cli.options import SHARE, Session, project_options, shares_of
 from mlops_core.cli.output import age, plain
+from mlops_core.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,10 @@ def _plan(session: Session, model: str, version: str, environment: str, weights:
         case ():
             weight: float | dict[str, float] = 1.0
         case (share,) if "=" not in share:
-            weight = SHARE.convert(share, None, None)
+            try:
+                weight = SHARE.convert(share, None, None)
+            except click.BadParameter:
+                raise ConfigError(f"plan: --weight {share!r} is no share - write 10%, or VERSION=SHARE for an A/B test") from None
         case _:
             weight = shares_of("plan", weights, version)
     found = session.project.deployment.plan(model, version, environment, weight=weight)

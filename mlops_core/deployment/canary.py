@@ -51,7 +51,8 @@ RATES: Final = BOUNDS[:2]
 _WORSE: Final = "evidence.worse"
 _ABOVE: Final = "evidence.above."
 _MEAN: Final = "avg_latency"
-_OUTAGE: Final = 20  # requests that all failed: of few units, their first errors alone prove nothing
+_OUTAGE, _UNITS = 20, 3  # requests of a step, and units that failed, below which an outage may be one client's
+_MOST_REPEATED: Final = 0.1  # of errors: where they are more, most units that fail at all have failed, on whichever version
 _TAILS: Final = {"p50_latency": 0.5, "p95_latency": 0.05, "p99_latency": 0.01}
 _PROVED: Final = math.log(1 / 0.05)
 _MOST: Final = 1000.0
@@ -91,11 +92,12 @@ class Look(Record):
 
 @frozen
 class Judgement(Record):
-    """A verdict, its reason in one line, and the evidence: natural logarithms of e-values by name."""
+    """A verdict, its reason in one line, and the evidence: natural logarithms of e-values by name. ``held``: it must go no further."""
 
     verdict: Verdict
     reason: str
     evidence: Mapping[str, float] = field(factory=dict)
+    held: bool = False
 
 
 def check_plan(plan: CanarySettings) -> None:
@@ -142,13 +144,14 @@ def judge(look: Look, plan: Rollout) -> Judgement:
 
     ROLLBACK, which a canary that is no worse and keeps its objectives meets with probability ``plan.alpha`` at most: it has more errors, or
     more requests slower than a quantile's bound, than the deployment beside it, or it breaks a rate or a quantile. So does one whose mean
-    latency is above its bound after ``min_requests``, any that answered none of 20 requests, and any while a serving process died: what was
-    in flight in it was never counted.
+    latency is above its bound after ``min_requests``, any that fails most of a step's requests while the deployment beside it does not, and
+    any while a serving process died: what was in flight in it was never counted.
     PROMOTE: its errors are fewer than ``plan.margin`` times those beside it, or within an objective that was chosen for it, each of which
     is wrong with probability 0.05 at most; and no latency is above its bound now. Anything else is CONTINUE.
 
-    Of a unit that routing keeps on one version only the first error of the rollout speaks against it: others follow from that one. For it
-    speaks what holds of the first errors and of all: once most units have failed, their first errors tell versions apart no more.
+    Of a unit that routing keeps on one version only the first error of the rollout speaks against it: others follow from that one. Once
+    many units have failed, their first errors tell versions apart no more: so where errors that are counted one by one speak against it, it
+    goes no further by itself, and where more than a tenth are repeated, comparing errors promotes nobody.
     """
     if look.crashes:
         return Judgement(Verdict.ROLLBACK, f"{processes(look.crashes)} ended unexpectedly while it took requests")
@@ -157,8 +160,10 @@ def judge(look: Look, plan: Rollout) -> Judgement:
     for name, value in found.items():
         if value >= needed[name]:
             return Judgement(Verdict.ROLLBACK, _charged(name, look, plan), found)
-    if look.canary.errors == look.canary.total >= _OUTAGE:
-        return Judgement(Verdict.ROLLBACK, f"each of its {look.canary.total} requests failed", found)
+    if said := _outage(look, plan):
+        return Judgement(Verdict.ROLLBACK, said, found)
+    if look.canary.repeated_errors and any(weigh(look) >= needed[name] for name, weigh in _charges(plan, _all_errors).items()):
+        return Judgement(Verdict.CONTINUE, f"{_told(look.canary)}: of few units, so it goes no further by itself", found, held=True)
     return _acquit(look, plan, found)
 
 
@@ -181,18 +186,33 @@ def processes(count: int) -> str:
     return "1 serving process" if count == 1 else f"{count} serving processes"
 
 
-def _charges(plan: Rollout) -> dict[str, Callable[[Look], float]]:
-    """What may speak against a canary, and how much: that it is worse than the deployment beside it, or above its bounds."""
+def _outage(look: Look, plan: Rollout) -> str:
+    """Why a canary has to end whatever its units' first errors say: in this step it fails more often than not, and nothing else does."""
+    most = max([0.5, *(_events(look.canary, metric, bound)[2] for metric, bound in plan.slo.items() if metric in RATES)])
+    sides = [[one for one in window.counts if one.revision >= plan.step_revision] for window in (look.canary, look.baseline)]
+    (errors, total), beside = [(sum(one.errors for one in side), sum(one.total for one in side)) for side in sides]
+    if total < _OUTAGE or sum(map(_first_errors, look.canary.counts)) < _UNITS:
+        return ""
+    failing, failing_too = (of_excess(*counted, most) >= math.log(1 / plan.alpha) for counted in ((errors, total), beside))
+    return f"{errors} of {total} requests of this step failed" if failing and not failing_too else ""
+
+
+def _charges(plan: Rollout, errors: Callable[[VariantCount], int] | None = None) -> dict[str, Callable[[Look], float]]:
+    """What may speak against a canary, and how much: that it is worse than the deployment beside it, or above its bounds.
+
+    ``errors``: which count; None: the first of each unit.
+    """
+    counted = errors or _first_errors
 
     def worse(events: Callable[[VariantCount], int], look: Look) -> float:
         return of_harm(_shares(look, plan, events))
 
     def above(metric: str, bound: float, look: Look) -> float:
         events, total, most = _events(look.canary, metric, bound)
-        return of_excess(events - (look.canary.repeated_errors if metric in RATES else 0), total, most)
+        return of_excess(events - (look.canary.repeated_errors if metric in RATES and errors is None else 0), total, most)
 
     return {
-        _WORSE: partial(worse, _first_errors),
+        _WORSE: partial(worse, counted),
         **{f"{_WORSE}.{metric}": partial(worse, partial(_slower, bound)) for metric, bound in plan.slo.items() if metric in _TAILS},
         **{_ABOVE + metric: partial(above, metric, bound) for metric, bound in plan.slo.items() if metric != _MEAN},
     }
@@ -208,7 +228,8 @@ def _acquit(look: Look, plan: Rollout, found: dict[str, float]) -> Judgement:
         told = f"{metric} of {canary.metric(metric):.4g} s is above the objective of {bound:.4g} s"
         return Judgement(Verdict.ROLLBACK if metric == _MEAN else Verdict.CONTINUE, told, found)
     rates = [_events(canary, metric, bound) for metric, bound in plan.slo.items() if metric in RATES]
-    found["evidence.no_worse"] = min(against_harm(_shares(look, plan, counted), plan.margin) for counted in (_first_errors, _all_errors))
+    comparable = all(window.repeated_errors <= _MOST_REPEATED * window.errors for window in (canary, look.baseline))
+    found["evidence.no_worse"] = against_harm(_shares(look, plan, _all_errors), plan.margin) if comparable else 0.0
     found["evidence.within"] = min((_finite(against_rate(*one)) for one in rates), default=0.0)
     if found["evidence.within"] >= _PROVED and not plan.implied:
         return Judgement(Verdict.PROMOTE, f"{seen}, within the objective", found)
@@ -277,11 +298,12 @@ def pace(look: Look, plan: Rollout, judgement: Judgement) -> Move:
     if judgement.verdict is Verdict.ROLLBACK:
         return Move.ROLLBACK
     begun = plan.step_started or look.at
-    if look.at - begun >= plan.step_time and look.step_requests >= plan.min_requests:
+    if not judgement.held and look.at - begun >= plan.step_time and look.step_requests >= plan.min_requests:
         if plan.step + 2 < len(plan.steps):
             return Move.STEP
         if judgement.verdict is Verdict.PROMOTE:
             return Move.PROMOTE
     if plan.ends is not None and look.at >= plan.ends:
-        return {"hold": Move.PAUSE, "promote": Move.PROMOTE, "rollback": Move.ROLLBACK}[plan.at_deadline]
+        moves = {"hold": Move.PAUSE, "promote": Move.PAUSE if judgement.held else Move.PROMOTE, "rollback": Move.ROLLBACK}
+        return moves[plan.at_deadline]
     return Move.WAIT

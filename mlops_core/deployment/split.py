@@ -1,15 +1,15 @@
 """How an A/B test ends: what was named beforehand, at the time that was named.
 
-Whether one version is better is decided once, at the end, by exact tests of two versions each. Of the events that both had together
-(errors, requests slower than both's common quantile, wrong predictions), one version has so few by chance, if both have them alike, with
+Whether one version is better is decided once, at the end, by exact tests of two versions each. Of the errors that both had together, each
+is a version's with the probability of its share, whatever makes requests fail, so that one has so few by chance with the binomial
+probability. Of other events (requests slower than both's common quantile, wrong predictions) it has so few, if both have them alike, with
 the hypergeometric probability (Fisher 1935, Journal of the Royal Statistical Society 98; for quantiles the test of Mood 1950,
 Introduction to the Theory of Statistics). A version is the best if it has fewer than each of the k - 1 others, every time at level
 alpha / k: so a winner is named where there is none, or the wrong one, with probability alpha at most (Bonferroni). Assumed is that
 requests are assigned by chance, that one event makes no other more likely, and that the end was not moved because of what was seen.
 
-Where routing keeps a unit on one version and units fail repeatedly, errors do make others more likely. There only the first error of each
-unit counts: it is a version's with the probability of its share, whatever makes units fail, so that of those of two versions one has so
-few by chance with the binomial probability.
+Where routing keeps a unit on one version, errors do make others more likely: so only the first error of each unit counts. Once most units
+have failed, their first errors tell versions apart no more, so nobody takes all that has more errors counted one by one either.
 """
 
 from __future__ import annotations
@@ -165,14 +165,15 @@ def best(windows: Mapping[str, Window], metric: str, weights: Mapping[str, float
     needed = ALPHA / len(windows)
 
     def failing(mine: str, other: str) -> float:
-        first, second = windows[mine], windows[other]
-        if first.repeated_errors or second.repeated_errors:
-            events, others = (one.errors - one.repeated_errors for one in (first, second))
-            return _rarer(events, others, weights[mine] / (weights[mine] + weights[other]))
-        return _fewer(first.errors, first.total, second.errors, second.total)
+        events, others = (one.errors - one.repeated_errors for one in (windows[mine], windows[other]))
+        return _rarer(events, others, weights[mine] / (weights[mine] + weights[other]))
 
     def behind(mine: str, other: str) -> float:
         return failing(mine, other) if metric == METRICS[0] else _fewer(*_events(metric, windows[mine], windows[other]))
+
+    def worse(mine: str, other: str) -> bool:
+        first, second = windows[other], windows[mine]
+        return min(failing(other, mine), _fewer(first.errors, first.total, second.errors, second.total)) <= needed
 
     found = {version: max(behind(version, name) for name in windows if name != version) for version in windows}
     winner = min(found, key=lambda version: found[version])
@@ -180,7 +181,7 @@ def best(windows: Mapping[str, Window], metric: str, weights: Mapping[str, float
     if found[winner] > needed:
         return Finding(None, f"{_KEPT}, since no {metric} is proved to be the best ({told})", metrics)
     for name in windows:
-        if name != winner and failing(name, winner) <= needed:  # what fails is quick, and has no outcome
+        if name != winner and worse(winner, name):  # what fails is quick, and has no outcome
             return Finding(None, f"{_KEPT}, since {winner}, whose {metric} is the best ({told}), has more errors than {name}", metrics)
     return Finding(winner, f"{winner} takes all: its {metric} is the best ({told})", metrics)
 

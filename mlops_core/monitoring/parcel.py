@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Parcel", "merge_parcels"]
 
 _ROWS: Final = "rows"
+_REPEATED: Final = "repeated_errors"
 _UNKNOWN: Final = (_ROWS, "unit_errors")  # the second in lines of earlier releases, and 0
 _MOST_ROWS: Final = 100_000
 
@@ -27,8 +28,10 @@ class Parcel:
     rows: tuple[Logged, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """The line. Without rows it is the segment's own form, as in spools of earlier releases."""
+        """The line. Without rows it is the segment's own form; what an earlier release does not know is there where it says something."""
         record = self.segment.to_dict()
+        if not self.segment.repeated_errors:
+            del record[_REPEATED]
         return {**record, _ROWS: [row.to_dict() for row in self.rows]} if self.rows else record
 
     @classmethod

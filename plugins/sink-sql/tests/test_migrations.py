@@ -109,21 +109,6 @@ def test_what_was_logged_before_is_matched(sink: SqliteSink) -> None:
     assert told == [("p1", {"prediction": 1}, 1)]
 
 
-def test_a_file_of_the_second_release_counts_as_it_did(tmp_path: Path) -> None:
-    path = tmp_path / "second.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(FIRST.with_name("schema_2.sql").read_text(encoding="utf-8"))  # two segments
-    with closing(SqliteSink(path=path)) as sink, closing(SqliteSink(path=tmp_path / "new.db")) as new:
-        sink.check()
-        new.check()
-        assert tables(path) == tables(tmp_path / "new.db")
-        window = Window.merge(sink.read(SERIES, AT, AT + HOUR, merged=True))
-        assert (window.total, window.errors, window.repeated_errors) == (6, 2, 0)
-        sink.write([segment(3, total=4, errors=3, repeated_errors=2)])
-        window = Window.merge(sink.read(SERIES, AT, AT + HOUR, merged=True))
-        assert (window.total, window.errors, window.repeated_errors) == (10, 5, 2)
-
-
 def test_a_step_that_fails_changes_nothing(path: Path, sink: SqliteSink, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tables(path)
     monkeypatch.setattr(migrations, "_SWAPPED", (*migrations._SWAPPED, "SELECT no_such_function()"))  # noqa: SLF001  the last moment of the step

@@ -135,7 +135,7 @@ class TestSchema:
         sink.check()
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE mlops.sink_meta SET value = '99' WHERE name = 'schema'")
-        with pytest.raises(MonitoringError, match="schema 99, this release knows 3 - upgrade motadata-mlops-sink-sql"):
+        with pytest.raises(MonitoringError, match="schema 99, this release knows 2 - upgrade motadata-mlops-sink-sql"):
             PostgresSink(url).check()
 
 

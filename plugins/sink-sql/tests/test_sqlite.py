@@ -110,7 +110,7 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE sink_meta SET value = '99' WHERE name = 'schema'")
     connection.close()
-    with pytest.raises(MonitoringError, match=r"schema 99, this release knows 3 - upgrade motadata-mlops-sink-sql"):
+    with pytest.raises(MonitoringError, match=r"schema 99, this release knows 2 - upgrade motadata-mlops-sink-sql"):
         SqliteSink(path=path).write([segment(2)])
 
 

@@ -43,7 +43,7 @@ def test_pause_and_resume(mlops: Callable[..., Answer], canary: str) -> None:
 
 def test_latencies_are_bounded_as_well(mlops: Callable[..., Answer], canary: str, project: Project) -> None:
     mlops("rollback", canary)
-    answer = mlops("canary", "start", "line", "2", "--to", "production", "--max-error-rate", "1%", "--slo", "success_rate=0.9", "--json")
+    answer = mlops("canary", "start", "line", "2", "--to", "production", "--max-error-rate", "1%", "--slo", "success_rate=90%", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["rollout"]["slo"] == {"error_rate": 0.01, "success_rate": 0.9}
     assert project.deployment.compare(model_id="line", environment="production").kind == "canary"
@@ -53,6 +53,7 @@ def test_latencies_are_bounded_as_well(mlops: Callable[..., Answer], canary: str
     ("arguments", "code", "said"),
     [
         (("--slo", "p95_latency"), 2, "--slo 'p95_latency' is not METRIC=BOUND - write p95_latency=0.3"),
+        (("--slo", "error_rate=5"), 2, "--slo 'error_rate=5' is not METRIC=BOUND"),
         (("--slo", "error_rate=0.1", "--max-error-rate", "1%"), 2, "error_rate has two objectives"),
         (("--slo", "speed=1"), 2, "unknown metric 'speed'"),
     ],

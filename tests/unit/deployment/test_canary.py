@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from mlops_core.config.settings import CanarySettings
 from mlops_core.deployment.canary import Judgement, Look, Move, Verdict, check_plan, judge, pace, thresholds
-from mlops_core.deployment.evidence import Share, against_harm
 from mlops_core.exceptions import DeploymentError
 from mlops_core.records import Rollout, VariantCount, Window
 from mlops_core.records.histogram import bucket, merge_counts
@@ -126,15 +125,37 @@ def test_the_probability_is_shared_by_all_that_may_be_found() -> None:
 
 
 def test_of_a_unit_the_first_error_speaks_against_the_canary() -> None:
-    """Fifty errors of four units are four errors; but all of them are errors where they would speak for it."""
+    """Fifty errors of four units are four errors; but while all of them speak against it, it goes no further by itself."""
     units = judge(beside(1000, 50, 9000, 30, repeated=46), plan(weights={2: 0.1}))
-    assert units.verdict is Verdict.CONTINUE
-    assert units.reason == "50 errors (46 of units that had failed before) in 1000 requests: too few requests to tell"
-    assert judge(beside(1000, 50, 9000, 30), plan(weights={2: 0.1})).verdict is Verdict.ROLLBACK
-    assert units.evidence["evidence.within"] < 0
-    assert judge(beside(1000, 50, 9000, 900, repeated=49), plan(weights={2: 0.1}, slo={})).evidence["evidence.no_worse"] > 3
-    saturated = judge(beside(1000, 150, 9000, 900, repeated=100, their_repeated=450), plan(weights={2: 0.1}, slo={}))
-    assert saturated.evidence["evidence.no_worse"] < 0
+    assert (units.verdict, units.held) == (Verdict.CONTINUE, True)
+    assert units.reason == "50 errors (46 of units that had failed before) in 1000 requests: of few units, so it goes no further by itself"
+    alone = judge(beside(1000, 50, 9000, 30), plan(weights={2: 0.1}))
+    assert (alone.verdict, alone.held) == (Verdict.ROLLBACK, False)
+    few = judge(beside(1000, 4, 9000, 30, repeated=2), plan(weights={2: 0.1}, slo={"error_rate": 0.05}))
+    assert (few.verdict, few.held) == (Verdict.PROMOTE, False)
+
+
+def test_where_errors_are_repeated_comparing_them_promotes_nobody() -> None:
+    """Once most units have failed, first errors are alike; and all errors are those of a few."""
+    plain = plan(weights={2: 0.1}, slo={})
+    assert judge(beside(400, 0, 3600, 80), plain).verdict is Verdict.PROMOTE
+    assert judge(beside(400, 0, 3600, 80, their_repeated=8), plain).verdict is Verdict.PROMOTE
+    assert judge(beside(400, 0, 3600, 80, their_repeated=9), plain).verdict is Verdict.CONTINUE
+    assert judge(beside(400, 0, 3600, 80, their_repeated=9), plan(weights={2: 0.1})).verdict is Verdict.PROMOTE, "within its objective"
+
+
+@pytest.mark.parametrize("heavy", [0, 1, 3])
+def test_a_worse_canary_of_units_is_promoted_by_no_comparison(heavy: int) -> None:
+    """1,000 units with two errors each are expected, and some with 1,500; on the canary, which has a quarter, half as many more."""
+    rng = np.random.default_rng(20240501)
+    for _ in range(300):
+        rate = np.concatenate([np.full(1000, 2.0), np.full(heavy, 1500.0)])
+        mine = rng.random(len(rate)) < 0.25
+        failed = rng.poisson(rate * np.where(mine, 1.5, 1.0))
+        counts = [(20 * len(units), int(units.sum()), int(np.maximum(units - 1, 0).sum())) for units in (failed[mine], failed[~mine])]
+        (total, errors, repeated), (others, theirs, their_repeated) = counts
+        seen = beside(max(total, errors), errors, max(others, theirs), theirs, repeated, their_repeated)
+        assert judge(seen, plan(weights={2: 0.25}, slo={})).verdict is not Verdict.PROMOTE
 
 
 @pytest.mark.parametrize("weight", [0.01, 0.1, 0.5])
@@ -146,27 +167,31 @@ def test_a_total_outage_ends_after_three_requests(weight: float, others: float) 
     assert [judge(seen, implied).verdict for seen in failed] == [Verdict.CONTINUE, Verdict.ROLLBACK]
 
 
-def test_a_total_outage_ends_also_where_one_unit_asks() -> None:
-    found = [judge(beside(count, count, 180, 0, repeated=count - 1), plan(weights={2: 0.1})) for count in (19, 20)]
-    assert [one.verdict for one in found] == [Verdict.CONTINUE, Verdict.ROLLBACK]
-    assert found[1].reason == "each of its 20 requests failed"
-    assert judge(beside(21, 20, 180, 0, repeated=19), plan(weights={2: 0.1})).verdict is Verdict.CONTINUE
+def outage(answered: int, failed: int, first: int, *, beside_failed: int = 0) -> Look:
+    """A step whose requests fail, of units that had all failed in the step before."""
+    before = VariantCount("2", 2, answered, first)
+    canary = window_of(before, VariantCount("2", 3, failed, failed, repeated=failed))
+    baseline = window_of(VariantCount("1", 2, 9 * answered, 0), VariantCount("1", 3, failed, beside_failed, repeated=beside_failed))
+    return Look(NOW + MINUTE, canary, baseline, failed)
 
 
-def test_once_most_units_have_failed_their_first_errors_promote_nobody() -> None:
-    """1,000 units with two errors each are expected to fail; on the canary, which has a quarter of them, three."""
-    rng = np.random.default_rng(20240501)
-    promoted = by_first = 0
-    for _ in range(1000):
-        canary, baseline = rng.poisson(3.0, 250), rng.poisson(2.0, 750)
-        counts = [(20 * len(units), int(units.sum()), int(np.maximum(units - 1, 0).sum())) for units in (canary, baseline)]
-        (total, errors, repeated), (others, theirs, their_repeated) = counts
-        seen = beside(total, errors, others, theirs, repeated, their_repeated)
-        judged = judge(seen, plan(weights={2: 0.25}, slo={}))
-        promoted += judged.verdict is Verdict.PROMOTE
-        by_first += against_harm([Share(0.25, errors - repeated, theirs - their_repeated)], 1.5) >= math.log(20)
-    assert promoted / 1000 <= 0.05
-    assert by_first / 1000 > 0.5
+def test_an_outage_of_units_that_failed_before_ends_a_canary_as_well() -> None:
+    step = plan(steps=(0.1, 0.5, 0.6, 1.0), slo={"error_rate": 0.05}, implied=True, weights={2: 0.1, 3: 0.5}, step=1, step_revision=3)
+    found = judge(outage(100, 20, 4), step)
+    assert (found.verdict, found.reason) == (Verdict.ROLLBACK, "20 of 20 requests of this step failed")
+    assert judge(outage(100, 19, 4), step).verdict is Verdict.CONTINUE
+    both = judge(outage(100, 400, 4, beside_failed=400), step)
+    assert (both.verdict, both.held) == (Verdict.CONTINUE, True), "a service that both use is down"
+    assert moved(Verdict.CONTINUE, outage(100, 400, 4), steps=(0.1, 0.5, 0.6, 1.0), step=1) is Move.STEP
+    assert pace(outage(100, 400, 4), step, both) is Move.WAIT
+    late = evolve(outage(100, 400, 4), at=NOW + timedelta(hours=2))
+    assert pace(late, evolve(step, at_deadline="promote"), both) is Move.PAUSE
+
+
+def test_one_client_alone_holds_a_canary_where_it_is_and_takes_it_nowhere() -> None:
+    """Even where nobody else has asked yet."""
+    found = [judge(beside(count, count, 9 * count, 0, repeated=count - 1), plan(weights={2: 0.1})) for count in (20, 4000)]
+    assert [(one.verdict, one.held) for one in found] == [(Verdict.CONTINUE, True)] * 2
 
 
 def test_the_mean_latency_is_compared_once_there_are_enough_requests() -> None:

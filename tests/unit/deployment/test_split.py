@@ -51,7 +51,9 @@ def exactly(events: int, total: int, others: int, other_total: int) -> float:
 )
 def test_the_p_value_is_exact(counts: tuple[int, int, int, int]) -> None:
     events, total, others, other_total = counts
-    found = named(errors(a=(events, total), b=(others, other_total)), "error_rate").metrics["p_value"]
+    sides = {"a": (events, total), "b": (others, other_total)}
+    windows = {name: Window(quality=Quality(labelled=labelled, correct=labelled - wrong)) for name, (wrong, labelled) in sides.items()}
+    found = named(windows, "live.accuracy").metrics["p_value"]
     better = events * other_total < others * total
     assert found == pytest.approx(exactly(*counts) if better else 1.0, rel=1e-9)
 
@@ -71,7 +73,7 @@ def test_where_none_is_better_a_winner_is_named_seldom(versions: int) -> None:
     for _ in range(2000):
         totals = rng.multinomial(20_000, shares)
         counts = {f"v{number}": (int(rng.binomial(total, 0.02)), int(total)) for number, total in enumerate(totals)}
-        winners += named(errors(**counts), "error_rate").winner is not None
+        winners += named(errors(**counts), "error_rate", *shares).winner is not None
     assert winners / 2000 <= ALPHA
     assert versions > 2 or winners  # two at half the level each: not so strict that it never errs
 
@@ -118,6 +120,29 @@ def test_of_units_that_err_by_themselves_the_first_error_counts(share: float) ->
     assert sum(winners[1::2]) / 2000 > 0.3
 
 
+def test_a_unit_that_asks_without_end_and_never_fails_makes_nobody_the_best() -> None:
+    """A probe: beside 2,000 units with 5 requests each it has most of the requests of its version."""
+    rng = np.random.default_rng(8)
+    winners = 0
+    for _ in range(1000):
+        mine = rng.random(2000) < 0.5
+        wrong = rng.binomial(5, 0.002, 2000)
+        windows = errors(a=(int(wrong[mine].sum()), 20_000 + 5 * int(mine.sum())), b=(int(wrong[~mine].sum()), 5 * int((~mine).sum())))
+        winners += named(windows, "error_rate").winner is not None
+    assert winners / 1000 <= ALPHA
+
+
+@pytest.mark.parametrize("metric", ["error_rate", "p95_latency"])
+def test_once_all_units_have_failed_nobody_takes_all_that_fails_more_often(metric: str) -> None:
+    quick, slow = histogram_of([0.01] * 1000), histogram_of([0.01] * 940 + [0.5] * 60)
+    windows = {
+        "a": Window(total=1000, errors=600, repeated_errors=590, histogram=quick),
+        "b": Window(total=1000, errors=60, repeated_errors=30, histogram=slow),
+    }
+    found = named(windows, metric)
+    assert (found.winner, found.reason.endswith("has more errors than b")) == (None, True)
+
+
 def test_of_units_the_better_version_is_still_found() -> None:
     rng = np.random.default_rng(6)
     drawn = [units_of_two_versions(rng, 0.5, (0.02, 0.05), first_only=True) for _ in range(300)]
@@ -130,6 +155,7 @@ def test_the_p_value_of_first_errors_is_exact() -> None:
     windows = {"a": Window(total=500, errors=30, repeated_errors=26), "b": Window(total=400, errors=25, repeated_errors=10)}
     found = named(windows, "error_rate", 0.4, 0.2).metrics["p_value"]
     assert found == pytest.approx(binom.cdf(4, 19, 2 / 3), rel=1e-9)
+    assert named(errors(a=(4, 500), b=(15, 400)), "error_rate", 0.4, 0.2).metrics["p_value"] == pytest.approx(found)
     assert named(windows, "error_rate", 0.0, 1.0).metrics["p_value"] == 1
     none = {name: evolve(window, errors=window.repeated_errors) for name, window in windows.items()}
     assert named(none, "error_rate").metrics["p_value"] == 1

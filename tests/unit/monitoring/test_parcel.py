@@ -19,8 +19,13 @@ def test_a_line_is_read_as_it_was_written() -> None:
 
 
 def test_a_line_without_rows_is_a_segment() -> None:
-    assert Parcel(segment()).record() == segment().to_dict()
-    assert Parcel.of("w1", 1, segment().to_dict()) == Parcel(segment())
+    plain = segment().to_dict()
+    assert Parcel.of("w1", 1, plain) == Parcel(segment())
+    assert plain.pop("repeated_errors") == 0, "an earlier release does not know it"
+    assert Parcel(segment()).record() == plain
+    assert Parcel.of("w1", 1, plain) == Parcel(segment())
+    failed = segment(errors=2, repeated_errors=1)
+    assert Parcel.of("w1", 1, Parcel(failed).record()).segment == failed
 
 
 def test_a_line_of_an_earlier_release_is_read() -> None:

@@ -68,14 +68,7 @@ def _unbundled(detail: str) -> dict[str, Any]:
     return {"histogram": packed, **{name: json_text(value) if value else None for name, value in texts.items()}}
 
 
-def _repeated_errors_are_named(connection: Connection) -> None:
-    """The column had another name, and was 0 in all that was ever written: no error was told to be a repeated one."""
-    for table in ("sink_segments", "sink_sums"):
-        if inspect(connection).has_table(table):
-            connection.exec_driver_sql(f"ALTER TABLE {table} RENAME COLUMN unit_errors TO repeated_errors")
-
-
-STEPS: Final[dict[int, Callable[[Connection], None]]] = {2: _outcomes_are_matched, 3: _repeated_errors_are_named}
+STEPS: Final[dict[int, Callable[[Connection], None]]] = {2: _outcomes_are_matched}
 """By the schema version that each step leads to."""
 
 

@@ -21,22 +21,11 @@ from sqlalchemy import (
 
 __all__ = ["BEYOND", "LOG", "META", "METADATA", "SEGMENTS", "SERIES", "SUMMED", "SUMS", "VERSION", "WIDTHS", "WRITERS"]
 
-VERSION: Final = 3
+VERSION: Final = 2
 WIDTHS: Final = tuple(seconds * 1_000_000 for seconds in (2, 10, 60, 600, 3600, 86400))
 """Of buckets that have sums, in microseconds; each a multiple of the one before. The narrowest is for the latest moments only."""
 
-SUMMED: Final = (
-    "start",
-    "revision",
-    "total",
-    "errors",
-    "repeated_errors",
-    "latency_sum",
-    "histogram",
-    "errors_by_type",
-    "recorded",
-    "quality",
-)
+SUMMED: Final = ("start", "revision", "total", "errors", "unit_errors", "latency_sum", "histogram", "errors_by_type", "recorded", "quality")
 """Columns that segments and sums share."""
 
 METADATA: Final = MetaData()
@@ -86,7 +75,7 @@ SEGMENTS: Final = Table(
     _whole("revision"),
     _whole("total"),
     _whole("errors"),
-    _whole("repeated_errors", "of units that had failed before"),
+    _whole("unit_errors", "repeated errors: 0 in all that a release wrote which called them so"),
     Column("latency_sum", Float, nullable=False),
     Column("histogram", LargeBinary, nullable=False, comment="see mlops_sink_sql.packing"),
     _text("errors_by_type", "JSON", nullable=True),
@@ -110,7 +99,7 @@ SUMS: Final = Table(
     _whole("latest", "the end of its last segment"),
     _whole("total"),
     _whole("errors"),
-    _whole("repeated_errors", "of units that had failed before"),
+    _whole("unit_errors", "repeated errors: 0 in all that a release wrote which called them so"),
     Column("latency_sum", Float, nullable=False),
     Column("histogram", LargeBinary, nullable=False),
     _text("errors_by_type", nullable=True),
