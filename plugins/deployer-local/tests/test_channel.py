@@ -54,6 +54,27 @@ def test_a_question_waits_for_no_answer_of_another() -> None:
     asyncio.run(act())
 
 
+@pytest.mark.parametrize("answer", [b'{"said": "fast"}', b"no JSON"])
+def test_a_process_of_an_earlier_release_is_understood_and_what_is_no_answer_keeps_nobody_waiting(answer: bytes) -> None:
+    async def act() -> None:
+        ours, theirs = socket.socketpair()
+        channel = Channel(*await asyncio.open_connection(sock=ours))
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        asked = asyncio.create_task(channel.ask({"op": "fast"}))
+        await reader.readline()
+        writer.write(answer + b"\n")
+        await writer.drain()
+        if answer.startswith(b"{"):
+            assert await asked == {"said": "fast"}
+        else:
+            with pytest.raises(ConnectionError, match="the other side has gone"):
+                await asked
+        channel.close()
+        writer.close()
+
+    asyncio.run(act())
+
+
 def test_whoever_waits_hears_that_the_other_side_has_gone() -> None:
     async def act() -> None:
         other = Other()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlops_deployer_local.counts import HELD, OTHER, Counts, Key, fold, total
+from mlops_deployer_local.counts import HELD, OTHER, Counts, Key, fold, holders, total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +88,67 @@ def test_what_a_killed_process_counted_is_there_before_and_after_it_is_folded(tm
     fold(tmp_path, NOW)
     assert total(tmp_path) == {KEY: [11, 1, 14]}
     assert names(tmp_path) == ["base.json", "lock"]
+
+
+def test_the_file_of_a_process_that_is_to_be_looked_at_stays(tmp_path: Path) -> None:
+    assert run(KILLED, tmp_path).returncode == -9
+    pid = int(next(tmp_path.glob("*.counts")).name.partition("-")[0])
+    fold(tmp_path, NOW, kept={pid})
+    assert holders(tmp_path, pid) == {("acme", "delays")}
+    assert total(tmp_path) == {KEY: [5, 0, 7]}
+    fold(tmp_path, NOW)
+    assert (holders(tmp_path, pid), total(tmp_path)) == (set(), {KEY: [5, 0, 7]})
+
+
+def test_what_is_to_be_served_again_is_counted_on(tmp_path: Path) -> None:
+    """However many they are, and however long nobody asked."""
+    keys = [("acme", f"m{number}", "1.0.0", "predictions") for number in range(150)]
+    ended(tmp_path, dict.fromkeys(keys, 1))
+    living = {key[:3] for key in keys}
+    fold(tmp_path, NOW, living=living)
+    assert len(total(tmp_path)) == 150
+    ended(tmp_path, {KEY: 1})
+    fold(tmp_path, NOW + 30 * DAY, living=living)
+    assert set(keys) <= set(total(tmp_path))
+
+
+def test_a_version_that_was_idle_is_kept_from_the_end_of_its_last_process(tmp_path: Path) -> None:
+    ended(tmp_path, {KEY: 1000})
+    fold(tmp_path, NOW)
+    ended(tmp_path, {KEY: 0})
+    fold(tmp_path, NOW + 8 * DAY)
+    assert total(tmp_path) == {KEY: [1000]}
+
+
+def test_while_a_process_counts_in_vain_nothing_is_told(tmp_path: Path) -> None:
+    """Half the counts would be wrong ones; once it has ended, the others go on."""
+    counts = Counts(tmp_path)
+    counts.row(KEY, 1)[0] += 1
+    counts._fail(tmp_path, OSError(28, "No space left on device"))  # noqa: SLF001  as if the next page did not fit
+    with pytest.raises(ValueError, match="a process cannot write what it counts"):
+        total(tmp_path)
+    fold(tmp_path, NOW)
+    with pytest.raises(ValueError, match="a process cannot write what it counts"):
+        total(tmp_path)
+    counts.close()
+    fold(tmp_path, NOW)
+    assert total(tmp_path) == {KEY: [1]}
+    assert names(tmp_path) == ["base.json", "lock"]
+
+
+def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    counts = Counts(tmp_path / "metrics")
+    counts.row(KEY, 1)
+    shutil.rmtree(tmp_path / "metrics")
+    with pytest.raises(OSError, match="was removed"):
+        counts.total()
+
+
+def test_a_base_that_is_damaged_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "base.json").write_text('{"format": 1}')
+    ended(tmp_path, {KEY: 1})
+    with pytest.raises(ValueError, match=r"base\.json: not what this server wrote \(KeyError\) - remove the file"):
+        fold(tmp_path, NOW)
 
 
 def test_what_living_processes_hold_is_told_and_not_kept(tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ from attrs import frozen
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlops_core.exceptions import DeploymentError
-from mlops_core.records import EndpointKey
+from mlops_core.records import EndpointKey, SeriesKey
 from mlops_deployer_local.exposition import BOUNDS, Page
+from mlops_deployer_local.metrics import Metrics
 from mlops_deployer_local.process import is_alive
+from mlops_deployer_local.state import read_json, write_json
 
-from .conftest import PROGRAM, rows
+from .conftest import PROGRAM, rows, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -278,8 +280,32 @@ def test_a_folder_that_takes_no_counts_costs_the_metrics_alone(rig: Any) -> None
     status, answer, _ = rig.get("/metrics")
 
     assert status == 503
-    assert re.fullmatch(r"metrics: \S+/metrics cannot be written \(File exists\), so the counts of a process are lost", answer["error"])
+    assert answer["error"] == "metrics: what was counted is not complete - the server's log says why"
+    assert re.search(r"metrics: \S+/metrics cannot be written \(File exists\), so the counts of a process are lost", rig.log())
     assert rig.log().count("metrics: ") == 1
+
+
+def test_the_server_of_an_earlier_release_does_not_say_since_when(rig: Any) -> None:
+    rig.serve("1.0.0")
+    path: Path = rig.context.workdir / "server" / "server.json"
+    info = read_json(path)
+    assert info is not None
+    del info["since"]
+    write_json(path, info)
+    told = scrape(rig)
+    assert told.of("1.0.0") == 0
+    assert "mlops_server_start_time_seconds" not in {one.name for one in told.families}
+
+
+def test_types_of_errors_stay_few_over_any_number_of_revisions(tmp_path: Path) -> None:
+    metrics = Metrics(scripted().Host(tmp_path), "staging", tmp_path)
+    for revision in range(5):
+        recorder = metrics.recorder(SeriesKey("acme", "staging", "delays", "1.0.0"), revision)
+        for number in range(20):
+            recorder.count(0.1, False, f"Error{revision}-{number}")
+    types = {key[-1]: cells[0] for key, cells in metrics.counts.total().items() if len(key) > 4}
+    assert len(types) == 33
+    assert (sum(types.values()), types["other"]) == (100, 68)
 
 
 def test_a_process_that_is_alone_tells_its_own(rig: Any) -> None:

@@ -69,14 +69,16 @@ class Channel:
         try:
             while line := await self._reader.readline():
                 answer = json.loads(line)
-                answered = self._open.get(answer.pop("number"))
+                number = answer.pop("number", None)  # none of a process of an earlier release, which answers one after the other
+                answered = self._open.get(next(iter(self._open), -1) if number is None else number)
                 if answered is not None and not answered.done():
                     answered.set_result(answer)
         except (OSError, ValueError) as error:
             _LOG.warning("channel: an answer could not be read: %s", error)
-        for answered in self._open.values():
-            if not answered.done():
-                answered.set_result(None)
+        finally:
+            for answered in self._open.values():
+                if not answered.done():
+                    answered.set_result(None)
 
 
 async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handler) -> None:

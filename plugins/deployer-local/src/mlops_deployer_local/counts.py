@@ -16,6 +16,7 @@ import os
 import struct
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,7 @@ OTHER: Final = "other"
 """The last part of a key that stands for all further ones of its series."""
 
 _LOG: Final = logging.getLogger("mlops_core.deployer.local")
+_LOST: Final = ".lost"  # marks of processes that count in vain
 _FORMAT: Final = 1
 _PAGE: Final = 1 << 16  # bytes, a multiple of what systems map; made of zeros that are written: to map what has no room on the disk kills
 _WORD: Final = 8
@@ -55,7 +57,7 @@ class Counts:
         self.folder, self.fault = folder, ""
         self._rows: dict[Key, memoryview[int]] = {}
         self._path: Path | None = None
-        self._lock, self._owned = threading.Lock(), -1
+        self._lock, self._owned, self._mark = threading.Lock(), -1, -1
         self._page, self._used, self._pages = memoryview(b""), 0, 0
         if folder is not None:
             try:
@@ -80,13 +82,16 @@ class Counts:
         if self.folder is None:
             with self._lock:
                 return {key: list(cells) for key, cells in self._rows.items()}
+        if self._path is not None and not self._path.exists():
+            raise FileNotFoundError(f"{self._path} was removed")
         return total(self.folder)
 
     def close(self) -> None:
         """Count no more: for the folder, this process has ended."""
-        if self._owned >= 0:
-            os.close(self._owned)
-            self._owned = -1
+        for handle in (self._owned, self._mark):
+            if handle >= 0:
+                os.close(handle)
+        self._owned = self._mark = -1
 
     def _add(self, name: bytes, size: int) -> memoryview[int]:
         begin = -(-(_ROW.size + len(name)) // _WORD) * _WORD
@@ -118,6 +123,9 @@ class Counts:
     def _fail(self, path: Path, error: OSError) -> None:
         self._path, self.fault = None, f"{path} cannot be written ({error.strerror}), so the counts of a process are lost"
         _LOG.warning("metrics: %s", self.fault)
+        if self.folder is not None:
+            with contextlib.suppress(OSError):  # where not even that can be, no other process can count either
+                self._mark = _make_file(self.folder, _LOST)[1]
 
 
 @dataclass
@@ -128,16 +136,23 @@ class _Base:
     ended: dict[Series, float] = field(default_factory=dict)
     rows: dict[Key, list[int]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._sizes = Counter(key[:_OWNER] for key in self.rows)
+
     @classmethod
     def read(cls, folder: Path) -> _Base:
-        data = read_json(folder / "base.json")
+        path = folder / "base.json"
+        data = read_json(path)
         if data is None:
             return cls()
         if data.get("format") != _FORMAT:
-            raise ValueError(f"{folder / 'base.json'}: format {data.get('format')!r} is not known to this release - install a newer one")
-        series = [(tuple(one["series"]), one) for one in data["series"]]
-        rows = {(*name, *rest): cells for name, one in series for rest, cells in one["rows"]}
-        return cls(data["held"], {name: one["ended"] for name, one in series}, rows)
+            raise ValueError(f"{path}: format {data.get('format')!r} is not known to this release - install a newer one")
+        try:
+            series = [(tuple(one["series"]), one) for one in data["series"]]
+            rows = {(*name, *rest): cells for name, one in series for rest, cells in one["rows"]}
+            return cls(data["held"], {name: one["ended"] for name, one in series}, rows)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not what this server wrote ({type(error).__name__}) - remove the file") from error
 
     def write(self, folder: Path) -> None:
         series: dict[Series, dict[str, Any]] = {name: {"series": name, "ended": at, "rows": []} for name, at in self.ended.items()}
@@ -147,9 +162,15 @@ class _Base:
 
     def take(self, key: Key, cells: Collection[int], now: float) -> None:
         """Add what a process counted that has ended."""
-        self.ended[key[:_OWNER]] = now
-        if key not in self.rows and len(key) > _OWNER + 1 and sum(one[:_OWNER] == key[:_OWNER] for one in self.rows) >= _MOST_ROWS:
+        series = key[:_OWNER]
+        if not any(cells):
+            if series in self.ended:
+                self.ended[series] = now
+            return
+        self.ended[series] = now
+        if key not in self.rows and len(key) > _OWNER + 1 and self._sizes[series] >= _MOST_ROWS:
             key = (*key[:-1], OTHER)
+        self._sizes[series] += key not in self.rows
         _add(self.rows, key, cells)
 
     def forget(self, living: Collection[Series], now: float) -> None:
@@ -167,14 +188,16 @@ def total(folder: Path) -> dict[Key, list[int]]:
         OSError: The folder cannot be read.
         ValueError: The base is not readable.
     """
+    if any(_is_owned(path) for path in folder.glob(f"*{_LOST}")):
+        raise ValueError("a process cannot write what it counts")
     while True:
         base = _Base.read(folder)
         rows = {key: list(cells) for key, cells in base.rows.items()}
         for path in folder.glob("*.counts"):
             if path.name in base.held:
                 continue
-            lives = _runs(int(path.name.partition("-")[0]))
             with contextlib.suppress(FileNotFoundError):  # folded: so the base has changed
+                lives = _is_owned(path)
                 for key, cells in _rows(path.read_bytes()):
                     if lives or key[_KIND] != HELD:
                         _add(rows, key, cells)
@@ -191,11 +214,12 @@ def holders(folder: Path, pid: int) -> set[tuple[str, str]]:
     return found
 
 
-def fold(folder: Path, now: float) -> None:
+def fold(folder: Path, now: float, *, kept: Collection[int] = (), living: Collection[Series] = ()) -> None:
     """Add what ended processes counted to the base, and remove their files. Whoever does it may be killed at any time.
 
-    The base is replaced in one step and names the files that are in it, so a file that is still there counts once. A series that no process
-    has any more is dropped a week after its last process ended, ``now`` being the time in seconds; 100 of them are kept at most.
+    The base is replaced in one step and names the files that are in it, so a file that is still there counts once. Files of processes whose
+    numbers are ``kept`` stay: somebody has yet to look at what these held. A series that no process has any more, nor is to have as one of
+    the ``living``, is dropped a week after its last process ended, ``now`` being the time in seconds; 100 of them are kept at most.
 
     Raises:
         OSError: The folder cannot be written.
@@ -204,19 +228,22 @@ def fold(folder: Path, now: float) -> None:
     if not folder.is_dir():
         return
     with _alone(folder):
+        for path in folder.glob(f"*{_LOST}"):
+            if not _is_owned(path):
+                path.unlink(missing_ok=True)
         files = sorted(folder.glob("*.counts"))
-        living = [path for path in files if _is_owned(path)]
-        if living == files:
+        staying = [path for path in files if _pid(path) in kept or _is_owned(path)]
+        if staying == files:
             return
         base = _Base.read(folder)
         for path in (*(folder / name for name in base.held), *folder.glob(".base.json.*")):  # what one that was killed left behind
             path.unlink(missing_ok=True)
-        ended = [path for path in files if path not in living and path.name not in base.held]
+        ended = [path for path in files if path not in staying and path.name not in base.held]
         for key, cells in (row for path in ended for row in _rows(path.read_bytes())):
-            if key[_KIND] != HELD and any(cells):
+            if key[_KIND] != HELD:
                 base.take(key, cells, now)
         base.held = [path.name for path in ended]
-        base.forget({key[:_OWNER] for path in living for key, _ in _rows(path.read_bytes())}, now)
+        base.forget({*living, *(key[:_OWNER] for path in staying for key, _ in _rows(path.read_bytes()))}, now)
         base.write(folder)
         for path in ended:
             path.unlink()
@@ -233,31 +260,32 @@ def _rows(data: bytes) -> Iterator[tuple[Key, tuple[int, ...]]]:
         (used,) = struct.unpack_from("=Q", data, page)
         at = page + _WORD
         while at < page + used:
-            length, size = _ROW.unpack_from(data, at)
             try:
+                length, size = _ROW.unpack_from(data, at)
                 key = tuple(json.loads(data[at + _ROW.size : at + _ROW.size + length]))
-            except ValueError:  # a power cut took what the system had not written yet
+                at += -(-(_ROW.size + length) // _WORD) * _WORD
+                cells = struct.unpack_from(f"={size}Q", data, at)
+            except (ValueError, struct.error):  # a power cut took what the system had not written yet
                 break
-            at += -(-(_ROW.size + length) // _WORD) * _WORD
-            yield key, struct.unpack_from(f"={size}Q", data, at)
+            yield key, cells
             at += size * _WORD
 
 
-def _make_file(folder: Path) -> tuple[Path, int]:
+def _make_file(folder: Path, suffix: str = ".counts") -> tuple[Path, int]:
     """A file, and a handle whose lock ends with this process. Nobody folds it before it is locked."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
-        path = folder / f"{os.getpid()}-{time.time_ns()}.counts"
+        path = folder / f"{os.getpid()}-{time.time_ns()}{suffix}"
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
     return path, handle
 
 
 def _is_owned(path: Path) -> bool:
-    """Whether the process that counts in a file lives."""
+    """Whether the process that made a file lives."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which two may have who look at the same time
     except BlockingIOError:
         return True
     finally:
@@ -265,14 +293,8 @@ def _is_owned(path: Path) -> bool:
     return False
 
 
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _pid(path: Path) -> int:
+    return int(path.name.partition("-")[0])
 
 
 @contextlib.contextmanager

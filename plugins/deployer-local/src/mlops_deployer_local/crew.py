@@ -69,6 +69,7 @@ class Crew:
                 _report(faults, needed)
         except BaseException as error:
             await discard(fresh)
+            self._changed()  # what they left behind is taken in
             if isinstance(error, ConnectionError):
                 code = fresh[-1].process.returncode if fresh else None
                 raise RefusalError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics"]
 
+_LOG: Final = logging.getLogger("mlops_core.deployer.local")
+_INCOMPLETE: Final = "metrics: what was counted is not complete - the server's log says why"
 _PREDICTIONS, _SHADOW, _ERROR = "predictions", "shadow", "error"  # kinds of rows; of an error, what it is one of and its type follow
 _NANOSECONDS, _DROPPED, _BUCKETS = 0, 1, 2  # cells of predictions
 _CELLS: Final = _BUCKETS + len(BOUNDS) + 1
@@ -52,6 +55,7 @@ class Metrics:
     counts: Counts = field(init=False)
     _begun: float = field(factory=time.time, init=False)
     _locks: dict[tuple[str, ...], threading.Lock] = field(factory=dict, init=False)
+    _types: dict[tuple[str, ...], dict[str, memoryview[int]]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.counts = Counts(None if self.folder is None else self.folder / "metrics")
@@ -65,9 +69,10 @@ class Metrics:
             return self.counts.row((*owner, _ERROR, kind, name), 1)
 
         cells = self.counts.row((*owner, kind), _CELLS)
+        known = self._types.setdefault((*owner, kind), {})
         if not shadow:  # counted by the event loop alone
-            return _Counted(inner, cells, errors)
-        return _CountedBeside(inner, cells, errors, lock=self._locks.setdefault(owner, threading.Lock()))
+            return _Counted(inner, cells, errors, known)
+        return _CountedBeside(inner, cells, errors, known, lock=self._locks.setdefault(owner, threading.Lock()))
 
     def held(self, endpoint: EndpointKey, version: str) -> memoryview[int]:
         """One cell, for the number of requests that a version holds in this process."""
@@ -96,11 +101,12 @@ class Metrics:
             ServerFaultError: The counts cannot be read, or are not complete.
         """
         if self.counts.fault:
-            raise ServerFaultError(f"metrics: {self.counts.fault}", 503)
+            raise ServerFaultError(_INCOMPLETE, 503)
         try:
             rows, server = await asyncio.to_thread(lambda: (self.counts.total(), self._server()))
         except (OSError, ValueError) as error:
-            raise ServerFaultError(f"metrics: what was counted cannot be read: {error}", 503) from error
+            _LOG.warning("metrics: what was counted cannot be read: %s", error)
+            raise ServerFaultError(_INCOMPLETE, 503) from error
         page = Page()
         for name, value in server.items():
             page.sample(name, {"environment": self.environment}, value)
@@ -141,16 +147,18 @@ class Metrics:
             return _process_figures([os.getpid()], self._begun)
         crashed: dict[str, float] = {"mlops_server_crashes_total": ServerState.read(self.folder / "state.json").crashed}
         info = read_json(self.folder / "server.json")  # none while the server is being shut down
-        return crashed if info is None else crashed | _process_figures([pid for pid, _ in info["workers"]], info["since"])
+        return crashed if info is None else crashed | _process_figures([pid for pid, _ in info["workers"]], info.get("since"))
 
     def _labels(self, tenant: str, model: str, *version: str) -> dict[str, str]:
         place = {"tenant": tenant, "environment": self.environment, "model": model}
         return {**place, "version": version[0]} if version else place
 
 
-def _process_figures(workers: Sequence[int], begun: float) -> dict[str, float]:
+def _process_figures(workers: Sequence[int], begun: float | None) -> dict[str, float]:
+    """``begun`` is None under a supervisor of an earlier release."""
     memory: dict[str, float] = {"mlops_server_resident_memory_bytes": size} if (size := memory_of(workers)) else {}
-    return {"mlops_server_processes": len(workers), **memory, "mlops_server_start_time_seconds": begun}
+    since: dict[str, float] = {} if begun is None else {"mlops_server_start_time_seconds": begun}
+    return {"mlops_server_processes": len(workers), **memory, **since}
 
 
 def _failures(keys: Sequence[Key], rows: Mapping[Key, Sequence[int]]) -> dict[Key, int]:
@@ -171,10 +179,10 @@ class _Counted:
     inner: Recorder
     cells: memoryview[int]
     errors: Callable[[str], memoryview[int]]
+    known: dict[str, memoryview[int]]
     wants: Callable[..., bool] = field(init=False)
     sample: Callable[..., None] = field(init=False)
     failed: Callable[..., None] = field(init=False)
-    _known: dict[str, memoryview[int]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.wants, self.sample, self.failed = self.inner.wants, self.inner.sample, self.inner.failed
@@ -194,10 +202,10 @@ class _Counted:
         self.inner.drop()
 
     def _error(self, name: str) -> memoryview[int]:
-        if name not in self._known:
-            name = name[:_LONGEST_TYPE] if len(self._known) < _MOST_TYPES else OTHER
-            self._known[name] = self.errors(name)
-        return self._known[name]
+        if name not in self.known:
+            name = name[:_LONGEST_TYPE] if len(self.known) < _MOST_TYPES else OTHER
+            self.known[name] = self.errors(name)
+        return self.known[name]
 
 
 @define(eq=False)

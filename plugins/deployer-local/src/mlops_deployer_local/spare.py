@@ -48,6 +48,8 @@ class Spare:
 
     def _start(self, plan: Plan) -> None:
         self._timer = None
+        if self._listener.fileno() < 0:  # the server is being shut down
+            return
         self._coming = asyncio.create_task(Member.spawn(plan, self._listener))
 
     def _let_go(self) -> None:

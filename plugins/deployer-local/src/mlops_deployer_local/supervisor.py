@@ -219,8 +219,10 @@ class Supervisor:
     def _note(self) -> None:
         own = {"pid": os.getpid(), "started": started(os.getpid()), "since": self.since, "control": self.control, "secret": self.secret}
         write_json(self.folder / "server.json", {**own, "port": self.state.now.port, "workers": [*self.crew.processes, *self.orphans]})
+        kept = {pid for pid, _ in self.crew.processes}
+        living = {(*name.split("/", 1), version) for name, version in self.state.now.versions()}
         try:
-            fold(self.folder / "metrics", time.time())
+            fold(self.folder / "metrics", time.time(), kept=kept, living=living)
         except (OSError, ValueError) as error:
             _LOG.warning("supervisor: counts of ended processes stay in their files: %s", error)
 
