@@ -32,8 +32,8 @@ class NpyFormat(Format):
 
     def accepts(self, value: Any) -> bool:
         """Whether the value is a plain array without Python objects in it."""
-        numpy = sys.modules.get("numpy")
-        return numpy is not None and type(value) is numpy.ndarray and _is_plain(value.dtype)
+        array = getattr(sys.modules.get("numpy"), "ndarray", None)  # not there yet while a thread is importing numpy
+        return array is not None and type(value) is array and _is_plain(value.dtype)
 
     def sniff(self, path: Path) -> bool:
         """Whether the file begins with numpy's magic bytes."""

@@ -33,8 +33,8 @@ def from_native(side: str, data: Any) -> tuple[DataFrame[Any] | None, Series[Any
     """
     import narwhals as nw
 
-    if type(data).__name__ == "RecordBatch" and (arrow := sys.modules.get("pyarrow")):
-        data = arrow.Table.from_batches([data])  # what a Parquet file is read in
+    if type(data).__name__ == "RecordBatch" and (table := getattr(sys.modules.get("pyarrow"), "Table", None)):
+        data = table.from_batches([data])  # what a Parquet file is read in
     try:
         found = nw.from_native(data, eager_only=True, allow_series=True)
     except TypeError:

@@ -59,8 +59,8 @@ def _plain(value: Any, of_path: Callable[[Path], Any]) -> Any:
     for kinds, plain in _PLAIN:
         if isinstance(value, kinds):
             return plain(value, each)
-    numpy = sys.modules.get("numpy")  # where it is not loaded, nothing is an array
-    if numpy is not None and (type(value) is numpy.ndarray or isinstance(value, numpy.generic)):
+    numpy: Any = sys.modules.get("numpy")  # where it is not loaded, or a thread is still importing it, nothing is an array
+    if type(value) is getattr(numpy, "ndarray", None) or isinstance(value, getattr(numpy, "generic", ())):
         array = numpy.asarray(value)
         held = array.tolist() if array.dtype.hasobject else array.tobytes()
         return {"array": [str(array.dtype), list(array.shape), each(held)]}

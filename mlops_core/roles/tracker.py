@@ -26,6 +26,16 @@ class Tracker(Backend):
 
     __slots__ = ()
 
+    def prepare(self) -> None:
+        """Import what is slow to import, and no more: nothing is opened or reached.
+
+        Called by the thread that begins to track, before a thread in the background calls anything that reaches the backend: libraries that
+        look for others in ``sys.modules`` do not expect one there that another thread is still importing. Called more than once.
+
+        Raises:
+            MLOpsError: It cannot be imported.
+        """
+
     @abstractmethod
     def ensure_experiment(self, tenant: str, name: str, tags: Mapping[str, str]) -> str:
         """Create the experiment if it is missing, merge the tags, and answer the backend's own id."""

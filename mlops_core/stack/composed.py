@@ -12,14 +12,14 @@ from attrs import define, field
 
 from mlops_core.config.origin import Origin
 from mlops_core.config.settings import Settings, Use
-from mlops_core.exceptions import ConfigError
+from mlops_core.exceptions import ConfigError, MLOpsError, PluginError
 from mlops_core.plugins import Loader, is_inline
 from mlops_core.stack.assembly import Assembly
 from mlops_core.stack.built import Lazy, Shelf
 from mlops_core.stack.listening import Listeners
 from mlops_core.stack.sealed import SealGuard
 from mlops_core.stack.stack import User
-from mlops_core.structure import nearest
+from mlops_core.structure import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -157,9 +157,14 @@ class ComposedParts:
         return self._get("stage", name, found.use)  # type: ignore[no-any-return]
 
     def prepare(self) -> None:
-        """Build the trackers and the observers."""
-        for name in self.trackers:
-            self.trackers[name]
+        """Build the trackers and the observers, and let trackers import what is slow before anything else runs."""
+        for name, tracker in self.trackers.items():
+            try:
+                tracker.prepare()
+            except MLOpsError:
+                raise
+            except Exception as error:
+                raise PluginError(f"tracker.{name}: cannot be used: {one_line(error)}") from error
         self._mine.listeners.prepare()
 
     def emit(self, event: Record) -> None:

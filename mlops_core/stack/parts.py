@@ -69,7 +69,7 @@ class Parts(Protocol):
         """The stage that the configuration gives for this name of the pipeline."""
 
     def prepare(self) -> None:
-        """Build what hears of every run, trackers and observers: a broken one is an error here, before anything is written."""
+        """Build and prepare what hears of every run, trackers and observers: a broken one is an error here, before anything is written."""
 
     def emit(self, event: Record) -> None:
         """Tell every observer; one that raises is logged by name and stops nobody."""

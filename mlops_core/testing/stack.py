@@ -70,7 +70,9 @@ class GivenParts:
         return _given(self.stages, name, "stage")
 
     def prepare(self) -> None:
-        """Given instances are built already."""
+        """Given instances are built already; trackers import what is slow."""
+        for tracker in self.trackers.values():
+            tracker.prepare()
 
     def emit(self, event: Record) -> None:
         """Keep the event."""

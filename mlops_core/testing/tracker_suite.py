@@ -84,6 +84,11 @@ class TrackerSuite:
         (found,) = tracker.find_runs(run.tenant, query)
         return found
 
+    def test_it_may_be_prepared_more_than_once(self, tracker: Tracker) -> None:
+        """By each who begins to track."""
+        tracker.prepare()
+        tracker.prepare()
+
     def test_an_experiment_is_made_once(self, tracker: Tracker) -> None:
         """The same name answers the same id, and another tenant's another one."""
         first = tracker.ensure_experiment("acme", "e", {"team": "a"})

@@ -266,10 +266,16 @@ class ExperimentTracker:
         raise ExperimentError(f"tracker: {names} cannot search - add one that can, such as mlflow, to 'tracker' in mlops.yaml")
 
     def _ready(self) -> Delivery:
+        if self._delivery is None or not self._delivery.mine:
+            self._guard(self._prepare)  # not under the lock: another thread's import may be waiting for it
         with self._locks.setdefault(os.getpid(), threading.Lock()):  # a fork may inherit one that is held for ever
             if self._delivery is None or not self._delivery.mine:
                 self._delivery = self._begin(forked=self._delivery is not None)
             return self._delivery
+
+    def _prepare(self) -> None:
+        for tracker in self._stack.parts.trackers.values():
+            tracker.prepare()
 
     def _begin(self, *, forked: bool) -> Delivery:
         self._first()

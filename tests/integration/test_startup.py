@@ -40,6 +40,24 @@ def test_listing_the_plugins_imports_none_of_them(tmp_path: Path) -> None:
     assert loaded.isdisjoint({"mlflow", "numpy", "pyarrow", "scipy", "sklearn", "sqlalchemy"})
 
 
+MLFLOW = """
+version: 1
+project: demo
+tracker: {use: mlflow, tracking_uri: runs}
+registry: sqlite
+environments: {staging: local}
+"""
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["status"], ["deployments"], ["runs", "pipeline"], ["plugins", "show", "tracker.mlflow"]])
+def test_who_does_not_track_loads_nothing_of_mlflow(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "mlops.yaml").write_text(MLFLOW)
+    loaded = loaded_by(tmp_path, *arguments)
+    assert loaded.isdisjoint({"mlflow", "pandas", "polars", "pyarrow", "sklearn"})
+    assert ("mlops_tracker_mlflow" in loaded) == (arguments[0] in {"check", "plugins"})  # where it is looked into, it was loaded
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_benchmark_tells_what_it_measured(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "startup.py"), "--small", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+def test_while_a_thread_is_importing_numpy_nothing_is_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+    assert not NpyFormat().accepts([1.0])
 
 
 class TestNpyFormatConforms(FormatSuite):

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,12 @@ DIFFERENT = [
 
 def test_no_two_values_share_a_digest() -> None:
     assert [count for count in Counter(map(digest, DIFFERENT)).values() if count > 1] == []
+
+
+def test_while_a_thread_is_importing_numpy_nothing_is_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest(Point(1))
+    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+    assert digest(Point(1)) == before
 
 
 def test_one_value_of_a_long_array_counts() -> None:

@@ -2,6 +2,7 @@ import gc
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,59 @@ def test_a_plugin_that_cannot_be_loaded_points_to_the_file(configure: Configure)
         _ = parts.registry
     with pytest.raises(PluginError, match=r"^mlops\.yaml:3:23: channels\.ops: alert 'backends\.py:Store': Store is no AlertChannel"):
         _ = parts.channels["ops"]
+
+
+PREPARED = """
+from attrs import define
+from mlops_core.exceptions import PluginError
+from mlops_core.testing.memory_tracker import MemoryTracker
+
+PREPARED = []
+
+@define(eq=False)
+class Slow(MemoryTracker):
+    contract = 1
+
+    def prepare(self):
+        PREPARED.append(self)
+
+@define(eq=False)
+class Torn(MemoryTracker):
+    contract = 1
+
+    def prepare(self):
+        raise PluginError("tracker torn: half of it is missing")
+
+@define(eq=False)
+class Bad(MemoryTracker):
+    contract = 1
+
+    def prepare(self):
+        raise AttributeError("partially\\ninitialized")
+"""
+
+
+def test_trackers_are_prepared_before_anything_runs(configure: Configure, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(PREPARED)
+    configure('{version: 1, tracker: "slow:Slow"}')
+    parts = locate().parts
+    assert len(parts.trackers) == 1
+    tracker = parts.trackers["Slow"]
+    prepared = sys.modules["slow"].PREPARED
+    assert prepared == []
+    parts.prepare()
+    assert prepared == [tracker]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Torn", "^tracker torn: half of it is missing$"), ("Bad", r"^tracker\.Bad: cannot be used: AttributeError: partially initialized$")],
+)
+def test_a_tracker_that_cannot_be_prepared_is_one_line(configure: Configure, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "slow.py").write_text(PREPARED)
+    configure(f'{{version: 1, tracker: "slow:{name}"}}')
+    with pytest.raises(PluginError, match=said):
+        locate().parts.prepare()
 
 
 def test_a_secret_is_shown_nowhere(configure: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

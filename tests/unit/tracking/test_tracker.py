@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mlops_core.clock import SystemClock
-from mlops_core.exceptions import ConfigError, ExperimentError
+from mlops_core.exceptions import ConfigError, ExperimentError, PluginError
 from mlops_core.records import RunKey, RunStart, RunStatus
 from mlops_core.spool import Spool
 from mlops_core.testing.memory_tracker import MemoryTracker
@@ -53,6 +54,24 @@ class Picky(MemoryTracker):
         super().write(run, batch)
 
 
+class Slow(MemoryTracker):
+    """Notes which thread prepares it, and refuses to be used by one before that has ended."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        super().__init__()
+        self.failure, self.prepared_by = failure, list[str]()
+
+    def prepare(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        time.sleep(0.05)
+        self.prepared_by.append(threading.current_thread().name)
+
+    def start_run(self, run: RunStart) -> None:
+        assert self.prepared_by
+        super().start_run(run)
+
+
 class Mute(MemoryTracker):
     """Cannot search."""
 
@@ -86,6 +105,39 @@ def test_artifacts_are_kept_as_they_were_when_logged(tracker: ExperimentTracker,
     run = tracker.active_run.key
     tracker.close()
     assert memory.read_artifact(run, "model/model.joblib") == b"before"
+
+
+def test_the_thread_that_begins_to_track_prepares_the_tracker(tmp_path: Path) -> None:
+    slow = Slow()
+    tracker = facade(tmp_path, slow=slow)
+    assert slow.prepared_by == []
+    with tracker:
+        threads = [threading.Thread(target=lambda: tracker.start_run().end(), name=f"mine-{n}") for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert tracker.flush()
+        assert len(tracker.search_runs()) == 4
+        known = len(slow.prepared_by)
+        tracker.log_metrics({"a": 1})
+    assert len(slow.prepared_by) == known <= 4
+    assert all(name.startswith("mine-") for name in slow.prepared_by)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (PluginError("tracker slow: it cannot be imported"), "^tracker slow: it cannot be imported$"),
+        (OSError("x\ny"), "^tracker: OSError: x - "),
+    ],
+)
+def test_a_tracker_that_cannot_be_prepared_is_one_line_and_begins_nothing(tmp_path: Path, failure: Exception, said: str) -> None:
+    with facade(tmp_path, slow=Slow(failure), memory=MemoryTracker()) as tracker:
+        for call in (tracker.start_run, tracker.search_runs, tracker.recover):
+            with pytest.raises(ExperimentError, match=said):
+                call()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_closing_ends_the_implicit_run_and_leaves_no_spool(tracker: ExperimentTracker, memory: MemoryTracker, stack: Stack) -> None:

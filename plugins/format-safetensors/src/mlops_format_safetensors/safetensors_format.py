@@ -54,10 +54,10 @@ class SafetensorsFormat(Format):
 
     def accepts(self, value: Any) -> bool:
         """Whether it is a mapping that is not empty, of names to plain arrays of numbers or truth values."""
-        numpy = sys.modules.get("numpy")
-        if numpy is None or type(value) is not dict or not value or _RESERVED in value:
+        kind = getattr(sys.modules.get("numpy"), "ndarray", None)  # not there yet while a thread is importing numpy
+        if kind is None or type(value) is not dict or not value or _RESERVED in value:
             return False
-        return all(type(name) is str and type(array) is numpy.ndarray and _is_plain(array) for name, array in value.items())
+        return all(type(name) is str and type(array) is kind and _is_plain(array) for name, array in value.items())
 
     def sniff(self, path: Path) -> bool:
         """Whether it begins with a header of safetensors."""

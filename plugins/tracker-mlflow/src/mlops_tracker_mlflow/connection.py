@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mlops_core.exceptions import ExperimentError, MLOpsError
+from mlops_core.exceptions import ExperimentError, MLOpsError, PluginError
 from mlops_core.records import masked_url
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
-__all__ = ["ask", "connect", "errors", "is_url", "store_uri"]
+__all__ = ["ask", "connect", "errors", "is_url", "load", "store_uri"]
 
 _REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
 _QUESTION: Final = "/api/2.0/mlflow/experiments/search"
@@ -35,18 +35,31 @@ def store_uri(tracking_uri: str) -> str:
     return tracking_uri if is_url(tracking_uri) else f"sqlite:///{Path(tracking_uri).absolute() / 'mlflow.db'}"
 
 
-def connect(tracking_uri: str) -> MlflowClient:
-    """A client; makes the folder of a local store and creates or upgrades its tables."""
+def load() -> type[MlflowClient]:
+    """Import MLflow, or find it imported.
+
+    Raises:
+        PluginError: It cannot be imported.
+    """
     # MLflow reports usage over the network unless told not to, and a tracker must reach nothing but its backend.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        from mlflow import MlflowClient
+    except Exception as error:  # of what it imports in turn, a release that does not fit raises anything
+        reason = str(error).partition("\n")[0][:300]
+        raise PluginError(f"tracker mlflow: MLflow cannot be imported ({type(error).__name__}: {reason}) - reinstall mlflow") from error
+    return MlflowClient
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client; makes the folder of a local store and creates or upgrades its tables."""
+    client = load()
     if not is_url(tracking_uri):
         Path(tracking_uri).mkdir(parents=True, exist_ok=True)
     with errors(tracking_uri):
-        from mlflow import MlflowClient
-
         for name in _CHATTY:  # the steps of its migrations are of no use to somebody who logs a metric
             logging.getLogger(name).setLevel(logging.WARNING)
-        return MlflowClient(tracking_uri=store_uri(tracking_uri))
+        return client(tracking_uri=store_uri(tracking_uri))
 
 
 def ask(tracking_uri: str) -> None:

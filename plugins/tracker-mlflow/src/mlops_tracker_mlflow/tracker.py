@@ -13,12 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import define, field
-from mlflow import MlflowClient  # slow, and yet here: what the writing thread imports is half there for a stage that runs beside it
 
 from mlops_core.exceptions import ExperimentError
 from mlops_core.records import And, Comparison, Experiment, Query, RunKey, RunStatus, TrackedRun, masked_url
 from mlops_core.roles import Tracker
-from mlops_tracker_mlflow.connection import ask, connect, errors, is_url, store_uri
+from mlops_tracker_mlflow.connection import ask, connect, errors, is_url, load, store_uri
 from mlops_tracker_mlflow.translation import (
     BATCH_TAG,
     EXPERIMENT_TAG,
@@ -39,6 +38,8 @@ from mlops_tracker_mlflow.translation import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from mlflow import MlflowClient  # noqa: TC004  of a field that is no option, whose type nobody looks up
 
     from mlops_core.records import Condition, Metric, RunStart, TrackBatch
 
@@ -82,6 +83,10 @@ class MlflowTracker(Tracker):
     _experiments: dict[tuple[str, str], str] = field(factory=dict, init=False, repr=False)
     _answered: float = field(default=-math.inf, init=False, repr=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
+
+    def prepare(self) -> None:
+        """Import MLflow, which takes seconds."""
+        load()
 
     def check(self) -> None:
         """Reach the store."""
@@ -266,6 +271,7 @@ class MlflowTracker(Tracker):
     def _talking(self) -> Iterator[None]:
         """Requests to a server that answered a moment ago, or is asked first; nothing of an outage is left to MLflow's own patience."""
         with errors(self.tracking_uri):
+            load()
             if time.monotonic() - self._answered > _FRESH:
                 ask(self.tracking_uri)
             try:
