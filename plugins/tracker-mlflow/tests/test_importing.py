@@ -62,6 +62,7 @@ child = os.fork()
 if not child:
     with tracker:
         tracker.log_params({"depth": 3})
+    assert Watch.importers == {"MainThread"}, Watch.importers
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 assert "mlflow" not in sys.modules

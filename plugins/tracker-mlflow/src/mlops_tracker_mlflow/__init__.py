@@ -13,9 +13,7 @@ from mlops_tracker_mlflow.tracker import MlflowTracker
 
 __all__ = ["MlflowTracker", "mlops_tracker"]
 
-if (
-    sys.modules.get("mlflow") is None and find_spec("mlflow") is None
-):  # told where the configuration is checked, not where the first run begins
+if sys.modules.get("mlflow") is None and find_spec("mlflow") is None:  # told where the configuration is checked
     raise ModuleNotFoundError("No module named 'mlflow'", name="mlflow")
 
 
