@@ -234,6 +234,9 @@ class ExperimentTracker:
 
     def recover(self) -> int:
         """Replay what dead processes left in the spool and end their runs as interrupted; answers how many spools."""
+        self._first()
+        if self._delivery is None and not any(self._folder.glob("*")):
+            return 0  # a loop asks for ever, and is not to import a tracker's client for nothing
         return self._ready().recover()
 
     def close(self) -> None:
@@ -273,6 +276,10 @@ class ExperimentTracker:
                 self._delivery = self._begin(forked=self._delivery is not None)
             return self._delivery
 
+    @property
+    def _folder(self) -> Path:
+        return self._stack.workdir / "spool" / "tracking" / self.tenant_id
+
     def _prepare(self) -> None:
         for tracker in self._stack.parts.trackers.values():
             tracker.prepare()
@@ -283,9 +290,8 @@ class ExperimentTracker:
             from mlops_core.stack.choice import keep
 
             self._guard(lambda: keep(self._stack.root, self._stack.settings))
-        folder = self._stack.workdir / "spool" / "tracking" / self.tenant_id
         # The delivery's waits are real time, whatever clock the records carry.
-        delivery = Delivery(folder, dict(self._stack.parts.trackers), SystemClock())
+        delivery = Delivery(self._folder, dict(self._stack.parts.trackers), SystemClock())
         if forked:
             self._open_runs = set()
         self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs, owned=self._owned)

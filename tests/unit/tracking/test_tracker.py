@@ -125,6 +125,21 @@ def test_the_thread_that_begins_to_track_prepares_the_tracker(tmp_path: Path) ->
     assert all(name.startswith("mine-") for name in slow.prepared_by)
 
 
+def test_a_tracker_is_prepared_for_what_is_left_and_for_nothing_else(tmp_path: Path) -> None:
+    slow = Slow()
+    with facade(tmp_path, slow=slow) as tracker:
+        assert tracker.recover() == 0
+        assert (slow.prepared_by, list(tmp_path.iterdir())) == ([], [])
+        left = Spool.open(tmp_path / ".mlops" / "spool" / "tracking" / "acme", "r1.dead")
+        key = RunKey("acme", "default", "r1")
+        left.append({"kind": "start", "start": RunStart(key, "n", datetime(2024, 1, 1, tzinfo=UTC)).to_dict()})
+        left.close()
+        tracker.recover()
+        assert tracker.flush()
+    assert slow.prepared_by == [threading.current_thread().name]
+    assert slow.runs[key].status is RunStatus.INTERRUPTED
+
+
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
@@ -134,7 +149,7 @@ def test_the_thread_that_begins_to_track_prepares_the_tracker(tmp_path: Path) ->
 )
 def test_a_tracker_that_cannot_be_prepared_is_one_line_and_begins_nothing(tmp_path: Path, failure: Exception, said: str) -> None:
     with facade(tmp_path, slow=Slow(failure), memory=MemoryTracker()) as tracker:
-        for call in (tracker.start_run, tracker.search_runs, tracker.recover):
+        for call in (tracker.start_run, tracker.search_runs):
             with pytest.raises(ExperimentError, match=said):
                 call()
     assert list(tmp_path.iterdir()) == []
