@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,11 @@ class TestSafetensorsFormatConforms(FormatSuite):
         assert left.keys() == right.keys()
         assert {name: array.dtype for name, array in left.items()} == {name: array.dtype for name, array in right.items()}
         return all(left[name].shape == right[name].shape and np.array_equal(left[name], right[name], equal_nan=True) for name in left)
+
+
+def test_while_a_thread_is_importing_numpy_nothing_is_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+    assert not SafetensorsFormat().accepts({"scale": [1.0]})
 
 
 def test_the_hook_hands_over_the_class() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,9 @@ import pytest
 
 from mlops_core.drift.frames import from_native, named_series, series_column
 from mlops_core.exceptions import DriftDetectionError
+
+BUSY = ModuleSpec("pyarrow", None)
+BUSY._initializing = True  # type: ignore[attr-defined]  # noqa: SLF001  as Python marks a module that is being imported
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ROWS: dict[str, list[Any]] = {
@@ -65,6 +71,11 @@ def test_every_library_gives_the_same_columns(frame: Any) -> None:
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
 def test_columns_without_gaps(make: Any) -> None:
     assert {name: column.missing for name, column in columns_of(make(FULL)).items()} == dict.fromkeys(FULL, 0)
+
+
+def test_while_a_thread_is_importing_pyarrow_nothing_is_a_batch_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", module_from_spec(BUSY))
+    assert from_native("current", type("RecordBatch", (), {})()) == (None, None)
 
 
 def test_categorical_columns() -> None:
