@@ -147,6 +147,22 @@ def test_of_units_that_fail_by_themselves_the_first_error_tells_whether_a_canary
 
 
 @pytest.mark.simulation
+def test_units_that_are_slow_by_themselves_take_more_canaries_back_than_promised() -> None:
+    """What the explanation says of slow requests, which are counted one by one, where four tests share the probability."""
+    rng, level, taken_back = np.random.default_rng(20240501), math.log(4 / 0.01), 0
+    for _ in range(500):
+        place, slow = rng.random(1000), rng.random(1000) < 0.05
+        before = list[Share]()
+        known = list[list[Share]]()
+        for weight in (0.05, 0.25, 0.5):
+            events = rng.poisson(np.where(slow, 0.5, 0.001), (20, 1000)).cumsum(axis=0)  # a request of each unit between two looks
+            known += [[*before, Share(weight, int(one[place < weight].sum()), int(one[place >= weight].sum()))] for one in events]
+            before = known[-1]
+        taken_back += any(of_harm(shares) >= level for shares in known)
+    assert taken_back / 500 == pytest.approx(0.22, abs=0.06)
+
+
+@pytest.mark.simulation
 def test_a_worse_canary_is_promoted_as_rarely_as_promised() -> None:
     found = rollouts(1.5, lambda shares, *_: against_harm(shares, 1.5) >= PROMOTION)
     assert upper(found) <= 0.05
