@@ -41,6 +41,7 @@ class Delivery:
     _lanes: list[Lane] = field(factory=list, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _waiting: int = field(default=0, init=False)
+    _taken: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
     _threads: list[threading.Thread] = field(factory=list, init=False, repr=False)
     _refused: dict[str, str] = field(factory=dict, init=False)
@@ -66,16 +67,20 @@ class Delivery:
             thread.start()
 
     def recover(self) -> int:
-        """Take over spools of dead processes, end their runs as interrupted; answers how many."""
-        found = 0
+        """Take over what dead processes left; answers how many spools were taken over since this was answered last."""
+        self.take_over()
+        found, self._taken = self._taken, 0
+        return found
+
+    def take_over(self) -> None:
+        """Deliver spools of dead processes, and end their runs as interrupted."""
         for spool in abandoned(self.folder):
             run = run_of(spool)
             if run is not None:
                 end_if_open(spool, run, self.clock)
             self.add(spool, run, sealed=True)
-            found += 1
+            self._taken += 1
         self._sweep()
-        return found
 
     def _sweep(self) -> None:
         """Copies of artifacts whose spool is gone."""

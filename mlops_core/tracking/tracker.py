@@ -296,7 +296,7 @@ class ExperimentTracker:
             self._open_runs = set()
         self._finalizer = weakref.finalize(self, _close, delivery, self._open_runs, owned=self._owned)
         delivery.start()
-        delivery.recover()
+        delivery.take_over()
         return delivery
 
     def _spool(self, name: str, first: Mapping[str, Any]) -> Spool:

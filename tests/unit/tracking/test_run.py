@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import threading
@@ -102,7 +103,8 @@ def test_an_unreadable_artifact_is_one_line(tracker: ExperimentTracker, tmp_path
     monkeypatch.setattr("shutil.copy2", denied)
     with tracker.start_run() as run, pytest.raises(ExperimentError, match=r"cannot copy .*: Permission denied"):
         run.log_artifact("a", tmp_path / "a.txt")
-    assert list(tmp_path.rglob("*.files/*")) == []
+    copies = [names for folder, _, names in os.walk(tmp_path) if folder.endswith(".files")]  # rglob fails where a spool goes meanwhile
+    assert not any(copies)
 
 
 def test_objects_are_kept_under_their_names(memory: MemoryTracker, tmp_path: Path) -> None:
