@@ -166,7 +166,8 @@ def best(windows: Mapping[str, Window], metric: str, weights: Mapping[str, float
 
     def failing(mine: str, other: str) -> float:
         events, others = (one.errors - one.repeated_errors for one in (windows[mine], windows[other]))
-        return _rarer(events, others, weights[mine] / (weights[mine] + weights[other]))
+        both = weights[mine] + weights[other]
+        return _rarer(events, others, weights[mine] / both) if both else 1.0
 
     def behind(mine: str, other: str) -> float:
         return failing(mine, other) if metric == METRICS[0] else _fewer(*_events(metric, windows[mine], windows[other]))

@@ -132,7 +132,7 @@ class Rollout(Record):
     with routing revision ``step_revision``; the rollout as a whole began with ``first_revision``. ``ends`` is the deadline as a time.
     ``implied``: its rate is the project's maximum, not one that was chosen for this rollout. ``weights`` are the shares that routing
     revisions gave it. ``alpha`` bounds the probability of a rollback without a cause, ``margin`` is the ratio of error rates that a
-    promotion rules out. ``verdict`` and ``metrics`` are those of the last look, kept for audit, with the logarithms of its e-values.
+    promotion rules out. ``verdict`` and ``metrics`` are those of the look that moved it last, with the logarithms of its e-values.
     It was over at ``ended``, with routing revision ``end_revision``.
     """
 

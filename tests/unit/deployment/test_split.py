@@ -143,6 +143,11 @@ def test_once_all_units_have_failed_nobody_takes_all_that_fails_more_often(metri
     assert (found.winner, found.reason.endswith("has more errors than b")) == (None, True)
 
 
+def test_versions_without_a_share_win_nothing_and_stop_nothing() -> None:
+    windows = errors(a=(100, 1000), b=(0, 0), c=(0, 0))
+    assert named(windows, "error_rate", 1.0, 0.0, 0.0).winner is None
+
+
 def test_of_units_the_better_version_is_still_found() -> None:
     rng = np.random.default_rng(6)
     drawn = [units_of_two_versions(rng, 0.5, (0.02, 0.05), first_only=True) for _ in range(300)]

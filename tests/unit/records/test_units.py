@@ -27,10 +27,16 @@ def test_another_rollout_finds_none_in_the_same_memory() -> None:
 
 def test_of_those_who_did_not_fail_few_are_taken_for_one_who_did() -> None:
     """What the class says: one in 30,000 beside 10,000, one in 100 beside 50,000."""
-    found = UnitFilter(bytearray(UnitFilter.SIZE), "rollout")
-    new = [not found.add(f"unit {number}") for number in range(50_000)]
-    assert sum(new[:10_000]) >= 9_998  # on the way there they are fewer still
-    assert 0.0005 < 1 - sum(new) / 50_000 < 0.004  # the mean over the way to one in 100
+    memory = bytearray(UnitFilter.SIZE)
+    failed = UnitFilter(memory, "rollout")
+    taken = {}
+    for number in range(50_000):
+        failed.add(f"unit {number}")
+        if number + 1 in {10_000, 50_000}:
+            beside = UnitFilter(bytearray(memory), "rollout")
+            taken[number + 1] = sum(beside.add(f"stranger {one}") for one in range(5_000)) / 5_000
+    assert taken[10_000] <= 0.001
+    assert 0.008 < taken[50_000] < 0.015  # the strangers are taken in, too
 
 
 def test_two_views_of_one_file_are_one(tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops_deployer_local.state import read_json, write_json
+from mlops_deployer_local.state import locked, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 __all__ = ["HELD", "OTHER", "Counts", "Key", "fold", "holders", "total"]
@@ -297,13 +298,6 @@ def _pid(path: Path) -> int:
     return int(path.name.partition("-")[0])
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> AbstractContextManager[None]:
     """One process at a time makes or removes files."""
-    handle = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        fcntl.flock(handle, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile holds the file open, and with it the lock
-        os.close(handle)
+    return locked(folder / "lock")

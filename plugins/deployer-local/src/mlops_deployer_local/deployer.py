@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import ipaddress
 import json
 import os
@@ -23,7 +22,7 @@ from mlops_core.roles import DeployContext, Deployer
 from mlops_deployer_local.channel import RefusalError, ask_once
 from mlops_deployer_local.listening import address_of
 from mlops_deployer_local.process import end_all, is_alive, memory_of
-from mlops_deployer_local.state import EndpointRoutes, ServerState, read_json, server_folder, write_json
+from mlops_deployer_local.state import EndpointRoutes, ServerState, locked, read_json, server_folder, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -283,13 +282,8 @@ class LocalDeployer(Deployer):
     def _starting(self) -> Iterator[None]:
         """One process at a time starts or ends the server."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self._folder / "start.lock", os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locked(self._folder / "start.lock"):
             yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile holds the file open, and with it the lock
-            os.close(handle)
 
     @property
     def _folder(self) -> Path:

@@ -5,6 +5,8 @@ It is plain JSON on purpose: the supervisor that keeps it loads nothing but the 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 from copy import deepcopy
@@ -14,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mlops_deployer_local.channel import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     Pair = tuple[str, str]
 
-__all__ = ["EndpointRoutes", "ServerState", "StateFile", "read_json", "server_folder", "write_json"]
+__all__ = ["EndpointRoutes", "ServerState", "StateFile", "locked", "read_json", "server_folder", "write_json"]
 
 _FORMAT: Final = 2
 _READABLE: Final = (1, _FORMAT)
@@ -151,6 +153,18 @@ class StateFile:
         change(state)
         write_json(self.path, state.plain())
         self.now = state
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time has this file, which is made where it is missing."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile holds the file open, and with it the lock
+        os.close(handle)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
